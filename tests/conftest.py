@@ -1,5 +1,6 @@
 """Fixtures for every test."""
 
+from tests.consumers.build import gateway_image_context, gateway_program
 from tests.vocabularies import vocabularies
 
-__all__ = ["vocabularies"]
+__all__ = ["gateway_image_context", "gateway_program", "vocabularies"]
