@@ -1,0 +1,144 @@
+"""The facts: which encodings exist, which vocabulary files they need, where those are published and what they hold.
+
+The URLs, digests and encodings are those of tiktoken 0.14.0 (``tiktoken_ext/openai_public.py``); a test holds them against
+the installed tiktoken. Sizes were counted on the published files. To add an encoding, add its vocabulary and its row here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+from .errors import BadSetting
+
+ORIGIN = "https://openaipublic.blob.core.windows.net"
+
+
+def cache_key(url: str) -> str:
+    """Return the file name that every reader of ``TIKTOKEN_CACHE_DIR`` looks for: the SHA-1 of the URL's text, in hex."""
+    return hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()
+
+
+class Vocabulary(NamedTuple):
+    """One published file: what it is called, and the only bytes that will do."""
+
+    url: str
+    """Where it is published. Its text, not its host, is what the cache key is made from."""
+    sha256: str
+    """The pinned digest, in lower-case hex."""
+    size: int | None
+    """Length in bytes; None where only the digest is known (a private vocabulary)."""
+    limit: int
+    """The most bytes that will ever be read for it; its size, where that is known."""
+
+    @property
+    def cache_key(self) -> str:
+        """The name of the file in the cache."""
+        return cache_key(self.url)
+
+    @property
+    def published_name(self) -> str:
+        """The last part of the URL's path, as in ``cl100k_base.tiktoken``."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def path(self) -> str:
+        """The URL's path below its host, without the leading slash: what a mirror appends to its base."""
+        return self.url.partition("://")[2].partition("/")[2].partition("?")[0].partition("#")[0]
+
+
+class Encoding(NamedTuple):
+    """A named encoding and the vocabularies that its consumers load for it."""
+
+    name: str
+    vocabularies: tuple[Vocabulary, ...]
+    models: str
+    """Model families that use it, for people; from tiktoken's ``model.py``."""
+
+
+def _published(path: str, size: int, sha256: str) -> Vocabulary:
+    return Vocabulary(f"{ORIGIN}/{path}", sha256, size, size)
+
+
+_CL100K = _published(
+    "encodings/cl100k_base.tiktoken",
+    1681126,
+    "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
+)
+_O200K = _published(
+    "encodings/o200k_base.tiktoken",
+    3613922,
+    "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
+)
+_P50K = _published(
+    "encodings/p50k_base.tiktoken",
+    836186,
+    "94b5ca7dff4d00767bc256fdd1b27e5b17361d7b8a5f968547f9f23eb70d2069",
+)
+_R50K = _published(
+    "encodings/r50k_base.tiktoken",
+    835554,
+    "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930",
+)
+_GPT2_MERGES = _published(
+    "gpt-2/encodings/main/vocab.bpe",
+    456318,
+    "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
+)
+_GPT2_RANKS = _published(
+    "gpt-2/encodings/main/encoder.json",
+    1042301,
+    "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
+)
+
+ENCODINGS: tuple[Encoding, ...] = (
+    Encoding("cl100k_base", (_CL100K,), "gpt-4, gpt-3.5-turbo, text-embedding-3, text-embedding-ada-002"),
+    Encoding("o200k_base", (_O200K,), "gpt-5, gpt-4.5, gpt-4.1, gpt-4o, o1, o3, o4-mini"),
+    Encoding("o200k_harmony", (_O200K,), "gpt-oss"),
+    Encoding("p50k_base", (_P50K,), "text-davinci-003, text-davinci-002, code-davinci, code-cushman"),
+    Encoding("p50k_edit", (_P50K,), "text-davinci-edit-001, code-davinci-edit-001"),
+    Encoding("r50k_base", (_R50K,), "davinci, curie, babbage, ada"),
+    Encoding("gpt2", (_GPT2_MERGES, _GPT2_RANKS), "gpt2"),
+)
+
+VOCABULARIES: tuple[Vocabulary, ...] = (_CL100K, _O200K, _P50K, _R50K, _GPT2_MERGES, _GPT2_RANKS)
+
+# Names people write where an encoding is asked for, with what they mean; from the models above.
+_MODELS = {
+    "gpt-3.5-turbo": "cl100k_base",
+    "gpt-3.5": "cl100k_base",
+    "gpt-4": "cl100k_base",
+    "gpt-4o": "o200k_base",
+    "gpt-4o-mini": "o200k_base",
+    "gpt-4.1": "o200k_base",
+    "gpt-5": "o200k_base",
+    "o1": "o200k_base",
+    "o3": "o200k_base",
+    "gpt-oss": "o200k_harmony",
+}
+
+
+def encoding(name: str) -> Encoding:
+    """Return the encoding called ``name``.
+
+    Raises:
+        BadSetting: no such encoding; the message gives the nearest right name.
+
+    """
+    for known in ENCODINGS:
+        if known.name == name:
+            return known
+    names = [known.name for known in ENCODINGS]
+    stem = name.lower().removesuffix(".tiktoken")
+    if stem in _MODELS:
+        raise BadSetting(f"'{name}' is a model, not an encoding: write '{_MODELS[stem]}'")
+    from .spelling import nearest
+
+    guess = nearest(stem, names)
+    hint = f"did you mean '{guess}'?" if guess else "write one or more of"
+    raise BadSetting(f"unknown encoding '{name}': {hint} (known: {', '.join(names)}; or 'all')")
+
+
+def vocabularies_of(encodings: tuple[Encoding, ...]) -> tuple[Vocabulary, ...]:
+    """Return each vocabulary that the encodings need, once, in the order first needed."""
+    return tuple(dict.fromkeys(vocabulary for known in encodings for vocabulary in known.vocabularies))
