@@ -1,0 +1,547 @@
+"""Flags and environment -> one checked `Settings`.
+
+`SETTINGS` is the only place where a setting is named: the parser, the help text, the check for misspelled variables and
+the table in the README all come from it. A flag wins over its variable. An empty ``TIKTOKEN_INIT_`` variable counts as
+unset, because compose files pass ``${NAME:-}``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from . import catalogue
+from .catalogue import Encoding, Vocabulary
+from .errors import BadSetting
+from .redaction import shown
+
+COMMANDS = {
+    "fill": "fill the folder with what is missing or wrong (the default)",
+    "verify": "say what state each wanted file is in; write nothing",
+    "list": "print the catalogue",
+    "export": "write the ready cache to standard output as a tar",
+}
+
+SOURCES = ("baked", "fetch", "wheel")
+LAYOUTS = ("cache", "published", "both")
+DEFAULT_BAKED_DIR = "/vocabularies"
+_PREFIX = "TIKTOKEN_INIT_"
+
+
+class Settings(NamedTuple):
+    """Everything a run needs to know, checked. The defaults and units stand in `SETTINGS`."""
+
+    command: str
+    json: bool
+    cache_dir: str
+    """The folder to fill; empty only for commands that need none."""
+    encodings: tuple[Encoding, ...]
+    sources: tuple[str, ...]
+    baked_dir: str
+    mirrors: tuple[str, ...]
+    origin: bool
+    deadline: float
+    """Seconds for the whole run."""
+    log: str
+    ca: str
+    """Path of a PEM bundle to trust besides the usual ones, or empty."""
+    connect_timeout: float
+    """Seconds."""
+    stall_timeout: float
+    """Seconds."""
+    min_speed: float
+    """Bytes a second."""
+    retries: int
+    extra: tuple[Vocabulary, ...]
+    """Private vocabularies."""
+    extra_limit: int
+    """Bytes."""
+    mode: int
+    dir_mode: int
+    owner: tuple[int, int | None] | None
+    """(user id, group id or None to leave the group), or None to leave both."""
+    layout: str
+
+    @property
+    def vocabularies(self) -> tuple[Vocabulary, ...]:
+        """Each wanted vocabulary once: those of the encodings, then the private ones."""
+        return tuple(dict.fromkeys((*catalogue.vocabularies_of(self.encodings), *self.extra)))
+
+
+class Setting(NamedTuple):
+    """One row of the settings table."""
+
+    field: str
+    variable: str
+    flag: str
+    value: str
+    """What the value is, as the help and the README show it."""
+    default: str
+    """The default as text, parsed like any other value."""
+    help: str
+    parse: Callable[[str], Any]
+    group: str
+    repeatable: bool = False
+    default_note: str = ""
+    """How the default is described where its text alone would not say it."""
+
+
+def _words(text: str) -> list[str]:
+    return text.replace(",", " ").split()
+
+
+def _parse_cache_dir(text: str) -> str:
+    if not text:
+        raise BadSetting("it is empty: name the folder that the consumer mounts, as in '/cache/tiktoken'")
+    bare = text.strip().strip("\"'").strip()
+    if bare != text:
+        raise BadSetting(
+            f"a stray space or quote: write '{bare}' (the consumer would look in a folder that is really called {text!r})"
+        )
+    if "\0" in text or "\n" in text:
+        raise BadSetting("a line end or a NUL inside a path")
+    if text.startswith("~"):
+        raise BadSetting(f"nothing expands the '~' here: write '{os.path.expanduser(text)}'")
+    return text
+
+
+def _parse_cache_dir_variable(text: str) -> str:
+    path = _parse_cache_dir(text)
+    if not os.path.isabs(path):
+        raise BadSetting(
+            "a relative folder, and each program takes it from its own working directory: "
+            f"write '{os.path.abspath(path)}' or whatever absolute path the consumer mounts"
+        )
+    return path
+
+
+def _parse_encodings(text: str) -> tuple[Encoding, ...]:
+    names = _words(text)
+    if not names:
+        raise BadSetting("no encoding named: write names, or 'all'")
+    if "all" in names:
+        return catalogue.ENCODINGS
+    return tuple(dict.fromkeys(catalogue.encoding(name) for name in names))
+
+
+def _parse_sources(text: str) -> tuple[str, ...]:
+    names = _words(text)
+    if not names:
+        raise BadSetting(f"no source named: write one or more of {', '.join(SOURCES)}")
+    return tuple(dict.fromkeys(_one_of(SOURCES, name) for name in names))
+
+
+def _one_of(known: tuple[str, ...], text: str) -> str:
+    if text in known:
+        return text
+    from .spelling import nearest
+
+    guess = nearest(text.lower(), known)
+    hint = f"did you mean '{guess}'?" if guess else "write"
+    raise BadSetting(f"'{text}' is not known: {hint} (one of {', '.join(known)})")
+
+
+def _parse_choice(*known: str) -> Callable[[str], str]:
+    return lambda text: _one_of(known, text)
+
+
+_SWITCH = {"on": True, "off": False}
+
+
+def _parse_switch(text: str) -> bool:
+    if text in _SWITCH:
+        return _SWITCH[text]
+    meant = {"1": "on", "true": "on", "yes": "on", "0": "off", "false": "off", "no": "off"}.get(text.lower())
+    raise BadSetting(
+        f"'{text}' is not known: write '{meant}'" if meant else f"'{text}' is not known: write 'on' or 'off'"
+    )
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "k": 1024, "kb": 1024, "kib": 1024, "mb": 1 << 20, "mib": 1 << 20}
+
+
+def _parse_number(least: float, unit: str, *, whole: bool = False) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        try:
+            number: float = int(text) if whole else float(text)
+        except ValueError:
+            raise BadSetting(f"'{text}' is not a number of {unit}{_in_units(text)}") from None
+        # Written so that a NaN fails it too.
+        if not least <= number < 1e12:
+            raise BadSetting(f"'{text}' is out of range: write a number of {unit} from {least:g} on")
+        return number
+
+    return parse
+
+
+def _in_units(text: str) -> str:
+    digits = text.lower().rstrip("abcdefghijklmnopqrstuvwxyz ")
+    factor = _UNITS.get(text.lower()[len(digits) :].strip())
+    if factor is None or not digits.isdigit():
+        return ": write digits only"
+    return f": write '{int(digits) * factor}'"
+
+
+def _parse_mirror(text: str) -> str:
+    if "://" not in text:
+        if text.startswith(("http:", "https:", "file:")):
+            scheme, _, rest = text.partition(":")
+            raise BadSetting(f"'{shown(text)}' lacks its slashes: write '{shown(scheme + '://' + rest.lstrip('/'))}'")
+        if not text.startswith(("/", ".")) and ("." in text.partition("/")[0] or ":" in text):
+            raise BadSetting(f"'{text}' names no scheme: write 'https://{text}', or './{text}' for a folder")
+        return text
+    scheme = text.partition("://")[0].lower()
+    if scheme not in ("http", "https", "file"):
+        from .spelling import nearest
+
+        right = nearest(scheme, ("http", "https", "file")) or "https"
+        raise BadSetting(
+            f"'{shown(text)}': a mirror is http://, https://, file:// or a folder; did you mean '{right}://'?"
+        )
+    host = text.partition("://")[2].partition("/")[0].partition("?")[0]
+    if scheme != "file" and not host.rpartition("@")[2]:
+        raise BadSetting(f"'{shown(text)}' names no host")
+    return text
+
+
+def _parse_mirrors(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_parse_mirror(word) for word in _words(text)))
+
+
+def _parse_extra(text: str) -> tuple[Vocabulary, ...]:
+    return tuple(dict.fromkeys(_parse_one_extra(word) for word in _words(text)))
+
+
+def _parse_one_extra(text: str) -> Vocabulary:
+    url, mark, digest = text.rpartition("#sha256=")
+    if not mark or not url:
+        raise BadSetting(f"'{shown(text)}': write 'URL#sha256=HEX', the URL that the consumer asks for and its digest")
+    if not url.startswith(("http://", "https://")) or not url.partition("://")[2].strip("/").partition("/")[2]:
+        raise BadSetting(f"'{shown(url)}' is not the http(s) URL of a file")
+    digest = digest.lower()
+    if len(digest) != 64 or digest.strip("0123456789abcdef"):
+        raise BadSetting(f"'{shown(url)}': a SHA-256 digest is 64 hex digits, this has {len(digest)} characters")
+    # The limit is another setting; `load` puts it in when both are known.
+    return Vocabulary(url, digest, None, 0)
+
+
+def _parse_mode(most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        digits = text.removeprefix("0o")
+        if not digits or digits.strip("01234567") or int(digits, 8) > most:
+            raise BadSetting(
+                f"'{text}' is not an octal mode: write digits as in '{'0644' if most == 0o777 else '0755'}'"
+            )
+        if not int(digits, 8) & 0o400:
+            raise BadSetting(f"mode '{text}' would keep the owner from reading")
+        return int(digits, 8)
+
+    return parse
+
+
+def _parse_owner(text: str) -> tuple[int, int | None] | None:
+    if not text:
+        return None
+    user, mark, group = text.partition(":")
+    if not _is_id(user) or (mark and not _is_id(group)):
+        raise BadSetting(f"'{text}' is not UID or UID:GID in digits, as in '1000:1000'")
+    return int(user), int(group) if mark else None
+
+
+def _is_id(text: str) -> bool:
+    # The largest 32-bit value means "leave it as it is" to chown(2).
+    return text.isascii() and text.isdigit() and int(text) < 0xFFFFFFFF
+
+
+def _parse_path(text: str) -> str:
+    return text
+
+
+_WHAT, _WHERE_FROM, _NETWORK, _FILES, _OUTPUT = "what", "where from", "network", "files", "output"
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "cache_dir",
+        "TIKTOKEN_CACHE_DIR",
+        "--cache-dir",
+        "DIR",
+        "",
+        "the folder to fill: the consumer's own variable",
+        _parse_cache_dir,
+        _WHAT,
+        default_note="`/cache/tiktoken` in the image; must be given on a host",
+    ),
+    Setting(
+        "encodings",
+        "TIKTOKEN_INIT_ENCODINGS",
+        "--encodings",
+        "NAMES",
+        "cl100k_base,o200k_base",
+        "encodings to provide, by comma or space; or 'all'",
+        _parse_encodings,
+        _WHAT,
+    ),
+    Setting(
+        "extra",
+        "TIKTOKEN_INIT_EXTRA",
+        "--extra",
+        "URL#sha256=HEX",
+        "",
+        "private vocabularies beside the encodings, by the URL that their consumer asks for",
+        _parse_extra,
+        _WHAT,
+        repeatable=True,
+    ),
+    Setting(
+        "extra_limit",
+        "TIKTOKEN_INIT_EXTRA_LIMIT",
+        "--extra-limit",
+        "BYTES",
+        "67108864",
+        "the most that a private vocabulary may have",
+        _parse_number(1, "bytes", whole=True),
+        _WHAT,
+    ),
+    Setting(
+        "sources",
+        "TIKTOKEN_INIT_SOURCES",
+        "--sources",
+        "NAMES",
+        "",
+        "where bytes come from, in order: baked, fetch, wheel",
+        _parse_sources,
+        _WHERE_FROM,
+        default_note="`baked,fetch` in the image; `fetch,wheel` on a host",
+    ),
+    Setting(
+        "baked_dir",
+        "TIKTOKEN_INIT_BAKED_DIR",
+        "--baked-dir",
+        "DIR",
+        DEFAULT_BAKED_DIR,
+        "the folder of the baked vocabularies",
+        _parse_path,
+        _WHERE_FROM,
+    ),
+    Setting(
+        "mirrors",
+        "TIKTOKEN_INIT_MIRRORS",
+        "--mirror",
+        "BASE",
+        "",
+        "stands in for the origin's base URL: http(s)://, file:// or a folder; several, in order",
+        _parse_mirrors,
+        _WHERE_FROM,
+        repeatable=True,
+    ),
+    Setting(
+        "origin",
+        "TIKTOKEN_INIT_ORIGIN",
+        "--origin",
+        "on|off",
+        "on",
+        "whether the origin is tried after the mirrors",
+        _parse_switch,
+        _WHERE_FROM,
+    ),
+    Setting(
+        "deadline",
+        "TIKTOKEN_INIT_DEADLINE",
+        "--deadline",
+        "SECONDS",
+        "300",
+        "for the whole run",
+        _parse_number(0.001, "seconds"),
+        _NETWORK,
+    ),
+    Setting(
+        "connect_timeout",
+        "TIKTOKEN_INIT_CONNECT_TIMEOUT",
+        "--connect-timeout",
+        "SECONDS",
+        "5",
+        "to reach a mirror before the next is tried",
+        _parse_number(0.001, "seconds"),
+        _NETWORK,
+    ),
+    Setting(
+        "stall_timeout",
+        "TIKTOKEN_INIT_STALL_TIMEOUT",
+        "--stall-timeout",
+        "SECONDS",
+        "15",
+        "a transfer slower than the least speed over this long is broken off and resumed",
+        _parse_number(0.001, "seconds"),
+        _NETWORK,
+    ),
+    Setting(
+        "min_speed",
+        "TIKTOKEN_INIT_MIN_SPEED",
+        "--min-speed",
+        "BYTES",
+        "1024",
+        "the least speed, in bytes a second",
+        _parse_number(0, "bytes a second"),
+        _NETWORK,
+    ),
+    Setting(
+        "retries",
+        "TIKTOKEN_INIT_RETRIES",
+        "--retries",
+        "COUNT",
+        "5",
+        "attempts without progress before a mirror is given up",
+        _parse_number(1, "attempts", whole=True),
+        _NETWORK,
+    ),
+    Setting(
+        "ca",
+        "TIKTOKEN_INIT_CA",
+        "--ca",
+        "FILE",
+        "",
+        "a PEM bundle of authorities to trust besides the usual (SSL_CERT_FILE replaces those)",
+        _parse_path,
+        _NETWORK,
+    ),
+    Setting(
+        "mode",
+        "TIKTOKEN_INIT_MODE",
+        "--mode",
+        "OCTAL",
+        "0644",
+        "mode of the files",
+        _parse_mode(0o777),
+        _FILES,
+    ),
+    Setting(
+        "dir_mode",
+        "TIKTOKEN_INIT_DIR_MODE",
+        "--dir-mode",
+        "OCTAL",
+        "0755",
+        "mode of the folder, if it must be made; an existing one only gains what it lacks of it",
+        _parse_mode(0o7777),
+        _FILES,
+    ),
+    Setting(
+        "owner",
+        "TIKTOKEN_INIT_OWNER",
+        "--owner",
+        "UID[:GID]",
+        "",
+        "owner of the files, in numbers",
+        _parse_owner,
+        _FILES,
+        default_note="whoever runs it",
+    ),
+    Setting(
+        "layout",
+        "TIKTOKEN_INIT_LAYOUT",
+        "--layout",
+        "NAME",
+        "cache",
+        "names to provide: cache (cache keys), published (as in cl100k_base.tiktoken), both",
+        _parse_choice(*LAYOUTS),
+        _FILES,
+    ),
+    Setting(
+        "log",
+        "TIKTOKEN_INIT_LOG",
+        "--log",
+        "text|json",
+        "text",
+        "form of the log lines",
+        _parse_choice("text", "json"),
+        _OUTPUT,
+    ),
+)
+
+
+def load(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Read the settings of one run.
+
+    Raises:
+        BadSetting: something is misspelled or does not parse; the message names it and gives the right spelling.
+
+    """
+    _refuse_unknown(environment)
+    command, given, as_json = _read_arguments(arguments) if arguments else ("fill", {}, False)
+    values: dict[str, Any] = {}
+    for setting in SETTINGS:
+        if setting.field in given:
+            values[setting.field] = _parse_flag(setting, given[setting.field])
+        else:
+            values[setting.field] = _parse_variable(setting, environment)
+    if not values["cache_dir"] and command != "list":
+        raise BadSetting("no folder named: give --cache-dir DIR, or set TIKTOKEN_CACHE_DIR")
+    if not values["sources"]:
+        # The image is known by the folder that it alone brings along.
+        values["sources"] = ("baked", "fetch") if os.path.isdir(values["baked_dir"]) else ("fetch", "wheel")
+    limit = values["extra_limit"]
+    values["extra"] = tuple(vocabulary._replace(limit=limit) for vocabulary in values["extra"])
+    _refuse_clashes(values["extra"])
+    return Settings(command=command, json=as_json, **values)
+
+
+def _read_arguments(arguments: Sequence[str]) -> tuple[str, dict[str, list[str]], bool]:
+    # Loading argparse takes longer than filling a volume does, and a container's usual run has no arguments.
+    from .arguments import read
+
+    return read(arguments)
+
+
+def _parse_flag(setting: Setting, texts: list[str]) -> Any:
+    try:
+        if not setting.repeatable:
+            return setting.parse(texts[-1])
+        # Each use of a repeatable flag is one value, so a path with a space in it can be given.
+        one = {"mirrors": _parse_mirror, "extra": _parse_one_extra}[setting.field]
+        return tuple(dict.fromkeys(one(text) for text in texts))
+    except BadSetting as error:
+        raise BadSetting(f"{setting.flag}: {error}") from None
+
+
+def _parse_variable(setting: Setting, environment: Mapping[str, str]) -> Any:
+    text = environment.get(setting.variable, "")
+    try:
+        if setting.field == "cache_dir":
+            return _parse_cache_dir_variable(text) if setting.variable in environment else ""
+        text = text.strip()
+        if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+            raise BadSetting(f"the quotes are part of the value: write {text[1:-1]} without them")
+        if text:
+            return setting.parse(text)
+        return setting.parse(setting.default) if setting.default else _EMPTY.get(setting.field, "")
+    except BadSetting as error:
+        raise BadSetting(f"{setting.variable}: {error}") from None
+
+
+_EMPTY: dict[str, Any] = {"mirrors": (), "extra": (), "owner": None, "sources": ()}
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    known = {setting.variable for setting in SETTINGS}
+    for name in environment:
+        if name.startswith(_PREFIX) and name not in known and not _is_service_link(name):
+            from .spelling import nearest
+
+            guess = nearest(name, known)
+            hint = f"did you mean {guess}?" if guess else "see --help for those that do"
+            raise BadSetting(f"{name}: no such setting exists; {hint}")
+
+
+def _is_service_link(name: str) -> bool:
+    # Kubernetes (and old Docker links) set such variables in every container for a service called "tiktoken-init".
+    _, mark, tail = name.partition("_PORT")
+    if mark and (not tail or tail[1:].partition("_")[0].isdigit()):
+        return True
+    return name.endswith("_SERVICE_HOST") or "_SERVICE_PORT" in name
+
+
+def _refuse_clashes(extra: tuple[Vocabulary, ...]) -> None:
+    pins = {vocabulary.url: vocabulary.sha256 for vocabulary in catalogue.VOCABULARIES}
+    for vocabulary in extra:
+        if pins.setdefault(vocabulary.url, vocabulary.sha256) != vocabulary.sha256:
+            raise BadSetting(f"{shown(vocabulary.url)} is given two digests: keep the right one")
