@@ -1,0 +1,104 @@
+"""What wrong bytes are, and what a gateway would do with them.
+
+The gateways read a vocabulary with tiktoken-go, which checks neither length nor digest (``loadTiktokenBpe`` of v0.1.7): it
+splits the text at line feeds, skips empty lines, and takes each line as base64, a space, and a rank. Whatever parses is
+used. So an empty or a cut file starts the gateway and makes it count wrong, and only what does not parse stops it.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+from typing import NamedTuple
+
+from . import catalogue
+from .catalogue import Vocabulary
+
+COUNTS_RIGHT = "starts and counts right"
+COUNTS_WRONG = "starts and COUNTS WRONG"
+DIES = "dies"
+
+_PEEK = 2048
+
+
+class Diagnosis(NamedTuple):
+    """What a file that is not right looks like."""
+
+    kind: str
+    """A stable word: empty, html, xml, json, compressed, crlf, bom, other-vocabulary, cut-at-line, truncated, too-long, zeros,
+    wrong-bytes."""
+    text: str
+    """The same for people."""
+    gateway: str
+    """What a gateway does with it: `COUNTS_WRONG`, or `DIES` and the message."""
+
+
+def diagnose(data: bytes, vocabulary: Vocabulary) -> Diagnosis:
+    """Say what ``data`` is, which stands where ``vocabulary`` should and is not it."""
+    kind, text = _recognise(data, vocabulary)
+    return Diagnosis(kind, text, gateway_outcome(data))
+
+
+def looks_like(data: bytes) -> tuple[str, str] | None:
+    """Recognise what servers send in place of a file, from its beginning: (kind, text), or None."""
+    start = data[:_PEEK].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<script", b"<body")) or (
+        start.startswith((b"<?xml", b"<!--", b"<meta")) and b"<html" in start
+    ):
+        return "html", "an HTML page, as an error page or a captive portal sends"
+    if start.startswith(b"<"):
+        return "xml", "an XML document, as a storage service's error is"
+    if start.startswith((b'{"error', b'{"message', b'{"code', b'{"detail', b'{"status', b'{"success')):
+        return "json", "a JSON error message"
+    if data.startswith((b"\x1f\x8b", b"PK\x03\x04", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"BZh")):
+        return "compressed", "a compressed file: it must be unpacked first"
+    if start.startswith(b"version https://git-lfs"):
+        return "git-lfs", "a Git LFS pointer, not the file itself"
+    return None
+
+
+def _recognise(data: bytes, vocabulary: Vocabulary) -> tuple[str, str]:
+    size = f"{len(data):,} bytes"
+    wanted = f" of {vocabulary.size:,}" if vocabulary.size else ""
+    if not data:
+        return "empty", "empty (0 bytes)"
+    if found := looks_like(data):
+        return found[0], f"{found[1]} ({size})"
+    if not data.strip(b"\0"):
+        return "zeros", f"nothing but zero bytes ({size}), as a crash can leave"
+    for other in catalogue.VOCABULARIES:
+        if other.size == len(data) and other != vocabulary and hashlib.sha256(data).hexdigest() == other.sha256:
+            return "other-vocabulary", f"the bytes of another vocabulary, {other.published_name}"
+    if b"\r\n" in data and _digest_is(data.replace(b"\r\n", b"\n"), vocabulary):
+        return "crlf", "the right text with CRLF line ends, as a text-mode copy makes"
+    if data.startswith(b"\xef\xbb\xbf") and _digest_is(data[3:], vocabulary):
+        return "bom", "the right text behind a byte order mark"
+    if vocabulary.size is None or len(data) == vocabulary.size:
+        return "wrong-bytes", f"wrong bytes ({size}{', the right length' if vocabulary.size else ''})"
+    if len(data) > vocabulary.size:
+        return "too-long", f"too long ({size}{wanted})"
+    if data.endswith(b"\n"):
+        return "cut-at-line", f"cut at a line's end ({size}{wanted})"
+    return "truncated", f"truncated ({size}{wanted})"
+
+
+def _digest_is(data: bytes, vocabulary: Vocabulary) -> bool:
+    return hashlib.sha256(data).hexdigest() == vocabulary.sha256
+
+
+def gateway_outcome(data: bytes) -> str:
+    """Return what a gateway does that reads these (wrong) bytes as a vocabulary."""
+    for line in data.split(b"\n"):
+        if not line:
+            continue
+        token, space, rank = line.partition(b" ")
+        try:
+            binascii.a2b_base64(token, strict_mode=True)
+        except binascii.Error:
+            return f"{DIES}: illegal base64 data at input byte ..."
+        if not space:
+            return f"{DIES}: index out of range"
+        digits = rank.partition(b" ")[0]
+        if not digits.removeprefix(b"-").removeprefix(b"+").isdigit():
+            return f'{DIES}: strconv.Atoi: parsing "{ascii(digits[:16].decode("latin-1"))[1:-1]}": invalid syntax'
+    return COUNTS_WRONG

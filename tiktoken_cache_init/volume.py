@@ -1,0 +1,261 @@
+"""The folder that the consumer mounts: opening it, and saying what each wanted name in it holds.
+
+Nothing here changes a file's content. All access is relative to one open directory, so that a folder which is renamed or
+mounted over in mid-run cannot lead a write astray.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import stat
+from typing import NamedTuple
+
+from .catalogue import Vocabulary
+from .diagnosis import DIES, Diagnosis, diagnose
+from .errors import VolumeError
+from .settings import Settings
+
+CHUNK = 1 << 18
+"""Bytes read at a time: large enough that hashing runs outside the interpreter's lock, small enough to cost no memory."""
+
+# What is read at most of a file that is not right, to say what it is.
+_MOST_DIAGNOSED = 16 << 20
+
+GOOD = "good"
+MISSING = "missing"
+WRONG = "wrong"
+UNREADABLE = "unreadable"
+DIRECTORY = "directory"
+SPECIAL = "special"
+LINK = "link"
+"""A link that leads nowhere, or out of the volume, where the consumer cannot follow it."""
+
+
+class Target(NamedTuple):
+    """One name that the volume is to provide."""
+
+    vocabulary: Vocabulary
+    name: str
+    beside: str = ""
+    """The name that holds the same bytes, where this one may be a link to it; else empty."""
+
+
+class Finding(NamedTuple):
+    """What a wanted name holds now."""
+
+    target: Target
+    state: str
+    """`GOOD`, `MISSING`, `WRONG`, `UNREADABLE`, `DIRECTORY`, `SPECIAL` or `LINK`."""
+    text: str
+    """The state for people; for `WRONG`, what the bytes are."""
+    diagnosis: Diagnosis | None = None
+    """For `WRONG`."""
+    lacks: str = ""
+    """What a file with the right bytes lacks: a mode or an owner; else empty."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the contract holds for this name."""
+        return self.state == GOOD and not self.lacks
+
+    @property
+    def gateway(self) -> str:
+        """What a gateway does that finds this: see `tiktoken_cache_init.diagnosis`."""
+        if self.diagnosis:
+            return self.diagnosis.gateway
+        return {GOOD: "", MISSING: f"{DIES}: it tries to download the file"}.get(
+            self.state, f"{DIES}: it cannot read the file"
+        )
+
+
+def targets_of(settings: Settings) -> tuple[Target, ...]:
+    """Return the names that the settings ask for."""
+    targets: list[Target] = []
+    for vocabulary in settings.vocabularies:
+        if settings.layout != "published":
+            targets.append(Target(vocabulary, vocabulary.cache_key))
+        if settings.layout != "cache":
+            beside = vocabulary.cache_key if settings.layout == "both" else ""
+            targets.append(Target(vocabulary, vocabulary.published_name, beside))
+    return tuple(targets)
+
+
+class Volume:
+    """An open folder."""
+
+    def __init__(self, path: str, fd: int) -> None:
+        self.path = path
+        self.fd = fd
+        self._real = os.path.realpath(path)
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        os.close(self.fd)
+
+    def inspect(self, target: Target, mode: int = 0, owner: tuple[int, int | None] | None = None) -> Finding:
+        """Say what the name holds, and whether a right file also has at least the ``mode``, and the ``owner``.
+
+        Raises:
+            VolumeError: the volume itself fails (an I/O error), so that no statement is possible.
+
+        """
+        try:
+            return self._inspect(target, mode, owner)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EPERM):
+                return Finding(target, UNREADABLE, f"cannot be read: {error.strerror}")
+            raise VolumeError(f"cannot read {os.path.join(self.path, target.name)}: {error.strerror}") from error
+
+    def _inspect(self, target: Target, mode: int, owner: tuple[int, int | None] | None) -> Finding:
+        try:
+            status = os.lstat(target.name, dir_fd=self.fd)
+        except FileNotFoundError:
+            return Finding(target, MISSING, "missing")
+        follow = 0
+        note = ""
+        if stat.S_ISLNK(status.st_mode):
+            destination = os.readlink(target.name, dir_fd=self.fd)
+            if problem := self._link_problem(target.name):
+                return Finding(target, LINK, f"a link to {destination}, {problem}")
+            note = f", a link to {destination}"
+            status = os.stat(target.name, dir_fd=self.fd)
+        else:
+            follow = os.O_NOFOLLOW
+        if stat.S_ISDIR(status.st_mode):
+            return Finding(target, DIRECTORY, f"a directory{note}")
+        if not stat.S_ISREG(status.st_mode):
+            return Finding(target, SPECIAL, f"not a regular file{note}")
+        # Non-blocking, because the name can have become a FIFO since it was looked at.
+        fd = os.open(target.name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | follow, dir_fd=self.fd)
+        try:
+            status = os.fstat(fd)
+            if holds(fd, status, target.vocabulary):
+                return Finding(target, GOOD, f"right{note}", lacks=_lacks(status, mode, owner))
+            os.lseek(fd, 0, os.SEEK_SET)
+            diagnosis = diagnose(_read_whole(fd, _MOST_DIAGNOSED), target.vocabulary)
+            return Finding(target, WRONG, f"{diagnosis.text}{note}", diagnosis)
+        finally:
+            os.close(fd)
+
+    def _link_problem(self, name: str) -> str:
+        try:
+            real = os.path.realpath(os.path.join(self._real, name), strict=True)
+        except OSError as error:
+            return "which loops" if error.errno == errno.ELOOP else "which leads nowhere"
+        if not real.startswith(self._real.rstrip("/") + "/"):
+            return "which leads out of the volume, where a consumer in another container cannot follow"
+        return ""
+
+    def missing_mode(self, mode: int) -> int:
+        """Return the bits of ``mode`` that the folder lacks. Its owner's own write bit is left to its owner."""
+        return mode & ~stat.S_IMODE(os.fstat(self.fd).st_mode) & ~stat.S_IWUSR
+
+
+def open_volume(settings: Settings, *, create: bool) -> Volume:
+    """Open the folder, making it first if ``create`` and it is not there.
+
+    Raises:
+        VolumeError: it cannot be opened or made; the message says who we are and what would help.
+
+    """
+    path = settings.cache_dir
+    try:
+        if create:
+            _make(path, settings)
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise VolumeError(f"there is no folder {path}: mount the volume there, or name the right one") from None
+    except NotADirectoryError:
+        raise VolumeError(f"{path} is not a folder: mount a volume or a folder there, not a single file") from None
+    except OSError as error:
+        raise VolumeError(explain(error, "open", path)) from error
+    return Volume(path, fd)
+
+
+def _make(path: str, settings: Settings) -> None:
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(os.path.abspath(path))
+    os.makedirs(parent, exist_ok=True)
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        return
+    # Not left to the umask, which would keep the consumer out.
+    os.chmod(path, settings.dir_mode)
+    if settings.owner:
+        os.chown(path, settings.owner[0], -1 if settings.owner[1] is None else settings.owner[1])
+
+
+def holds(fd: int, status: os.stat_result, vocabulary: Vocabulary) -> bool:
+    """Say whether the open file is a regular one with the vocabulary's bytes. Reads it only if its length can be right."""
+    if not stat.S_ISREG(status.st_mode) or not 0 <= status.st_size <= vocabulary.limit:
+        return False
+    if vocabulary.size is not None and status.st_size != vocabulary.size:
+        return False
+    digest = hashlib.sha256()
+    buffer = bytearray(CHUNK)
+    view = memoryview(buffer)
+    # A file that grows while it is read must not be read for ever.
+    left = vocabulary.limit + 1
+    while left > 0 and (count := os.readv(fd, [view])):
+        digest.update(view[:count])
+        left -= count
+    return digest.hexdigest() == vocabulary.sha256
+
+
+def _read_whole(fd: int, most: int) -> bytes:
+    parts = []
+    while most > 0 and (part := os.read(fd, min(CHUNK, most))):
+        parts.append(part)
+        most -= len(part)
+    return b"".join(parts)
+
+
+def _lacks(status: os.stat_result, mode: int, owner: tuple[int, int | None] | None) -> str:
+    if missing := mode & ~stat.S_IMODE(status.st_mode):
+        kind = "not readable by every user" if missing & 0o444 else "lacks permissions"
+        return f"{kind} (mode {stat.S_IMODE(status.st_mode):04o})"
+    if owner and (status.st_uid != owner[0] or owner[1] not in (None, status.st_gid)):
+        return f"owned by {status.st_uid}:{status.st_gid}"
+    return ""
+
+
+def explain(error: OSError, doing: str, path: str, *, needed: int = 0) -> str:
+    """Return one line: what could not be done where, why, and the ways out. ``needed`` is in bytes."""
+    cause = error.strerror or str(error)
+    head = f"cannot {doing} {path}: {cause}"
+    if error.errno == errno.EROFS:
+        return f"{head}: mount it read-write in the init container (without ':ro'); only the consumer's mount may be read-only"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{head}: {needed:,} bytes are needed{_free_space(path)}; what was there before is untouched"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"{head}: {_who(path)}"
+    if error.errno == errno.EBUSY:
+        return f"{head}: a single file is mounted there; mount the folder instead"
+    return f"{head}: check the volume's storage, then run again"
+
+
+def _free_space(path: str) -> str:
+    with contextlib.suppress(OSError):
+        space = os.statvfs(path)
+        return f", {space.f_bavail * space.f_frsize:,} are free ({space.f_favail:,} inodes)"
+    return ""
+
+
+def _who(path: str) -> str:
+    us = f"{os.geteuid()}:{os.getegid()}"
+    try:
+        folder = path if os.path.isdir(path) else os.path.dirname(path) or "."
+        status = os.stat(folder)
+    except OSError:
+        return f"we are {us}, and a folder above it lets us in no further"
+    owner = f"{status.st_uid}:{status.st_gid}"
+    return (
+        f"we are {us}, the folder belongs to {owner} with mode {stat.S_IMODE(status.st_mode):04o}: run the init container as "
+        f'its owner (compose: user: "{owner}"; Kubernetes: securityContext.runAsUser: {status.st_uid}), or as root with '
+        "DAC_OVERRIDE (compose: cap_add; Kubernetes: capabilities.add); if the mode allows it, SELinux does not: mount with :z"
+    )
