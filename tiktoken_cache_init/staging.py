@@ -1,0 +1,370 @@
+"""Atomic install: bytes become a file under its final name whole, checked and synced, or not at all.
+
+The order is: exclusive creation in the same folder, write, check of what was written, mode and owner, fsync, rename,
+fsync of the folder. Nothing else in this program ever writes to a final name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import stat
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from .catalogue import Vocabulary
+from .errors import VolumeError
+from .run import Closed, Run
+from .settings import Settings
+from .volume import CHUNK, Volume, explain
+
+if TYPE_CHECKING:
+    from .volume import Target
+
+PREFIX = ".tiktoken-cache-init-"
+"""What the names of our temporary files begin with; the kernel's boot id and some random digits follow."""
+
+_STALE_AFTER = 3600.0
+"""Seconds after which a temporary file is taken for dead where locks cannot tell."""
+
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
+_MOST_RENAMES = 5
+
+# File systems that offer no such call at all, as opposed to a disk that fails.
+_NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
+
+
+class TooLong(Exception):
+    """More bytes came than the vocabulary can have."""
+
+
+class Stage:
+    """Where one run's unfinished files live: in the volume itself, since a rename cannot cross file systems."""
+
+    def __init__(self, volume: Volume, settings: Settings, run: Run) -> None:
+        self.volume = volume
+        self.mode = settings.mode
+        self.owner = settings.owner
+        self.run = run
+        self.needed = 0
+        """Bytes that this run is about to write, for the message when the disk is full."""
+        self.lock = threading.Lock()
+        self._boot = _boot_id()
+        self._open: set[StagedFile] = set()
+        run.at_end(self.discard_all)
+
+    def new(self, vocabulary: Vocabulary) -> StagedFile:
+        """Begin a file.
+
+        Raises:
+            VolumeError: the volume does not take it.
+            Closed: the run is ending.
+
+        """
+        staged = StagedFile(self, vocabulary)
+        with self.lock:
+            # Under the lock, so that the run cannot end between the making of the file and the note of it.
+            if self.run.closed:
+                raise Closed
+            staged.create(self._new_name())
+            self.remember(staged)
+        return staged
+
+    def link(self, target: Target) -> bool:
+        """Put a link to the name that holds the same bytes in place, and say whether the volume can hold links.
+
+        Raises:
+            VolumeError: the volume takes it no more than a file.
+            Closed: the run is ending.
+
+        """
+        folder, name = self.volume.fd, self._new_name()
+        try:
+            for _ in range(_MOST_RENAMES):
+                with self.lock:
+                    if self.run.closed:
+                        raise Closed
+                    try:
+                        os.symlink(target.beside, name, dir_fd=folder)
+                    except OSError as error:
+                        # What vfat, SMB and the like say.
+                        if error.errno in (errno.EPERM, *_NOT_OFFERED):
+                            return False
+                        raise
+                    try:
+                        os.rename(name, target.name, src_dir_fd=folder, dst_dir_fd=folder)
+                        return True
+                    except IsADirectoryError:
+                        os.unlink(name, dir_fd=folder)
+                        move_aside(folder, target.name)
+                    except FileNotFoundError:
+                        continue  # swept by another run: a link has no lock to show that its maker lives
+                    except OSError:
+                        os.unlink(name, dir_fd=folder)
+                        raise
+        except OSError as error:
+            raise VolumeError(explain(error, "install", os.path.join(self.volume.path, target.name))) from error
+        return False
+
+    def _new_name(self) -> str:
+        return f"{PREFIX}{self._boot}-{os.urandom(8).hex()}"
+
+    def remember(self, staged: StagedFile) -> None:
+        """Take note that the file must be removed if the run ends before it is installed."""
+        self._open.add(staged)
+
+    def forget(self, staged: StagedFile) -> None:
+        """Take note that the file is no longer there to be removed."""
+        self._open.discard(staged)
+
+    def discard_all(self) -> None:
+        """Remove every unfinished file. Their descriptors stay open, because a worker may still be writing to one."""
+        with self.lock:
+            for staged in self._open:
+                staged.unlink()
+            self._open.clear()
+
+    def sync(self) -> None:
+        """Make the renames last through a power failure."""
+        try:
+            os.fsync(self.volume.fd)
+        except OSError as error:
+            if error.errno not in _NOT_OFFERED:
+                raise VolumeError(explain(error, "sync", self.volume.path)) from error
+
+    def sweep(self) -> None:
+        """Remove what killed runs have left: only our own temporary files, only those whose writer is dead.
+
+        A writer holds a lock on its file for as long as it lives. The lock tells the truth between processes under one
+        kernel, which the boot id in the name shows; on a volume shared between machines it may not, and age decides.
+        """
+        try:
+            names = [name for name in os.listdir(self.volume.fd) if name.startswith(PREFIX)]
+        except OSError as error:
+            raise VolumeError(explain(error, "list", self.volume.path)) from error
+        for name in names:
+            # Whoever is not allowed to look or to remove leaves it to one who is: the volume is no worse for it.
+            with contextlib.suppress(OSError):
+                if self._is_dead(name):
+                    os.unlink(name, dir_fd=self.volume.fd)
+
+    def _is_dead(self, name: str) -> bool:
+        status = os.lstat(name, dir_fd=self.volume.fd)
+        # A link lives for no longer than two system calls, and whoever loses one makes another.
+        if stat.S_ISLNK(status.st_mode):
+            return True
+        old = time.time() - status.st_mtime > _STALE_AFTER
+        if not stat.S_ISREG(status.st_mode):
+            return False
+        if old or not self._boot or not name.startswith(f"{PREFIX}{self._boot}-"):
+            return old
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.volume.fd)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
+        return True
+
+
+class StagedFile:
+    """A file on its way into the volume, under a temporary name."""
+
+    def __init__(self, stage: Stage, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self.position = 0
+        """Bytes written so far."""
+        self.restarts = 0
+        """How often what was written has been thrown away, or would have been had there been anything."""
+        self._stage = stage
+        self._fd = -1
+        self._name = ""
+        self._digest = hashlib.sha256()
+
+    def create(self, name: str) -> None:
+        """Make the file, which must not exist yet, and hold a lock on it for as long as this process lives."""
+        volume = self._stage.volume
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            self._fd = os.open(name, flags, 0o600, dir_fd=volume.fd)
+        except OSError as error:
+            raise VolumeError(explain(error, "write in", volume.path, needed=self._stage.needed)) from error
+        self._name = name
+        # Without working locks (some network file systems) a sweeper goes by age instead.
+        with contextlib.suppress(OSError):
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append bytes.
+
+        Raises:
+            TooLong: the vocabulary cannot be that long; nothing is written.
+            VolumeError: the volume does not take them.
+
+        """
+        if self.position + len(data) > self.vocabulary.limit:
+            raise TooLong
+        view = memoryview(data)
+        try:
+            while view:
+                count = os.write(self._fd, view)
+                self._digest.update(view[:count])
+                self.position += count
+                view = view[count:]
+        except OSError as error:
+            raise VolumeError(explain(error, "write in", self._stage.volume.path, needed=self._stage.needed)) from error
+
+    def copy(self, source: int) -> None:
+        """Append all that can be read from a file descriptor. Raises as `write` does, and OSError if reading fails."""
+        buffer = bytearray(CHUNK)
+        view = memoryview(buffer)
+        while count := os.readv(source, [view]):
+            self.write(view[:count])
+
+    def restart(self) -> None:
+        """Throw away what was written so far.
+
+        Raises:
+            VolumeError: the volume fails.
+
+        """
+        self.restarts += 1
+        if not self.position:
+            return
+        try:
+            os.ftruncate(self._fd, 0)
+            os.lseek(self._fd, 0, os.SEEK_SET)
+        except OSError as error:
+            raise VolumeError(explain(error, "write in", self._stage.volume.path)) from error
+        self._digest = hashlib.sha256()
+        self.position = 0
+
+    def is_right(self) -> bool:
+        """Whether the bytes written are the vocabulary's."""
+        return self._digest.hexdigest() == self.vocabulary.sha256
+
+    def content(self) -> bytes:
+        """Return the bytes written so far, to say what they are when they are not right."""
+        return os.pread(self._fd, self.position, 0)
+
+    def install(self, target: Target) -> None:
+        """Put the file in place under its final name.
+
+        Raises:
+            VolumeError: the volume does not take it; what was there before is untouched.
+            Closed: the run is ending.
+
+        """
+        if not self.is_right():
+            raise AssertionError("a file that was not checked must never be installed")
+        try:
+            self._finish()
+            self._rename(target)
+        except OSError as error:
+            path = os.path.join(self._stage.volume.path, target.name)
+            raise VolumeError(explain(error, "install", path, needed=self._stage.needed)) from error
+
+    def _finish(self) -> None:
+        if os.fstat(self._fd).st_size != self.position:
+            raise OSError(errno.EIO, "the file has not the length that was written")
+        self._give_owner_and_mode()
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            if error.errno not in _NOT_OFFERED:
+                raise
+
+    def _give_owner_and_mode(self) -> None:
+        owner, mode = self._stage.owner, self._stage.mode
+        if owner:
+            try:
+                os.fchown(self._fd, owner[0], -1 if owner[1] is None else owner[1])
+            except OSError as error:
+                wanted = f"{owner[0]}" + ("" if owner[1] is None else f":{owner[1]}")
+                raise VolumeError(
+                    f"cannot give the files to {wanted}: {error.strerror}: that takes root with the capability CHOWN "
+                    f'(compose: cap_add: [CHOWN]); or run as that user (compose: user: "{wanted}"; '
+                    f"Kubernetes: securityContext.runAsUser: {owner[0]})"
+                ) from error
+        try:
+            os.fchmod(self._fd, mode)
+        except OSError:
+            # Some file systems (vfat, SMB) have one mode for all their files: then that mode decides.
+            if mode & ~stat.S_IMODE(os.fstat(self._fd).st_mode):
+                raise
+
+    def _rename(self, target: Target) -> None:
+        folder = self._stage.volume.fd
+        for attempt in range(_MOST_RENAMES):
+            with self._stage.lock:
+                if self._stage.run.closed:
+                    raise Closed
+                try:
+                    os.rename(self._name, target.name, src_dir_fd=folder, dst_dir_fd=folder)
+                except IsADirectoryError:
+                    move_aside(folder, target.name)
+                    continue
+                except FileNotFoundError:
+                    if attempt == _MOST_RENAMES - 1:
+                        raise
+                else:
+                    self._stage.forget(self)
+                    os.close(self._fd)
+                    self._fd = -1
+                    return
+            # A sweeper on another machine, which cannot see our lock and has another clock, took our file for dead. Its
+            # bytes are still ours to read.
+            self._remake()
+        raise OSError(errno.EBUSY, "other writers keep getting in the way")
+
+    def _remake(self) -> None:
+        copy = self._stage.new(self.vocabulary)
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        copy.copy(self._fd)
+        copy._finish()
+        with self._stage.lock:
+            self._stage.forget(copy)
+            os.close(self._fd)
+            self._fd, self._name = copy._fd, copy._name
+            self._stage.remember(self)
+
+    def discard(self) -> None:
+        """Remove the file, if it is still a temporary one."""
+        with self._stage.lock:
+            self._stage.forget(self)
+            if self._fd >= 0:
+                self.unlink()
+                os.close(self._fd)
+                self._fd = -1
+
+    def unlink(self) -> None:
+        """Remove the temporary name. The caller holds the stage's lock."""
+        # It is what an aborted run leaves at the worst, and the next run sweeps it.
+        with contextlib.suppress(OSError):
+            os.unlink(self._name, dir_fd=self._stage.volume.fd)
+
+
+def move_aside(folder: int, name: str) -> None:
+    """Give a directory that stands under a final name another name beside it. Never deletes anything."""
+    for number in range(1, 1000):
+        aside = f"{name}.moved-aside-{number}"
+        try:
+            os.lstat(aside, dir_fd=folder)
+        except FileNotFoundError:
+            # Another init container may have put a good file there in the meantime.
+            if stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
+                os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
+            return
+    raise OSError(errno.EEXIST, "too many directories were moved aside already")
+
+
+def _boot_id() -> str:
+    # Absent outside Linux and in some sandboxes: then age alone tells a dead writer.
+    with contextlib.suppress(OSError), open(_BOOT_ID, "rb") as file:
+        return file.read(8).decode("ascii", "replace")
+    return ""
