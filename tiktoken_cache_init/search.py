@@ -1,0 +1,76 @@
+"""Finding the right bytes under other names: published names, a browser's `` (1)``, a folder too deep, names swapped.
+
+Bounded, because a volume may hold anything: only regular files whose length is a wanted vocabulary's are read, no link is
+followed, and the walk ends after so many entries and levels.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+
+from .catalogue import Vocabulary
+from .staging import PREFIX
+from .volume import holds
+
+_MOST_ENTRIES = 20_000
+_MOST_LEVELS = 4
+
+
+def find(folder: str, wanted: Iterable[Vocabulary]) -> dict[Vocabulary, str]:
+    """Return, for each wanted vocabulary that is somewhere below the folder, the path of a file with its bytes.
+
+    What cannot be read is passed over: this is a search for luck, and the sources come after it.
+    """
+    missing = {vocabulary for vocabulary in wanted if vocabulary.size is not None}
+    found: dict[Vocabulary, str] = {}
+    if not missing:
+        return found
+    for path, size in _files(folder):
+        for vocabulary in [candidate for candidate in missing if candidate.size == size]:
+            if _file_holds(path, vocabulary):
+                found[vocabulary] = path
+                missing.discard(vocabulary)
+        if not missing:
+            break
+    return found
+
+
+def _file_holds(path: str, vocabulary: Vocabulary) -> bool:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return holds(fd, os.fstat(fd), vocabulary)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+
+
+def _files(folder: str) -> Iterator[tuple[str, int]]:
+    """Yield (path, length) of the regular files below the folder, nearest levels first."""
+    level = [folder]
+    entries = 0
+    for _ in range(_MOST_LEVELS):
+        deeper: list[str] = []
+        for place in level:
+            try:
+                # Listed at once, so that files made meanwhile cannot prolong the walk.
+                with os.scandir(place) as scan:
+                    listing = sorted(scan, key=lambda entry: entry.name)
+            except OSError:
+                continue
+            for entry in listing:
+                entries += 1
+                if entries > _MOST_ENTRIES:
+                    return
+                try:
+                    if entry.is_dir(follow_symlinks=False):
+                        deeper.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False) and not entry.name.startswith(PREFIX):
+                        yield entry.path, entry.stat(follow_symlinks=False).st_size
+                except OSError:
+                    continue
+        level = deeper
