@@ -1,0 +1,136 @@
+"""The command line: settings in, one command, its report, an exit code. No traceback leaves here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TextIO
+
+from . import stopping
+from .errors import BUG, NOT_READY, READY, SIGNALLED, BadSetting, InitError, VolumeError
+from .fill import Filled, fill
+from .progress import Progress
+from .redaction import Scrubber
+from .report import Log, announce, fill_document, printable, report_fill, verify_document, verify_lines
+from .run import DeadlinePassed, Run
+from .settings import Settings, load
+
+_SIGPIPE = 13
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, err: TextIO) -> int:
+    """Run one command and return its exit code."""
+    scrub = Scrubber(_texts_with_secrets(arguments, environment))
+    form = "json" if environment.get("TIKTOKEN_INIT_LOG", "").strip() == "json" else "text"
+    log = Log(err, form, scrub)
+    try:
+        stopping.install()
+        settings = load(arguments, environment)
+        log = Log(err, settings.log, scrub)
+        code = _run(settings, _Console(log, scrub, out, err))
+        out.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever read our output has had enough, as in `export | head`.
+        return SIGNALLED + _SIGPIPE
+    except InitError as error:
+        log.error(str(error), error.exit_code)
+        return error.exit_code
+    except SystemExit as done:  # --help and --version have been printed
+        return done.code if isinstance(done.code, int) else READY
+    except OSError as error:
+        log.error(f"cannot write to standard output: {error.strerror}", VolumeError.exit_code)
+        return VolumeError.exit_code
+    except Exception as error:
+        log.error(f"a bug in this program, please report it: {_place_of(error)}", BUG)
+        return BUG
+
+
+def _texts_with_secrets(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    # Read before anything is parsed, so that not even the complaint about a bad value gives a secret away.
+    names = [n for n in environment if n.lower().endswith("_proxy") or n.startswith(("TIKTOKEN_", "PIP_"))]
+    values = [argument.partition("=")[2] if argument.startswith("--") else argument for argument in arguments]
+    return [*values, *(environment[name] for name in names)]
+
+
+def _place_of(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    where = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__}: {error}{where}"
+
+
+class _Console(NamedTuple):
+    log: Log
+    scrub: Scrubber
+    out: TextIO
+    err: TextIO
+
+    def say(self, line: str) -> None:
+        """Write one line of a result."""
+        self.out.write(printable(self.scrub(line)) + "\n")
+
+    def document(self, document: Any) -> None:
+        """Write a result as JSON."""
+        self.out.write(self.scrub(json.dumps(document, indent=2)) + "\n")
+
+
+def _run(settings: Settings, console: _Console) -> int:
+    if settings.command == "list":
+        return _list(settings, console)
+    run = Run(settings.deadline)
+    try:
+        return {"fill": _fill, "verify": _verify, "export": _export}[settings.command](settings, run, console)
+    except DeadlinePassed:
+        raise VolumeError(
+            f"the deadline of {settings.deadline:g} s passed and {settings.cache_dir} does not answer: check its storage"
+        ) from None
+    finally:
+        run.close()
+
+
+def _list(settings: Settings, console: _Console) -> int:
+    from . import listing
+
+    if settings.json:
+        console.document(listing.document(settings))
+    else:
+        console.out.write(listing.text(settings))
+    return READY
+
+
+def _fill(settings: Settings, run: Run, console: _Console) -> int:
+    announce(console.log, settings)
+    progress = Progress(console.log, console.err, settings.log)
+    try:
+        filled = run.wait_for(lambda: fill(settings, run, progress))
+    except VolumeError as error:
+        filled = Filled((), error)
+    finally:
+        progress.close()
+    report_fill(console.log, settings, filled, run.elapsed())
+    if settings.json:
+        console.document(fill_document(settings, filled))
+    return filled.error.exit_code if filled.error else READY
+
+
+def _verify(settings: Settings, run: Run, console: _Console) -> int:
+    from .verify import verify
+
+    verified = run.wait_for(lambda: verify(settings, run))
+    if settings.json:
+        console.document(verify_document(settings, verified.findings, verified.problems))
+    else:
+        for line in verify_lines(settings, verified.findings, verified.problems):
+            console.say(line)
+    return READY if verified.ready else NOT_READY
+
+
+def _export(settings: Settings, run: Run, console: _Console) -> int:
+    from .export import export
+
+    if console.out.isatty():
+        raise BadSetting("export writes a tar: send it to a file, as in 'export >cache.tar'")
+    run.wait_for(lambda: export(settings, console.out.buffer))
+    return READY

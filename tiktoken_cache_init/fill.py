@@ -1,0 +1,259 @@
+"""The fill job: what the volume holds -> what is missing -> sources -> atomic install -> what was done."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from .catalogue import Vocabulary
+from .errors import InitError, NotObtained, VolumeError
+from .obtain import Attempts, Failure, obtain
+from .run import DeadlinePassed, Run
+from .settings import Settings
+from .sources import Route, Source, sources_of
+from .staging import Stage
+from .volume import MISSING, Finding, Target, Volume, explain, open_volume, targets_of
+
+KEPT = "kept"
+MENDED = "mended"
+INSTALLED = "installed"
+REPLACED = "replaced"
+FAILED = "failed"
+
+
+class Outcome(NamedTuple):
+    """What became of one wanted name."""
+
+    before: Finding
+    action: str
+    """`KEPT`, `MENDED`, `INSTALLED`, `REPLACED` or `FAILED`."""
+    source: str = ""
+    """Where the bytes came from."""
+    failures: tuple[Failure, ...] = ()
+    """What was tried in vain, in order."""
+
+    @property
+    def target(self) -> Target:
+        """The name."""
+        return self.before.target
+
+
+class Filled(NamedTuple):
+    """The result of a fill."""
+
+    outcomes: tuple[Outcome, ...]
+    error: InitError | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the contract holds."""
+        return self.error is None
+
+
+Watch = Callable[[Sequence[Attempts]], None]
+
+
+def fill(settings: Settings, run: Run, watch: Watch) -> Filled:
+    """Make the volume ready. ``watch`` is called a few times a second while bytes are awaited.
+
+    Raises:
+        VolumeError: the volume cannot be opened or inspected.
+
+    """
+    volume = open_volume(settings, create=True)
+    stage = Stage(volume, settings, run)
+    stage.sweep()
+    targets = targets_of(settings)
+    findings = run.map(lambda target: volume.inspect(target, settings.mode, settings.owner), targets)
+    _open_up(volume, settings)
+    if all(finding.ready for finding in findings):
+        return Filled(tuple(Outcome(finding, KEPT) for finding in findings))
+    return _Job(settings, run, volume, stage, findings, watch).outcome()
+
+
+class _Job:
+    """A fill that has something to do."""
+
+    def __init__(
+        self, settings: Settings, run: Run, volume: Volume, stage: Stage, findings: Sequence[Finding], watch: Watch
+    ) -> None:
+        self._settings = settings
+        self._run = run
+        self._volume = volume
+        self._stage = stage
+        self._findings = findings
+        self._watch = watch
+        self._outcomes: dict[Target, Outcome] = {}
+        self._attempts: dict[Target, Attempts] = {}
+        self._found: dict[Vocabulary, str] = {}
+        self._sources: list[Source] = []
+
+    def outcome(self) -> Filled:
+        error: InitError | None = None
+        try:
+            self._refuse_read_only()
+            self._work()
+        except VolumeError as failure:
+            error = failure
+        except DeadlinePassed:
+            error = self._not_obtained(f"the deadline of {self._settings.deadline:g} s passed")
+        else:
+            if any(outcome.action == FAILED for outcome in self._outcomes.values()):
+                error = self._not_obtained("")
+        return Filled(tuple(self._outcome_of(finding) for finding in self._findings), error)
+
+    def _outcome_of(self, finding: Finding) -> Outcome:
+        if finding.target in self._outcomes:
+            return self._outcomes[finding.target]
+        if finding.ready:
+            return Outcome(finding, KEPT)
+        attempts = self._attempts.get(finding.target)
+        return Outcome(finding, FAILED, failures=tuple(attempts.failures) if attempts else ())
+
+    def _work(self) -> None:
+        unready = [finding for finding in self._findings if not finding.ready]
+        needed = [finding for finding in unready if not self._mend(finding)]
+        originals = [finding for finding in needed if not finding.target.beside]
+        beside = [finding for finding in needed if finding.target.beside]
+        if originals:
+            self._stage.needed = sum(finding.target.vocabulary.size or 0 for finding in originals)
+            self._look_around([finding.target.vocabulary for finding in originals])
+            self._sources = sources_of(self._settings, self._run)
+            self._attempts = {finding.target: Attempts() for finding in originals}
+            attempts = list(self._attempts.values())
+            self._run.map(self._install, originals, tick=lambda: self._watch(attempts))
+        for finding in beside:
+            self._put_beside(finding)
+        if any(outcome.action in (INSTALLED, REPLACED) for outcome in self._outcomes.values()):
+            self._stage.sync()
+
+    def _refuse_read_only(self) -> None:
+        if not os.fstatvfs(self._volume.fd).f_flag & os.ST_RDONLY:
+            return
+        lacking = "; ".join(
+            f"{finding.target.vocabulary.published_name} ({finding.lacks or finding.text})"
+            for finding in self._findings
+            if not finding.ready
+        )
+        raise VolumeError(
+            f"{self._volume.path} is mounted read-only and is not ready: {lacking}: mount it read-write in the init "
+            "container (without ':ro'); only the consumer's mount may be read-only"
+        )
+
+    def _mend(self, finding: Finding) -> bool:
+        """Give a right file the mode or the owner it lacks, where the kernel lets us; else it is replaced by a copy."""
+        if not finding.lacks:
+            return False
+        try:
+            fd = os.open(finding.target.name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._volume.fd)
+            try:
+                owner = self._settings.owner
+                if owner:
+                    os.fchown(fd, owner[0], -1 if owner[1] is None else owner[1])
+                os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) | self._settings.mode)
+            finally:
+                os.close(fd)
+        except OSError:
+            return False
+        self._outcomes[finding.target] = Outcome(finding, MENDED)
+        return True
+
+    def _look_around(self, vocabularies: Sequence[Vocabulary]) -> None:
+        from . import search
+
+        self._found = search.find(self._volume.path, vocabularies)
+
+    def _routes(self, vocabulary: Vocabulary) -> list[Route]:
+        routes: list[Route] = []
+        if vocabulary in self._found:
+            from .sources.baked import LocalFile
+
+            path = self._found[vocabulary]
+            label = f"{os.path.relpath(path, self._volume.path)} in the volume"
+            routes.append(LocalFile(label, path, "it went away"))
+        for source in self._sources:
+            routes += source.routes(vocabulary)
+        return routes
+
+    def _install(self, finding: Finding) -> None:
+        vocabulary, attempts = finding.target.vocabulary, self._attempts[finding.target]
+        staged = self._stage.new(vocabulary)
+        try:
+            routes = self._routes(vocabulary)
+            if obtain(vocabulary, routes, staged, self._run, self._settings.retries, attempts):
+                staged.install(finding.target)
+                self._outcomes[finding.target] = Outcome(
+                    finding, _action(finding), attempts.label, tuple(attempts.failures)
+                )
+            else:
+                self._outcomes[finding.target] = Outcome(finding, FAILED, failures=tuple(attempts.failures))
+        finally:
+            staged.discard()
+
+    def _put_beside(self, finding: Finding) -> None:
+        """Provide a second name for bytes that are in the volume: a link where it can hold one, else a copy."""
+        target = finding.target
+        original = next(other for other in self._findings if other.target.name == target.beside)
+        if self._outcome_of(original).action == FAILED:
+            return
+        if self._stage.link(target):
+            source = f"a link to {target.beside}"
+        else:
+            self._copy(target)
+            source = f"a copy of {target.beside}"
+        self._outcomes[target] = Outcome(finding, _action(finding), source)
+
+    def _copy(self, target: Target) -> None:
+        self._stage.needed = target.vocabulary.size or 0
+        staged = self._stage.new(target.vocabulary)
+        try:
+            fd = os.open(target.beside, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._volume.fd)
+            try:
+                staged.copy(fd)
+            finally:
+                os.close(fd)
+            if not staged.is_right():
+                raise OSError(errno.EIO, "it changed while it was read")
+            staged.install(target)
+        except OSError as error:
+            raise VolumeError(explain(error, "read", os.path.join(self._volume.path, target.beside))) from error
+        finally:
+            staged.discard()
+
+    def _not_obtained(self, cause: str) -> NotObtained:
+        names: list[str] = []
+        advice: list[str] = []
+        for finding in self._findings:
+            outcome = self._outcome_of(finding)
+            if outcome.action == FAILED and not finding.target.beside:
+                names.append(finding.target.vocabulary.published_name)
+                advice += [failure.advice for failure in outcome.failures if failure.advice]
+        what_to_do = [
+            *dict.fromkeys(advice),
+            "set TIKTOKEN_INIT_MIRRORS to a mirror or a folder that holds the files",
+            "or use an image that has them baked in",
+        ]
+        head = f"could not obtain {', '.join(names)}" + (f" ({cause})" if cause else "")
+        return NotObtained(f"{head}: {'; '.join(what_to_do)}")
+
+
+def _action(before: Finding) -> str:
+    return INSTALLED if before.state == MISSING else REPLACED
+
+
+def _open_up(volume: Volume, settings: Settings) -> None:
+    """Let every user look into the folder: the consumer may run as any."""
+    missing = volume.missing_mode(settings.dir_mode)
+    if not missing:
+        return
+    mode = stat.S_IMODE(os.fstat(volume.fd).st_mode)
+    try:
+        os.fchmod(volume.fd, mode | missing)
+    except OSError as error:
+        raise VolumeError(
+            f"{volume.path} has mode {mode:04o}, so that not every user can read in it, and we cannot change that "
+            f"({error.strerror}): chmod {mode | missing:04o} it, or set TIKTOKEN_INIT_DIR_MODE={mode:04o} if that mode will do"
+        ) from error

@@ -1,0 +1,178 @@
+"""What people and machines are told.
+
+Standard error has the log: one line a file, one line at the end. Standard output has results only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from . import __version__
+from .fill import FAILED, INSTALLED, KEPT, MENDED, REPLACED, Filled, Outcome
+from .obtain import Failure
+from .redaction import Scrubber, shown
+from .settings import Settings
+from .volume import Finding
+
+
+class Log:
+    """Lines on standard error, as text or as one JSON object each."""
+
+    def __init__(self, stream: TextIO, form: str, scrub: Scrubber) -> None:
+        self._stream = stream
+        self._json = form == "json"
+        self._scrub = scrub
+
+    def line(self, event: str, message: str, *, level: str = "info", **fields: Any) -> None:
+        """Write one line. ``event`` is a stable word; ``fields`` are for JSON only."""
+        if self._json:
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            record = {"time": stamp, "level": level, "event": event, "message": message, **fields}
+            text = json.dumps(record, ensure_ascii=False)
+        else:
+            text = message
+        self._stream.write(printable(self._scrub(text)) + "\n")
+        self._stream.flush()
+
+    def error(self, message: str, exit_code: int) -> None:
+        """Write the one line that says why a run failed."""
+        text = message if self._json else f"tiktoken-cache-init: error: {message}"
+        self.line("error", text, level="error", exit_code=exit_code)
+
+
+def printable(text: str) -> str:
+    """Return the text on one line, with everything escaped that could move a terminal's cursor or not be encoded."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def announce(log: Log, settings: Settings) -> None:
+    """Write the first line of a run, which should be enough to help whoever pastes a log."""
+    encodings = ", ".join(encoding.name for encoding in settings.encodings)
+    extra = f" and {len(settings.extra)} private" if settings.extra else ""
+    mirrors = ", ".join(shown(mirror) for mirror in settings.mirrors)
+    through = f" (mirrors: {mirrors}{'' if settings.origin else '; no origin'})" if mirrors else ""
+    user = f"{os.geteuid()}:{os.getegid()}"
+    sources = ", ".join(settings.sources)
+    log.line(
+        "start",
+        f"tiktoken-cache-init {__version__}: {settings.command} {settings.cache_dir} as {user}: "
+        f"{encodings}{extra} from {sources}{through}",
+        version=__version__,
+        command=settings.command,
+        cache_dir=settings.cache_dir,
+        user=user,
+        encodings=[encoding.name for encoding in settings.encodings],
+        sources=list(settings.sources),
+        mirrors=[shown(mirror) for mirror in settings.mirrors],
+    )
+
+
+def name_of(finding: Finding) -> str:
+    """Return what people know the file as, and the name it has in the volume."""
+    published, name = finding.target.vocabulary.published_name, finding.target.name
+    return published if name == published else f"{published} ({name})"
+
+
+def _lines_of(outcome: Outcome) -> list[str]:
+    before = outcome.before
+    what = {
+        KEPT: before.text if before.text != "right" else "already right",
+        MENDED: f"right, but was {before.lacks}: mended",
+        INSTALLED: f"installed from {outcome.source}",
+        REPLACED: f"was {before.lacks or before.text}: replaced from {outcome.source}",
+        FAILED: f"{before.text}: NOT obtained" if outcome.failures else before.lacks or before.text,
+    }[outcome.action]
+    lines = [f"{name_of(before)}: {what}"]
+    if outcome.failures:
+        lines += [f"  tried {label}: {reason}{times}" for label, reason, times in _summed(outcome.failures)]
+    return lines
+
+
+def _summed(failures: Sequence[Failure]) -> list[tuple[str, str, str]]:
+    counts: dict[tuple[str, str], int] = {}
+    for failure in failures:
+        key = (failure.label, failure.reason)
+        counts[key] = counts.get(key, 0) + 1
+    return [(label, reason, f" ({count} times)" if count > 1 else "") for (label, reason), count in counts.items()]
+
+
+def report_fill(log: Log, settings: Settings, filled: Filled, seconds: float) -> None:
+    """Write one line a file, what was tried for it if anything failed, and one line at the end."""
+    for outcome in filled.outcomes:
+        for index, line in enumerate(_lines_of(outcome)):
+            log.line("file" if index == 0 else "tried", line, **(_outcome_document(outcome) if index == 0 else {}))
+    count = len(filled.outcomes)
+    if filled.error:
+        log.error(str(filled.error), filled.error.exit_code)
+    else:
+        files = "1 file" if count == 1 else f"{count} files"
+        log.line(
+            "ready", f"ready: {files} in {settings.cache_dir} ({seconds:.2f} s)", seconds=round(seconds, 3), exit_code=0
+        )
+
+
+def fill_document(settings: Settings, filled: Filled) -> dict[str, Any]:
+    """Return the result of a fill for ``--json``."""
+    return {
+        **_head(settings, filled.ready),
+        "error": str(filled.error) if filled.error else None,
+        "files": [_outcome_document(outcome) for outcome in filled.outcomes],
+    }
+
+
+def _outcome_document(outcome: Outcome) -> dict[str, Any]:
+    return {
+        **finding_document(outcome.before),
+        "action": outcome.action,
+        "source": outcome.source or None,
+        "tried": [{"source": failure.label, "reason": failure.reason} for failure in outcome.failures],
+    }
+
+
+def _head(settings: Settings, ready: bool) -> dict[str, Any]:
+    return {"version": __version__, "command": settings.command, "cache_dir": settings.cache_dir, "ready": ready}
+
+
+def verify_document(settings: Settings, findings: Sequence[Finding], problems: Sequence[str]) -> dict[str, Any]:
+    """Return the result of a verification for ``--json``."""
+    ready = not problems and all(finding.ready for finding in findings)
+    return {
+        **_head(settings, ready),
+        "problems": list(problems),
+        "files": [finding_document(finding) for finding in findings],
+    }
+
+
+def verify_lines(settings: Settings, findings: Sequence[Finding], problems: Sequence[str]) -> list[str]:
+    """Return the result of a verification for people: one line a file, one line at the end."""
+    lines = []
+    for finding in findings:
+        outcome = f": a gateway {finding.gateway}" if finding.gateway else ""
+        lacks = f", but {finding.lacks}" if finding.lacks else ""
+        lines.append(f"{name_of(finding)}: {finding.text}{lacks}{outcome}")
+    lines += problems
+    wrong = sum(not finding.ready for finding in findings)
+    if not wrong and not problems:
+        return [*lines, f"ready: {settings.cache_dir}"]
+    count = f"{wrong} of {len(findings)} files" if wrong else "the folder"
+    return [*lines, f"not ready: {count} in {settings.cache_dir}: run fill, which mends them"]
+
+
+def finding_document(finding: Finding) -> dict[str, Any]:
+    """Return what a name holds, for ``--json``."""
+    vocabulary = finding.target.vocabulary
+    return {
+        "name": finding.target.name,
+        "vocabulary": vocabulary.published_name,
+        "url": shown(vocabulary.url),
+        "sha256": vocabulary.sha256,
+        "size": vocabulary.size,
+        "state": finding.diagnosis.kind if finding.diagnosis else finding.state,
+        "detail": finding.lacks or finding.text,
+        "ready": finding.ready,
+        "gateway": finding.gateway or None,
+    }
