@@ -86,10 +86,10 @@ def _keep(directory: Path, vocabulary: Vocabulary, content: bytes) -> None:
     try:
         with os.fdopen(descriptor, "wb") as partial:
             partial.write(content)
-        os.chmod(name, 0o644)
-        os.replace(name, directory / vocabulary.cache_key)
+        Path(name).chmod(0o644)
+        Path(name).replace(directory / vocabulary.cache_key)
     except BaseException:
-        os.unlink(name)
+        Path(name).unlink()
         raise
 
 

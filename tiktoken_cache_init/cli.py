@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TextIO
 
@@ -73,6 +72,8 @@ class _Console(NamedTuple):
 
     def document(self, document: Any) -> None:
         """Write a result as JSON."""
+        import json
+
         self.out.write(self.scrub(json.dumps(document, indent=2)) + "\n")
 
 

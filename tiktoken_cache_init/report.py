@@ -5,7 +5,6 @@ Standard error has the log: one line a file, one line at the end. Standard outpu
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -30,6 +29,8 @@ class Log:
     def line(self, event: str, message: str, *, level: str = "info", **fields: Any) -> None:
         """Write one line. ``event`` is a stable word; ``fields`` are for JSON only."""
         if self._json:
+            import json
+
             stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             record = {"time": stamp, "level": level, "event": event, "message": message, **fields}
             text = json.dumps(record, ensure_ascii=False)

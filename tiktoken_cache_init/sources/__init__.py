@@ -2,12 +2,14 @@
 
 A source offers routes; a route is one place that may hold a vocabulary, and one way to get it from there. It writes what
 it gets into a `StagedFile` and is never trusted: the digest decides. To add a source, add its name to
-`tiktoken_cache_init.settings.SOURCES`, a module here with a class that has a `routes` method, and its row in `routes_of`.
+`tiktoken_cache_init.settings.SOURCES`, a module here with a class that has a `routes` method, and its line in `_source`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
+
+from ..errors import BadSetting
 
 if TYPE_CHECKING:
     from ..catalogue import Vocabulary
@@ -27,6 +29,10 @@ class RouteFailed(Exception):
         """Seconds that the other side asked to be left alone, or None."""
         self.advice = advice
         """What the operator can do about this very failure, or empty."""
+
+
+class NotThere(RouteFailed):
+    """A server answered, and what it has under this name is not the file: another name may be better."""
 
 
 class Route(Protocol):
@@ -58,19 +64,29 @@ class Source(Protocol):
 
 
 def sources_of(settings: Settings, run: Run) -> list[Source]:
-    """Return the sources that the settings name, in order. Modules are loaded only for those."""
-    sources: list[Source] = []
-    for name in settings.sources:
+    """Return the sources that the settings name, in order. Modules are loaded only for those.
+
+    Raises:
+        BadSetting: an image was built without the source, as the offline one is without `fetch`.
+    """
+    return [_source(name, settings, run) for name in settings.sources]
+
+
+def _source(name: str, settings: Settings, run: Run) -> Source:
+    try:
         if name == "baked":
             from .baked import Baked
 
-            sources.append(Baked(settings.baked_dir))
-        elif name == "fetch":
+            return Baked(settings.baked_dir)
+        if name == "fetch":
             from .fetch import Fetch
 
-            sources.append(Fetch(settings, run))
-        else:
-            from .wheel import Wheel
+            return Fetch(settings, run)
+        from .wheel import Wheel
 
-            sources.append(Wheel(settings, run))
-    return sources
+        return Wheel(settings, run)
+    except ImportError as error:
+        raise BadSetting(
+            f"the source '{name}' is not part of this image or installation (no {error.name}): "
+            "leave it out of TIKTOKEN_INIT_SOURCES, or use the default image"
+        ) from error

@@ -7,9 +7,6 @@ right under its base. The digest decides what is right, so a mirror need not be 
 from __future__ import annotations
 
 import os
-from urllib.parse import unquote, urlsplit
-
-from .. import search
 from ..catalogue import Vocabulary
 from ..redaction import shown
 from ..staging import StagedFile
@@ -32,6 +29,8 @@ def folder_of(mirror: str) -> str | None:
     """Return the folder that a mirror is, or None if it is reached by HTTP."""
     if "://" not in mirror:
         return mirror
+    from urllib.parse import unquote, urlsplit
+
     parts = urlsplit(mirror)
     return unquote(parts.path) if parts.scheme.lower() == "file" else None
 
@@ -59,6 +58,8 @@ class FolderMirror:
                     continue
                 if staged.is_right():
                     return
+        from .. import search
+
         found = search.find(self._folder, [vocabulary]).get(vocabulary)
         if found:
             LocalFile(self.label, found, "it went away").deliver(vocabulary, staged)

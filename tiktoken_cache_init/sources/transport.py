@@ -25,7 +25,7 @@ from ..errors import BadSetting
 from ..run import Closed, DeadlinePassed, Run
 from ..settings import Settings
 from ..staging import StagedFile, TooLong
-from . import RouteFailed
+from . import NotThere, RouteFailed
 
 _MOST_REDIRECTS = 5
 # Bytes seen before a body is taken for a file and not for a page.
@@ -39,10 +39,6 @@ _STATUS_ADVICE = {
     407: "put the proxy's credentials into its URL: http://USER:PASSWORD@HOST:PORT",
     511: _PORTAL_ADVICE,
 }
-
-
-class NotThere(RouteFailed):
-    """The server answered, and what it has under this URL is not the file: another name may be better."""
 
 
 class _RangeUnusable(Exception):
