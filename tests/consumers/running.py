@@ -1,0 +1,90 @@
+"""Runs a consumer with no network interface."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.consumers.known import Consumer
+from tests.consumers.texts import TEXTS
+from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
+
+ROOT = Path(__file__).parents[2]
+
+NO_NETWORK = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
+"""Put before a command, it takes every network interface from it, loopback too."""
+
+PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>\n"
+"""What a captive portal answers to any request."""
+
+_OTHER = dict(zip(VOCABULARIES, (VOCABULARIES[index] for index in (1, 0, 3, 2, 5, 4)), strict=True))
+
+Tokens = dict[str, dict[str, list[int] | int]]
+
+
+class Outcome(NamedTuple):
+    """What came of a run: token ids (or their count) by name and label, or none where it failed; and its messages."""
+
+    tokens: Tokens | None
+    messages: str
+
+
+def offline(
+    command: list[str], variables: dict[str, str], standard_input: str = "", read_only: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command with no network interface and no variables but ``PATH``, ``HOME`` and those given.
+
+    The folder ``read_only`` is mounted so for it.
+    """
+    if read_only:
+        mount = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+        command = ["--mount", "sh", "-c", mount, str(read_only), *command]
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **variables}
+    return subprocess.run(
+        [*NO_NETWORK, *command],
+        check=False,
+        input=standard_input,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def run(consumer: Consumer, folder: Path, names: tuple[str, ...], *, read_only: bool = False) -> Outcome:
+    """Have the consumer tokenize the texts with the named encodings, loaded from ``folder``."""
+    return tokenize(consumer.command(), {consumer.variable: str(folder)}, names, folder if read_only else None)
+
+
+def tokenize(
+    command: list[str], variables: dict[str, str], names: tuple[str, ...], read_only: Path | None = None
+) -> Outcome:
+    """Have a program tokenize the texts with the named encodings."""
+    done = offline(command, variables, json.dumps({"names": names, "texts": TEXTS}), read_only)
+    return Outcome(json.loads(done.stdout) if done.returncode == 0 else None, done.stderr)
+
+
+def fill(folder: Path, vocabularies: Path, *flags: str) -> None:
+    """Fill ``folder`` through the entry point, as the init container does, from ``vocabularies`` and nothing else."""
+    command = [sys.executable, str(ROOT / "entrypoint.py"), "fill", "--sources", "baked", "--encodings", "all"]
+    command += ["--baked-dir", str(vocabularies), "--cache-dir", str(folder), *flags]
+    done = offline(command, {})
+    assert done.returncode == 0, done.stderr
+
+
+def poison(folder: Path, vocabularies: Path, layout: str, *kinds: str) -> set[str]:
+    """Write each vocabulary's file with wrong content, of the kinds in turn; return the names of the files."""
+    names = {v: v.cache_key if layout == "cache" else v.published_name for v in VOCABULARIES}
+    for index, (vocabulary, name) in enumerate(names.items()):
+        (folder / name).write_bytes(_wrong_content(vocabulary, vocabularies, kinds[index % len(kinds)]))
+    return set(names.values())
+
+
+def _wrong_content(vocabulary: Vocabulary, vocabularies: Path, kind: str) -> bytes:
+    if kind == "swapped":
+        return (vocabularies / _OTHER[vocabulary].cache_key).read_bytes()
+    return {"page": PAGE, "empty": b""}[kind]
