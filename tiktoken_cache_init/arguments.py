@@ -68,7 +68,6 @@ def read(arguments: Sequence[str]) -> tuple[str, dict[str, list[str]], bool]:
     Raises:
         BadSetting: an unknown command or flag, or a flag without its value.
         SystemExit: ``--help`` or ``--version`` was asked for and has been printed.
-
     """
     command, rest = "fill", list(arguments)
     if rest and not rest[0].startswith("-"):

@@ -123,7 +123,6 @@ def encoding(name: str) -> Encoding:
 
     Raises:
         BadSetting: no such encoding; the message gives the nearest right name.
-
     """
     for known in ENCODINGS:
         if known.name == name:

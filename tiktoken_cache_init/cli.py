@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TextIO
 
 from . import stopping
-from .errors import BUG, NOT_READY, READY, SIGNALLED, BadSetting, InitError, VolumeError
+from .errors import BUG, NOT_READY, READY, SIGNALLED, BadSetting, InitError, NotReady, VolumeError
 from .fill import Filled, fill
 from .progress import Progress
 from .redaction import Scrubber
-from .report import Log, announce, fill_document, printable, report_fill, verify_document, verify_lines
+from .report import (
+    Log,
+    announce,
+    failed_document,
+    fill_document,
+    printable,
+    report_fill,
+    verify_document,
+    verify_lines,
+    warn_unmounted,
+)
 from .run import DeadlinePassed, Run
-from .settings import Settings, load
+from .settings import DEFAULT_BAKED_DIR, Settings, load
+from .volume import is_mounted
 
 _SIGPIPE = 13
 
@@ -111,6 +123,9 @@ def _fill(settings: Settings, run: Run, console: _Console) -> int:
     finally:
         progress.close()
     report_fill(console.log, settings, filled, run.elapsed())
+    if filled.ready and os.path.isdir(DEFAULT_BAKED_DIR) and not is_mounted(settings.cache_dir):
+        # Only the image has that folder; a host's folder need not be a mount.
+        warn_unmounted(console.log, settings)
     if settings.json:
         console.document(fill_document(settings, filled))
     return filled.error.exit_code if filled.error else READY
@@ -119,11 +134,16 @@ def _fill(settings: Settings, run: Run, console: _Console) -> int:
 def _verify(settings: Settings, run: Run, console: _Console) -> int:
     from .verify import verify
 
-    verified = run.wait_for(lambda: verify(settings, run))
+    try:
+        verified = run.wait_for(lambda: verify(settings, run))
+    except (NotReady, VolumeError) as error:
+        if settings.json:
+            console.document(failed_document(settings, error))
+        raise
     if settings.json:
-        console.document(verify_document(settings, verified.findings, verified.problems))
+        console.document(verify_document(settings, verified))
     else:
-        for line in verify_lines(settings, verified.findings, verified.problems):
+        for line in verify_lines(settings, verified):
             console.say(line)
     return READY if verified.ready else NOT_READY
 

@@ -14,29 +14,54 @@ from typing import NamedTuple
 from . import catalogue
 from .catalogue import Vocabulary
 
-COUNTS_RIGHT = "starts and counts right"
-COUNTS_WRONG = "starts and COUNTS WRONG"
+COUNTS_RIGHT = "counts-right"
+COUNTS_WRONG = "counts-wrong"
 DIES = "dies"
+NOT_READ = "not-read"
+"""No gateway loads this vocabulary when it starts."""
 
 _PEEK = 2048
+
+# What the gateways load when they start, and the model that the message names if they cannot (New-API to v0.8.2.0 and
+# one-api, ``InitTokenEncoders``).
+_LOADED_AT_START = {"cl100k_base.tiktoken": "gpt-3.5-turbo", "o200k_base.tiktoken": "gpt-4o"}
+
+
+class Prognosis(NamedTuple):
+    """What a gateway does that finds a file in some state."""
+
+    outcome: str
+    """`COUNTS_RIGHT`, `COUNTS_WRONG`, `DIES` or `NOT_READ`."""
+    text: str
+    """The same for people, with the message that a dying gateway prints."""
 
 
 class Diagnosis(NamedTuple):
     """What a file that is not right looks like."""
 
     kind: str
-    """A stable word: empty, html, xml, json, compressed, crlf, bom, other-vocabulary, cut-at-line, truncated, too-long, zeros,
-    wrong-bytes."""
+    """A stable word: empty, html, xml, json, compressed, git-lfs, zeros, other-vocabulary, crlf, bom, wrong-bytes, too-long,
+    cut-at-line or truncated."""
     text: str
     """The same for people."""
-    gateway: str
-    """What a gateway does with it: `COUNTS_WRONG`, or `DIES` and the message."""
+    prognosis: Prognosis
 
 
 def diagnose(data: bytes, vocabulary: Vocabulary) -> Diagnosis:
     """Say what ``data`` is, which stands where ``vocabulary`` should and is not it."""
     kind, text = _recognise(data, vocabulary)
-    return Diagnosis(kind, text, gateway_outcome(data))
+    complaint = parsing_error(data)
+    if complaint or vocabulary.published_name not in _LOADED_AT_START:
+        return Diagnosis(kind, text, death(vocabulary, complaint))
+    return Diagnosis(kind, text, Prognosis(COUNTS_WRONG, "the gateway starts and COUNTS WRONG"))
+
+
+def death(vocabulary: Vocabulary, complaint: str) -> Prognosis:
+    """Say how a reader fails that cannot use the file for the reason given."""
+    model = _LOADED_AT_START.get(vocabulary.published_name)
+    if model is None:
+        return Prognosis(NOT_READ, "its readers try to download it again, which fails without a network")
+    return Prognosis(DIES, f"the gateway dies: failed to get {model} token encoder: {complaint}")
 
 
 def looks_like(data: bytes) -> tuple[str, str] | None:
@@ -86,8 +111,8 @@ def _digest_is(data: bytes, vocabulary: Vocabulary) -> bool:
     return hashlib.sha256(data).hexdigest() == vocabulary.sha256
 
 
-def gateway_outcome(data: bytes) -> str:
-    """Return what a gateway does that reads these (wrong) bytes as a vocabulary."""
+def parsing_error(data: bytes) -> str:
+    """Return the error that tiktoken-go v0.1.7 gives when it parses these bytes, or an empty text if it takes them."""
     for line in data.split(b"\n"):
         if not line:
             continue
@@ -95,10 +120,10 @@ def gateway_outcome(data: bytes) -> str:
         try:
             binascii.a2b_base64(token, strict_mode=True)
         except binascii.Error:
-            return f"{DIES}: illegal base64 data at input byte ..."
+            return "illegal base64 data at input byte ..."
         if not space:
-            return f"{DIES}: index out of range"
+            return "index out of range"
         digits = rank.partition(b" ")[0]
         if not digits.removeprefix(b"-").removeprefix(b"+").isdigit():
-            return f'{DIES}: strconv.Atoi: parsing "{ascii(digits[:16].decode("latin-1"))[1:-1]}": invalid syntax'
-    return COUNTS_WRONG
+            return f'strconv.Atoi: parsing "{ascii(digits[:16].decode("latin-1"))[1:-1]}": invalid syntax'
+    return ""

@@ -18,7 +18,6 @@ def export(settings: Settings, stream: BinaryIO) -> None:
     Raises:
         NotReady: the folder does not hold them all; nothing has been written.
         VolumeError: the folder cannot be read.
-
     """
     volume = open_volume(settings, create=False)
     targets = sorted(targets_of(settings), key=lambda target: target.name)

@@ -15,7 +15,7 @@ from .run import DeadlinePassed, Run
 from .settings import Settings
 from .sources import Route, Source, sources_of
 from .staging import Stage
-from .volume import MISSING, Finding, Target, Volume, explain, open_volume, targets_of
+from .volume import MISSING, Demand, Finding, Target, Volume, explain, open_volume, targets_of
 
 KEPT = "kept"
 MENDED = "mended"
@@ -61,13 +61,13 @@ def fill(settings: Settings, run: Run, watch: Watch) -> Filled:
 
     Raises:
         VolumeError: the volume cannot be opened or inspected.
-
     """
     volume = open_volume(settings, create=True)
     stage = Stage(volume, settings, run)
     stage.sweep()
     targets = targets_of(settings)
-    findings = run.map(lambda target: volume.inspect(target, settings.mode, settings.owner), targets)
+    demand = Demand(settings.mode, settings.owner)
+    findings = run.map(lambda target: volume.inspect(target, demand), targets)
     _open_up(volume, settings)
     if all(finding.ready for finding in findings):
         return Filled(tuple(Outcome(finding, KEPT) for finding in findings))

@@ -62,7 +62,6 @@ def obtain(
     Raises:
         VolumeError: the staged file cannot be written.
         DeadlinePassed: the time is up.
-
     """
     turns = [_Turn(route, place) for place, route in enumerate(routes)]
     furthest = 0

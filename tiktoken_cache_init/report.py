@@ -8,14 +8,22 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from . import __version__
+from .errors import InitError
 from .fill import FAILED, INSTALLED, KEPT, MENDED, REPLACED, Filled, Outcome
 from .obtain import Failure
 from .redaction import Scrubber, shown
 from .settings import Settings
 from .volume import Finding
+
+if TYPE_CHECKING:
+    from .verify import Verified
+
+
+SCHEMA = 1
+"""Version of the JSON documents; raised when a field changes its meaning or goes, not when one is added."""
 
 
 class Log:
@@ -116,6 +124,16 @@ def report_fill(log: Log, settings: Settings, filled: Filled, seconds: float) ->
         )
 
 
+def warn_unmounted(log: Log, settings: Settings) -> None:
+    """Say that what was filled goes with this container."""
+    log.line(
+        "unmounted",
+        f"warning: nothing is mounted at {settings.cache_dir}, so the files go with this container: "
+        f"mount a volume there, as in -v tiktoken:{settings.cache_dir}",
+        level="warning",
+    )
+
+
 def fill_document(settings: Settings, filled: Filled) -> dict[str, Any]:
     """Return the result of a fill for ``--json``."""
     return {
@@ -135,37 +153,48 @@ def _outcome_document(outcome: Outcome) -> dict[str, Any]:
 
 
 def _head(settings: Settings, ready: bool) -> dict[str, Any]:
-    return {"version": __version__, "command": settings.command, "cache_dir": settings.cache_dir, "ready": ready}
-
-
-def verify_document(settings: Settings, findings: Sequence[Finding], problems: Sequence[str]) -> dict[str, Any]:
-    """Return the result of a verification for ``--json``."""
-    ready = not problems and all(finding.ready for finding in findings)
     return {
-        **_head(settings, ready),
-        "problems": list(problems),
-        "files": [finding_document(finding) for finding in findings],
+        "schema": SCHEMA,
+        "version": __version__,
+        "command": settings.command,
+        "cache_dir": settings.cache_dir,
+        "ready": ready,
     }
 
 
-def verify_lines(settings: Settings, findings: Sequence[Finding], problems: Sequence[str]) -> list[str]:
+def verify_document(settings: Settings, verified: Verified) -> dict[str, Any]:
+    """Return the result of a verification for ``--json``; its schema is in ``docs/verify.schema.json``."""
+    return {
+        **_head(settings, verified.ready),
+        "error": None,
+        "problems": list(verified.problems),
+        "files": [{**finding_document(examined.finding), "cure": examined.cure or None} for examined in verified.files],
+    }
+
+
+def failed_document(settings: Settings, error: InitError) -> dict[str, Any]:
+    """Return the result, for ``--json``, of a verification that could not be made."""
+    return {**_head(settings, ready=False), "error": str(error), "problems": [], "files": []}
+
+
+def verify_lines(settings: Settings, verified: Verified) -> list[str]:
     """Return the result of a verification for people: one line a file, one line at the end."""
     lines = []
-    for finding in findings:
-        outcome = f": a gateway {finding.gateway}" if finding.gateway else ""
+    for finding, cure in verified.files:
         lacks = f", but {finding.lacks}" if finding.lacks else ""
-        lines.append(f"{name_of(finding)}: {finding.text}{lacks}{outcome}")
-    lines += problems
-    wrong = sum(not finding.ready for finding in findings)
-    if not wrong and not problems:
-        return [*lines, f"ready: {settings.cache_dir}"]
-    count = f"{wrong} of {len(findings)} files" if wrong else "the folder"
-    return [*lines, f"not ready: {count} in {settings.cache_dir}: run fill, which mends them"]
+        consequence = f"; {finding.prognosis.text}; cure: {cure}" if cure else ""
+        lines.append(f"{name_of(finding)}: {finding.text}{lacks}{consequence}")
+    lines += verified.problems
+    if verified.ready:
+        return [*lines, f"ready: a gateway with {settings.cache_dir} starts and counts right"]
+    wrong = sum(not finding.ready for finding, _ in verified.files)
+    what = f"{wrong} of {len(verified.files)} files in {settings.cache_dir}" if wrong else settings.cache_dir
+    return [*lines, f"not ready: {what}"]
 
 
 def finding_document(finding: Finding) -> dict[str, Any]:
     """Return what a name holds, for ``--json``."""
-    vocabulary = finding.target.vocabulary
+    vocabulary, prognosis = finding.target.vocabulary, finding.prognosis
     return {
         "name": finding.target.name,
         "vocabulary": vocabulary.published_name,
@@ -175,5 +204,6 @@ def finding_document(finding: Finding) -> dict[str, Any]:
         "state": finding.diagnosis.kind if finding.diagnosis else finding.state,
         "detail": finding.lacks or finding.text,
         "ready": finding.ready,
-        "gateway": finding.gateway or None,
+        "gateway": prognosis.outcome,
+        "gateway_detail": prognosis.text,
     }

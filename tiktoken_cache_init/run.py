@@ -84,7 +84,6 @@ class Run:
 
         Raises:
             DeadlinePassed: it did not come back, as when a network file system hangs.
-
         """
         outcome: list[_Result] = []
         failure: list[BaseException] = []
@@ -120,7 +119,6 @@ class Run:
 
         Raises:
             DeadlinePassed: the deadline came before the workers were done.
-
         """
         results: dict[int, _Result] = {}
         failures: list[BaseException] = []

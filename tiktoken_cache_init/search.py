@@ -17,7 +17,7 @@ _MOST_ENTRIES = 20_000
 _MOST_LEVELS = 4
 
 
-def find(folder: str, wanted: Iterable[Vocabulary]) -> dict[Vocabulary, str]:
+def find(folder: str, wanted: Iterable[Vocabulary], levels: int = _MOST_LEVELS) -> dict[Vocabulary, str]:
     """Return, for each wanted vocabulary that is somewhere below the folder, the path of a file with its bytes.
 
     What cannot be read is passed over: this is a search for luck, and the sources come after it.
@@ -26,7 +26,7 @@ def find(folder: str, wanted: Iterable[Vocabulary]) -> dict[Vocabulary, str]:
     found: dict[Vocabulary, str] = {}
     if not missing:
         return found
-    for path, size in _files(folder):
+    for path, size in _files(folder, levels):
         for vocabulary in [candidate for candidate in missing if candidate.size == size]:
             if _file_holds(path, vocabulary):
                 found[vocabulary] = path
@@ -49,11 +49,11 @@ def _file_holds(path: str, vocabulary: Vocabulary) -> bool:
         os.close(fd)
 
 
-def _files(folder: str) -> Iterator[tuple[str, int]]:
+def _files(folder: str, levels: int) -> Iterator[tuple[str, int]]:
     """Yield (path, length) of the regular files below the folder, nearest levels first."""
     level = [folder]
     entries = 0
-    for _ in range(_MOST_LEVELS):
+    for _ in range(levels):
         deeper: list[str] = []
         for place in level:
             try:

@@ -62,6 +62,8 @@ class Settings(NamedTuple):
     owner: tuple[int, int | None] | None
     """(user id, group id or None to leave the group), or None to leave both."""
     layout: str
+    reader: tuple[int, int | None] | None
+    """For `verify`: (user id, group id or None) of the consumer, or None for any user at all."""
 
     @property
     def vocabularies(self) -> tuple[Vocabulary, ...]:
@@ -447,6 +449,17 @@ SETTINGS: tuple[Setting, ...] = (
         _FILES,
     ),
     Setting(
+        "reader",
+        "TIKTOKEN_INIT_AS",
+        "--as",
+        "UID[:GID]",
+        "",
+        "verify: the consumer's user, who must be able to read the files",
+        _parse_owner,
+        _FILES,
+        default_note="every user",
+    ),
+    Setting(
         "log",
         "TIKTOKEN_INIT_LOG",
         "--log",
@@ -464,7 +477,6 @@ def load(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
 
     Raises:
         BadSetting: something is misspelled or does not parse; the message names it and gives the right spelling.
-
     """
     _refuse_unknown(environment)
     command, given, as_json = _read_arguments(arguments) if arguments else ("fill", {}, False)
@@ -518,7 +530,7 @@ def _parse_variable(setting: Setting, environment: Mapping[str, str]) -> Any:
         raise BadSetting(f"{setting.variable}: {error}") from None
 
 
-_EMPTY: dict[str, Any] = {"mirrors": (), "extra": (), "owner": None, "sources": ()}
+_EMPTY: dict[str, Any] = {"mirrors": (), "extra": (), "owner": None, "reader": None, "sources": ()}
 
 
 def _refuse_unknown(environment: Mapping[str, str]) -> None:

@@ -63,7 +63,6 @@ class Stage:
         Raises:
             VolumeError: the volume does not take it.
             Closed: the run is ending.
-
         """
         staged = StagedFile(self, vocabulary)
         with self.lock:
@@ -80,7 +79,6 @@ class Stage:
         Raises:
             VolumeError: the volume takes it no more than a file.
             Closed: the run is ending.
-
         """
         folder, name = self.volume.fd, self._new_name()
         try:
@@ -205,7 +203,6 @@ class StagedFile:
         Raises:
             TooLong: the vocabulary cannot be that long; nothing is written.
             VolumeError: the volume does not take them.
-
         """
         if self.position + len(data) > self.vocabulary.limit:
             raise TooLong
@@ -231,7 +228,6 @@ class StagedFile:
 
         Raises:
             VolumeError: the volume fails.
-
         """
         self.restarts += 1
         if not self.position:
@@ -258,7 +254,6 @@ class StagedFile:
         Raises:
             VolumeError: the volume does not take it; what was there before is untouched.
             Closed: the run is ending.
-
         """
         if not self.is_right():
             raise AssertionError("a file that was not checked must never be installed")

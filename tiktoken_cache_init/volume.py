@@ -14,8 +14,8 @@ import stat
 from typing import NamedTuple
 
 from .catalogue import Vocabulary
-from .diagnosis import DIES, Diagnosis, diagnose
-from .errors import VolumeError
+from .diagnosis import COUNTS_RIGHT, Diagnosis, Prognosis, death, diagnose
+from .errors import NotReady, VolumeError
 from .settings import Settings
 
 CHUNK = 1 << 18
@@ -23,6 +23,7 @@ CHUNK = 1 << 18
 
 # What is read at most of a file that is not right, to say what it is.
 _MOST_DIAGNOSED = 16 << 20
+_MOST_LOOKS = 5
 
 GOOD = "good"
 MISSING = "missing"
@@ -55,6 +56,8 @@ class Finding(NamedTuple):
     """For `WRONG`."""
     lacks: str = ""
     """What a file with the right bytes lacks: a mode or an owner; else empty."""
+    unreadable: bool = False
+    """Whether what it lacks keeps some reader from reading it."""
 
     @property
     def ready(self) -> bool:
@@ -62,13 +65,30 @@ class Finding(NamedTuple):
         return self.state == GOOD and not self.lacks
 
     @property
-    def gateway(self) -> str:
-        """What a gateway does that finds this: see `tiktoken_cache_init.diagnosis`."""
+    def prognosis(self) -> Prognosis:
+        """What a gateway does that finds this."""
+        vocabulary = self.target.vocabulary
         if self.diagnosis:
-            return self.diagnosis.gateway
-        return {GOOD: "", MISSING: f"{DIES}: it tries to download the file"}.get(
-            self.state, f"{DIES}: it cannot read the file"
-        )
+            return self.diagnosis.prognosis
+        if self.state == GOOD:
+            return death(vocabulary, "permission denied") if self.unreadable else _COUNTS_RIGHT
+        if self.state in (MISSING, LINK):
+            return death(vocabulary, f'Get "{vocabulary.url}": ...')
+        return death(vocabulary, "is a directory" if self.state == DIRECTORY else "permission denied")
+
+
+_COUNTS_RIGHT = Prognosis(COUNTS_RIGHT, "the gateway starts and counts right")
+
+
+class Demand(NamedTuple):
+    """What a file with the right bytes must also have."""
+
+    mode: int = 0
+    """At least these bits."""
+    owner: tuple[int, int | None] | None = None
+    """(user id, group id or None for any), or None for any."""
+    reader: tuple[int, int | None] | None = None
+    """The one user who must be able to read it, where it need not be every user; ``mode`` does not count then."""
 
 
 def targets_of(settings: Settings) -> tuple[Target, ...]:
@@ -95,21 +115,24 @@ class Volume:
         """Let go of the folder."""
         os.close(self.fd)
 
-    def inspect(self, target: Target, mode: int = 0, owner: tuple[int, int | None] | None = None) -> Finding:
-        """Say what the name holds, and whether a right file also has at least the ``mode``, and the ``owner``.
+    def inspect(self, target: Target, demand: Demand = Demand()) -> Finding:  # noqa: B008  it is immutable
+        """Say what the name holds, and whether a right file also meets the demand.
 
         Raises:
             VolumeError: the volume itself fails (an I/O error), so that no statement is possible.
-
         """
-        try:
-            return self._inspect(target, mode, owner)
-        except OSError as error:
-            if error.errno in (errno.EACCES, errno.EPERM):
-                return Finding(target, UNREADABLE, f"cannot be read: {error.strerror}")
-            raise VolumeError(f"cannot read {os.path.join(self.path, target.name)}: {error.strerror}") from error
+        for _ in range(_MOST_LOOKS):
+            try:
+                return self._inspect(target, demand)
+            except OSError as error:
+                if error.errno in (errno.EACCES, errno.EPERM):
+                    return Finding(target, UNREADABLE, f"cannot be read: {error.strerror}")
+                # Another init container put something else there between two looks.
+                if error.errno not in (errno.ENOENT, errno.ELOOP, errno.EINVAL):
+                    raise VolumeError(explain(error, "read", os.path.join(self.path, target.name))) from error
+        raise VolumeError(f"{os.path.join(self.path, target.name)} keeps changing: is another program writing to it?")
 
-    def _inspect(self, target: Target, mode: int, owner: tuple[int, int | None] | None) -> Finding:
+    def _inspect(self, target: Target, demand: Demand) -> Finding:
         try:
             status = os.lstat(target.name, dir_fd=self.fd)
         except FileNotFoundError:
@@ -133,7 +156,8 @@ class Volume:
         try:
             status = os.fstat(fd)
             if holds(fd, status, target.vocabulary):
-                return Finding(target, GOOD, f"right{note}", lacks=_lacks(status, mode, owner))
+                lacks, unreadable = _lacks(status, demand)
+                return Finding(target, GOOD, f"right{note}", lacks=lacks, unreadable=unreadable)
             os.lseek(fd, 0, os.SEEK_SET)
             diagnosis = diagnose(_read_whole(fd, _MOST_DIAGNOSED), target.vocabulary)
             return Finding(target, WRONG, f"{diagnosis.text}{note}", diagnosis)
@@ -151,15 +175,23 @@ class Volume:
 
     def missing_mode(self, mode: int) -> int:
         """Return the bits of ``mode`` that the folder lacks. Its owner's own write bit is left to its owner."""
-        return mode & ~stat.S_IMODE(os.fstat(self.fd).st_mode) & ~stat.S_IWUSR
+        return mode & ~self.mode() & ~stat.S_IWUSR
+
+    def mode(self) -> int:
+        """Return the folder's mode."""
+        return stat.S_IMODE(os.fstat(self.fd).st_mode)
+
+    def lets_in(self, reader: tuple[int, int | None]) -> bool:
+        """Say whether a user can reach the names in the folder."""
+        return _may(os.fstat(self.fd), reader, 0o1)
 
 
 def open_volume(settings: Settings, *, create: bool) -> Volume:
     """Open the folder, making it first if ``create`` and it is not there.
 
     Raises:
+        NotReady: it is not there, and was not to be made.
         VolumeError: it cannot be opened or made; the message says who we are and what would help.
-
     """
     path = settings.cache_dir
     try:
@@ -167,7 +199,9 @@ def open_volume(settings: Settings, *, create: bool) -> Volume:
             _make(path, settings)
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise VolumeError(f"there is no folder {path}: mount the volume there, or name the right one") from None
+        raise NotReady(
+            f"there is no folder {path}: mount the volume there and run fill, or name the right one"
+        ) from None
     except NotADirectoryError:
         raise VolumeError(f"{path} is not a folder: mount a volume or a folder there, not a single file") from None
     except OSError as error:
@@ -178,16 +212,35 @@ def open_volume(settings: Settings, *, create: bool) -> Volume:
 def _make(path: str, settings: Settings) -> None:
     if os.path.isdir(path):
         return
-    parent = os.path.dirname(os.path.abspath(path))
-    os.makedirs(parent, exist_ok=True)
+    _make(os.path.dirname(os.path.abspath(path)), settings)
     try:
         os.mkdir(path)
     except FileExistsError:
         return
-    # Not left to the umask, which would keep the consumer out.
-    os.chmod(path, settings.dir_mode)
+    # Not left to the umask, which would keep the consumer out. Where modes are fixed, what they are is checked later.
+    with contextlib.suppress(PermissionError):
+        os.chmod(path, settings.dir_mode)
     if settings.owner:
         os.chown(path, settings.owner[0], -1 if settings.owner[1] is None else settings.owner[1])
+
+
+def is_mounted(path: str) -> bool:
+    """Say whether the folder, or one above it, is a mount of its own, so that it outlives this container.
+
+    True where the kernel does not tell (no Linux, no /proc).
+    """
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
+            points = {line.split()[4] for line in table}
+    except OSError:
+        return True
+    real = os.path.realpath(path)
+    while real != "/":
+        # The kernel writes a space in a path as an octal escape.
+        if real.replace(" ", "\\040") in points:
+            return True
+        real = os.path.dirname(real)
+    return False
 
 
 def holds(fd: int, status: os.stat_result, vocabulary: Vocabulary) -> bool:
@@ -215,13 +268,31 @@ def _read_whole(fd: int, most: int) -> bytes:
     return b"".join(parts)
 
 
-def _lacks(status: os.stat_result, mode: int, owner: tuple[int, int | None] | None) -> str:
-    if missing := mode & ~stat.S_IMODE(status.st_mode):
-        kind = "not readable by every user" if missing & 0o444 else "lacks permissions"
-        return f"{kind} (mode {stat.S_IMODE(status.st_mode):04o})"
-    if owner and (status.st_uid != owner[0] or owner[1] not in (None, status.st_gid)):
-        return f"owned by {status.st_uid}:{status.st_gid}"
-    return ""
+def _lacks(status: os.stat_result, demand: Demand) -> tuple[str, bool]:
+    """Return what a file lacks, and whether that keeps a reader out."""
+    mode = stat.S_IMODE(status.st_mode)
+    if demand.reader:
+        if not _may(status, demand.reader, 0o4):
+            user = ":".join(str(part) for part in demand.reader if part is not None)
+            return f"{user} cannot read it (mode {mode:04o}, owner {status.st_uid}:{status.st_gid})", True
+        return "", False
+    if missing := demand.mode & ~mode:
+        unreadable = bool(missing & 0o444)
+        return f"{'not readable by every user' if unreadable else 'lacks permissions'} (mode {mode:04o})", unreadable
+    if demand.owner and (status.st_uid != demand.owner[0] or demand.owner[1] not in (None, status.st_gid)):
+        return f"owned by {status.st_uid}:{status.st_gid}", False
+    return "", False
+
+
+def _may(status: os.stat_result, user: tuple[int, int | None], bit: int) -> bool:
+    """Say whether a user has a permission (4 read, 1 search), as the kernel decides it; root has every one."""
+    if user[0] == 0:
+        return True
+    if status.st_uid == user[0]:
+        bit <<= 6
+    elif user[1] == status.st_gid:
+        bit <<= 3
+    return bool(status.st_mode & bit)
 
 
 def explain(error: OSError, doing: str, path: str, *, needed: int = 0) -> str:

@@ -52,7 +52,6 @@ class Route(Protocol):
         Raises:
             RouteFailed: this place cannot supply it, now or at all.
             VolumeError: the staged file cannot be written.
-
         """
 
 

@@ -7,6 +7,7 @@ right under its base. The digest decides what is right, so a mirror need not be 
 from __future__ import annotations
 
 import os
+
 from ..catalogue import Vocabulary
 from ..redaction import shown
 from ..staging import StagedFile

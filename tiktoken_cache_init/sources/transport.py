@@ -66,7 +66,6 @@ class Transport:
             NotThere: the server has something else under this URL, or nothing.
             RouteFailed: anything else that went wrong on the way.
             VolumeError: the staged file cannot be written.
-
         """
         transfer = _Transfer(self._shared_client(), url, vocabulary, staged, self._validators)
         # In a thread of its own, because a name look-up or a server that drips headers cannot be interrupted, only left.
@@ -123,7 +122,6 @@ def trust(extra: str, environment: Mapping[str, str]) -> ssl.SSLContext:
 
     Raises:
         BadSetting: a bundle cannot be read.
-
     """
     file, folder = environment.get("SSL_CERT_FILE") or None, environment.get("SSL_CERT_DIR") or None
     try:

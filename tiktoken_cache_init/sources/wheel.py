@@ -82,7 +82,6 @@ class Wheel:
 
         Raises:
             RouteFailed: pip is not there, or did not bring it.
-
         """
         folder = os.path.join(self.folder(), requirement)
         # Two tries, because the retries are ours to do; the configuration of pip names the index.
