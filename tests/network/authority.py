@@ -1,0 +1,36 @@
+"""Certificate authorities that exist for one test run, and the certificates they sign, good and bad."""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+import subprocess
+from pathlib import Path
+
+import trustme
+
+
+class Authority:
+    """A certificate authority of nobody's trust. ``bundle`` is its own certificate, as a PEM file."""
+
+    def __init__(self, folder: Path, name: str):
+        self._ca = trustme.CA(organization_name=name)
+        self.bundle = folder / f"{name}.pem"
+        self._ca.cert_pem.write_to_path(str(self.bundle))
+
+    def context(self, *names: str, expired: bool = False) -> ssl.SSLContext:
+        """Return what a server at these names (or addresses) needs to speak TLS."""
+        now = datetime.datetime.now(datetime.UTC)
+        day = datetime.timedelta(days=1)
+        until = now - day if expired else now + day
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._ca.issue_cert(*names, not_before=now - 30 * day, not_after=until).configure_cert(context)
+        return context
+
+    def directory(self, folder: Path) -> Path:
+        """Return ``folder`` with the certificate in it under the name that OpenSSL looks for in a directory."""
+        command = ["openssl", "x509", "-noout", "-subject_hash", "-in", str(self.bundle)]
+        digest = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        folder.mkdir()
+        (folder / f"{digest}.0").write_bytes(self.bundle.read_bytes())
+        return folder

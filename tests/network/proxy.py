@@ -1,0 +1,140 @@
+"""Forward proxies on loopback: HTTP (CONNECT and absolute targets, with or without credentials) and SOCKS5.
+
+Each connects to loopback only: names are looked up in a table that the test gives, so that a request which arrives
+proves that it came through the proxy. What was asked for is kept in ``targets``, as ``host:port``.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import select
+import socket
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+from urllib.parse import urlsplit
+
+from .server import PATIENCE
+
+Address = tuple[str, int]
+
+
+@dataclass
+class Proxy:
+    """An HTTP proxy. With ``credentials`` (``user:password``) it wants them; ``broken`` answers 502 to everything."""
+
+    hosts: Mapping[str, Address] = field(default_factory=dict)
+    """Where each ``host:port`` really is. What is missing here must be a loopback address itself."""
+    credentials: str | None = None
+    broken: bool = False
+    targets: list[str] = field(default_factory=list)
+    refused: int = 0
+    """How many requests came without the right credentials."""
+
+    def __enter__(self) -> Self:
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port: int = self._listener.getsockname()[1]
+        self._stopping, self._stop = socket.socketpair()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.close()
+        for thread in self._threads:
+            thread.join(PATIENCE)
+        self._listener.close()
+        self._stopping.close()
+
+    @property
+    def authority(self) -> str:
+        """Host and port, as they stand in a URL."""
+        return f"127.0.0.1:{self.port}"
+
+    def _accept(self) -> None:
+        while True:
+            ready = select.select([self._listener, self._stopping], [], [])[0]
+            if self._stopping in ready:
+                return
+            client, _ = self._listener.accept()
+            thread = threading.Thread(target=self._serve, args=(client,))
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, client: socket.socket) -> None:
+        client.settimeout(PATIENCE)
+        with contextlib.suppress(OSError), client:
+            self._speak(client)
+
+    def _speak(self, client: socket.socket) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            received = client.recv(65536)
+            if not received:
+                return
+            head += received
+        first, *lines = head.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
+        method, target, version = first.split(" ", 2)
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        if self.credentials is not None:
+            wanted = "Basic " + base64.b64encode(self.credentials.encode()).decode()
+            if headers.get("proxy-authorization") != wanted:
+                self.refused += 1
+                self._answer(client, "407 Proxy Authentication Required", 'Proxy-Authenticate: Basic realm="guest"')
+                return
+        parts = urlsplit(f"//{target}" if method == "CONNECT" else target)
+        self.targets.append(f"{parts.hostname}:{parts.port or 80}")
+        if self.broken:
+            self._answer(client, "502 Bad Gateway")
+            return
+        with self._connect(self.targets[-1]) as upstream:
+            if method == "CONNECT":
+                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            else:
+                path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+                kept = [line for line in lines if not line.lower().startswith(("proxy-", "connection:"))]
+                request = [f"{method} {path} {version}", *kept, "Connection: close", "", ""]
+                upstream.sendall("\r\n".join(request).encode("latin-1"))
+            self._relay(client, upstream)
+
+    def _answer(self, client: socket.socket, status: str, *headers: str) -> None:
+        body = "<html>the proxy says no</html>"
+        head = [f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", "Connection: close", "", body]
+        client.sendall("\r\n".join(head).encode())
+
+    def _connect(self, target: str) -> socket.socket:
+        host, _, port = target.rpartition(":")
+        address = self.hosts.get(target, (host, int(port)))
+        if not address[0].startswith("127."):
+            raise OSError(f"{target} is not on loopback")
+        return socket.create_connection(address, PATIENCE)
+
+    def _relay(self, client: socket.socket, upstream: socket.socket) -> None:
+        other = {client: upstream, upstream: client}
+        while True:
+            ready = select.select([client, upstream, self._stopping], [], [], PATIENCE)[0]
+            if not ready or self._stopping in ready:
+                return
+            for end in (end for end in ready if end in other):
+                received = end.recv(65536)
+                if not received:
+                    return
+                other[end].sendall(received)
+
+
+class SocksProxy(Proxy):
+    """A SOCKS5 proxy (RFC 1928) that knows CONNECT, no credentials, IPv4 addresses and names."""
+
+    def _speak(self, client: socket.socket) -> None:
+        _, methods = client.recv(2)
+        client.recv(methods)
+        client.sendall(b"\x05\x00")
+        kind = client.recv(4)[3]
+        host = socket.inet_ntoa(client.recv(4)) if kind == 1 else client.recv(client.recv(1)[0]).decode()
+        port = int.from_bytes(client.recv(2), "big")
+        self.targets.append(f"{host}:{port}")
+        with self._connect(self.targets[-1]) as upstream:
+            client.sendall(b"\x05\x00\x00\x01" + bytes(6))
+            self._relay(client, upstream)

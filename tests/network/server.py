@@ -1,0 +1,419 @@
+"""A web server on loopback that misbehaves exactly as told, and remembers each request and the bytes it moved.
+
+It writes on the sockets itself, so that resets, stalls, drips, cut bodies and lies in headers are what a test says they
+are. What it does is declared by path and by request::
+
+    server = Server()
+    server.offer("/encodings/cl100k_base.tiktoken", content)
+    server.script("/encodings/cl100k_base.tiktoken", reset(after=1_000_000), reply(503), serve())
+
+The first request for that path gets the first behaviour, and so on; the last one stays. A path that is offered and not
+scripted is served; any other is 404. All times are seconds, all sizes bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gzip
+import hashlib
+import select
+import socket
+import ssl
+import struct
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+CHUNK = 16 * 1024
+PATIENCE = 30.0
+"""Longer than any test waits for a peer that neither reads nor goes away."""
+HTML = b"<!DOCTYPE html>\n<html><head><title>Sign in to the guest network</title></head><body>Welcome</body></html>\n"
+MODIFIED = "Tue, 13 Dec 2022 19:21:19 GMT"
+
+
+class HangUp(Exception):
+    """Ends a connection: the behaviour wants no more of it, or the client or the server went away."""
+
+
+@dataclass
+class Request:
+    """One request as it came, and what became of it. ``sent`` counts bytes of the answer's body, as the wire has them."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    started: float
+    ended: float | None = None
+    sent: int = 0
+
+    @property
+    def path(self) -> str:
+        """The target without its query."""
+        return self.target.partition("?")[0]
+
+    @property
+    def first_byte(self) -> int | None:
+        """Where an asked-for range starts; None where none is asked for."""
+        value = self.headers.get("range")
+        return int(value.removeprefix("bytes=").partition("-")[0]) if value else None
+
+
+def strong_etag(content: bytes) -> str:
+    """Return the validator that the server gives to ``content``."""
+    return f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+
+
+class Exchange:
+    """What a behaviour answers a request through."""
+
+    def __init__(self, connection: socket.socket, stopping: socket.socket, request: Request, content: bytes | None):
+        self.connection = connection
+        self.request = request
+        self.content = content
+        """What is offered at the path; None where nothing is."""
+        self._stopping = stopping
+
+    def write(self, data: bytes) -> None:
+        """Send bytes that are no part of a body."""
+        self.connection.sendall(data)
+
+    def head(self, status: int, headers: Mapping[str, str]) -> None:
+        """Send a status line and headers."""
+        lines = [f"HTTP/1.1 {status} As Told", *(f"{name}: {value}" for name, value in headers.items())]
+        self.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
+
+    def body(self, data: bytes, rate: float | None = None, chunked: bool = False) -> None:
+        """Send part of a body, at ``rate`` bytes a second where one is given."""
+        began = time.monotonic()
+        for offset in range(0, len(data), CHUNK):
+            piece = data[offset : offset + CHUNK]
+            self.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+            self.request.sent += len(piece)
+            if rate is not None:
+                self.pause(began + (offset + len(piece)) / rate - time.monotonic())
+
+    def pause(self, seconds: float) -> None:
+        """Wait, unless the client goes away or the server stops: then hang up."""
+        if select.select([self.connection, self._stopping], [], [], max(0.0, seconds))[0]:
+            raise HangUp
+
+    def arrived(self) -> None:
+        """Wait until the client's kernel has everything that was sent, so that a reset destroys none of it."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            waiting = struct.unpack("i", fcntl.ioctl(self.connection.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0]
+            if not waiting:
+                return
+            time.sleep(0.001)
+
+
+Behaviour = Callable[[Exchange], None]
+
+
+# Endings: what happens at the point where an answer stops going well.
+
+
+def reset_now(exchange: Exchange) -> None:
+    """Send a TCP reset."""
+    exchange.arrived()
+    exchange.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    raise HangUp
+
+
+def close_now(exchange: Exchange) -> None:
+    """Close the connection in good order, however much is still owed."""
+    raise HangUp
+
+
+def silent(exchange: Exchange) -> None:
+    """Keep the connection and send nothing more, for as long as the client stays."""
+    while True:
+        exchange.pause(PATIENCE)
+
+
+def dripping(interval: float = 1.0) -> Behaviour:
+    """Send one byte, then one more each ``interval`` seconds."""
+
+    def ending(exchange: Exchange) -> None:
+        while True:
+            exchange.body(b"x")
+            exchange.pause(interval)
+
+    return ending
+
+
+def endless(exchange: Exchange) -> None:
+    """Send bytes for as long as the client takes them, at a pace that shows how many it took."""
+    while True:
+        exchange.body(b"IQ== 0\n" * 2048, rate=4_000_000)
+
+
+# Behaviours.
+
+
+def serve(
+    content: bytes | None = None,
+    *,
+    status: int = 200,
+    ranges: Literal["honoured", "ignored", "refused", "wrong", "unasked"] = "honoured",
+    etag: str | None = "",
+    length: int | Literal["right", "absent", "chunked"] = "right",
+    rate: float | None = None,
+    headers: Mapping[str, str] | None = None,
+    after: int | None = None,
+    then: Behaviour | None = None,
+) -> Behaviour:
+    """Serve ``content`` (what the path offers, where none is given), as well or as badly as the settings say.
+
+    Args:
+        content: the whole body, before any range is taken.
+        status: of a whole answer.
+        ranges: ``ignored`` answers 200 to them, ``refused`` 416, ``wrong`` with another range than was asked for,
+            ``unasked`` sends the second half to whoever asks for the whole.
+        etag: the validator; the content's own where empty, none (nor a date) where None.
+        length: what is said of the body's length; a number is a lie, ``absent`` ends the body with the connection.
+        rate: bytes a second, for this connection alone.
+        headers: added to the answer's own, or in their place.
+        after: how many bytes of this answer's body go out before ``then`` takes over; all of them where None.
+        then: an ending; without one the connection stays open for the next request.
+    """
+
+    def behaviour(exchange: Exchange) -> None:
+        whole = content if content is not None else exchange.content
+        assert whole is not None, f"nothing is offered at {exchange.request.path}"
+        validator = strong_etag(whole) if etag == "" else etag
+        said = {"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes"}
+        if validator is not None:
+            said |= {"ETag": validator, "Last-Modified": MODIFIED}
+        code, part = status, whole
+        first = exchange.request.first_byte
+        condition = exchange.request.headers.get("if-range")
+        unchanged = condition is None or condition in (MODIFIED, validator)
+        if ranges == "unasked" and first is None:
+            first, unchanged = len(whole) // 2, True
+        if first is not None and ranges == "refused":
+            exchange.head(416, {"Content-Range": f"bytes */{len(whole)}", "Content-Length": "0"})
+            return
+        if first is not None and unchanged and ranges != "ignored":
+            first = max(0, first - 1000) if ranges == "wrong" else first
+            code, part = 206, whole[first:]
+            said["Content-Range"] = f"bytes {first}-{len(whole) - 1}/{len(whole)}"
+        if length == "chunked":
+            said["Transfer-Encoding"] = "chunked"
+        elif length == "absent":
+            said["Connection"] = "close"
+        else:
+            said["Content-Length"] = str(len(part) if length == "right" else length)
+        exchange.head(code, said | dict(headers or {}))
+        exchange.body(part if after is None else part[:after], rate, chunked=length == "chunked")
+        if then is not None:
+            then(exchange)
+        elif length == "chunked":
+            exchange.write(b"0\r\n\r\n")
+        elif length != "right":
+            close_now(exchange)
+
+    return behaviour
+
+
+def reset(after: int | None = None) -> Behaviour:
+    """Reset the connection after so many bytes of the body; before the headers where no number is given."""
+    return reset_now if after is None else serve(after=after, then=reset_now)
+
+
+def reply(status: int, body: bytes = b"", **headers: str) -> Behaviour:
+    """Answer with a status, a small body and headers, whose names are given with underscores."""
+    named = {name.replace("_", "-").title(): value for name, value in headers.items()}
+
+    def behaviour(exchange: Exchange) -> None:
+        without_body = status in (204, 304)
+        exchange.head(status, named if without_body else {"Content-Length": str(len(body))} | named)
+        exchange.body(body)
+
+    return behaviour
+
+
+def redirect(location: str, status: int = 301) -> Behaviour:
+    """Send the client elsewhere."""
+    return reply(status, b"<html>moved</html>", location=location)
+
+
+def page(status: int = 200) -> Behaviour:
+    """Answer as a captive portal or an error page does."""
+    return reply(status, HTML, content_type="text/html; charset=utf-8")
+
+
+def compressed(content: bytes) -> Behaviour:
+    """Send a body gzip'd, though nobody asked for that."""
+    return reply(200, gzip.compress(content, 6), content_encoding="gzip", content_type="application/octet-stream")
+
+
+def dripped_head(interval: float) -> Behaviour:
+    """Send a status line and headers one byte each ``interval`` seconds, for ever."""
+
+    def behaviour(exchange: Exchange) -> None:
+        for byte in b"HTTP/1.1 200 OK\r\nX-Filler: " + b"x" * 4096:
+            exchange.write(bytes([byte]))
+            exchange.pause(interval)
+
+    return behaviour
+
+
+def endless_head(exchange: Exchange) -> None:
+    """Send headers for as long as the client takes them."""
+    exchange.write(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        line = b"X-Filler: " + b"x" * 1000 + b"\r\n"
+        exchange.write(line)
+        exchange.request.sent += len(line)
+        exchange.pause(0.0005)
+
+
+def endless_hints(exchange: Exchange) -> None:
+    """Send one interim answer after another and never the final one."""
+    while True:
+        exchange.write(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
+        exchange.pause(0.05)
+
+
+def raw(data: bytes) -> Behaviour:
+    """Send exactly these bytes, then close."""
+
+    def behaviour(exchange: Exchange) -> None:
+        exchange.write(data)
+        raise HangUp
+
+    return behaviour
+
+
+@dataclass
+class Server:
+    """The server. ``with Server(...) as server`` starts it and stops it.
+
+    ``context`` makes it speak TLS. ``host`` and ``port`` are for tests that need an address of their own; loopback only.
+    """
+
+    context: ssl.SSLContext | None = None
+    host: str = "127.0.0.1"
+    port: int = 0
+    requests: list[Request] = field(default_factory=list)
+    connections: int = 0
+    _offered: dict[str, bytes] = field(default_factory=dict)
+    _scripts: dict[str, list[Behaviour]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __enter__(self) -> Self:
+        assert self.host.startswith("127."), "test traffic stays on loopback"
+        self._listener = socket.create_server((self.host, self.port), backlog=128)
+        self.port = self._listener.getsockname()[1]
+        self._stopping, self._stop = socket.socketpair()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.close()
+        for thread in self._threads:
+            thread.join(PATIENCE)
+        self._listener.close()
+        self._stopping.close()
+
+    @property
+    def authority(self) -> str:
+        """Host and port, as they stand in a URL."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The base that a mirror setting takes."""
+        return f"{'https' if self.context else 'http'}://{self.authority}"
+
+    @property
+    def moved(self) -> int:
+        """Bytes of bodies that went out, over all requests."""
+        return sum(request.sent for request in self.requests)
+
+    def offer(self, path: str, content: bytes) -> None:
+        """Serve ``content`` at ``path``."""
+        self._offered[path] = content
+
+    def script(self, path: str, *behaviours: Behaviour) -> None:
+        """Answer the requests for ``path`` with these, in turn; the last one stays."""
+        self._scripts[path] = list(behaviours)
+
+    def asked(self, path: str) -> list[Request]:
+        """Return the requests for ``path``, in order."""
+        return [request for request in self.requests if request.path == path]
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something to have happened here.
+
+        Raises:
+            TimeoutError: it did not.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"never happened; requests so far: {self.requests}")
+            time.sleep(0.005)
+
+    def _accept(self) -> None:
+        while True:
+            ready = select.select([self._listener, self._stopping], [], [])[0]
+            if self._stopping in ready:
+                return
+            connection, _ = self._listener.accept()
+            self.connections += 1
+            thread = threading.Thread(target=self._converse, args=(connection,))
+            self._threads.append(thread)
+            thread.start()
+
+    def _converse(self, plain: socket.socket) -> None:
+        plain.settimeout(PATIENCE)
+        connection = plain
+        # The client breaking off is what many tests are about: here it only ends the conversation.
+        with contextlib.suppress(HangUp, OSError):
+            if self.context is not None:
+                connection = self.context.wrap_socket(plain, server_side=True)
+            for request in self._requests(connection):
+                with self._lock:
+                    self.requests.append(request)
+                    behaviour = self._next(request.path)
+                exchange = Exchange(connection, self._stopping, request, self._offered.get(request.path))
+                try:
+                    behaviour(exchange)
+                finally:
+                    request.ended = time.monotonic()
+        connection.close()
+
+    def _next(self, path: str) -> Behaviour:
+        script = self._scripts.get(path)
+        if script:
+            return script.pop(0) if len(script) > 1 else script[0]
+        return serve() if path in self._offered else reply(404, b"no such file\n")
+
+    def _requests(self, connection: socket.socket) -> Iterator[Request]:
+        pending = b""
+        while True:
+            while b"\r\n\r\n" not in pending:
+                ready = select.select([connection, self._stopping], [], [], PATIENCE)[0]
+                if connection not in ready:
+                    return
+                received = connection.recv(65536)
+                if not received:
+                    return
+                pending += received
+                if not pending[:1].isalpha():
+                    # What a web server says to a client that speaks TLS to its plain port.
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+                    return
+            head, _, pending = pending.partition(b"\r\n\r\n")
+            first, *lines = head.decode("latin-1").split("\r\n")
+            method, target, _ = first.split(" ", 2)
+            pairs = (line.partition(":") for line in lines)
+            yield Request(method, target, {name.lower(): value.strip() for name, _, value in pairs}, time.monotonic())
