@@ -18,6 +18,7 @@ from .report import (
     fill_document,
     printable,
     report_fill,
+    scrubbed,
     verify_document,
     verify_lines,
     warn_unmounted,
@@ -86,7 +87,7 @@ class _Console(NamedTuple):
         """Write a result as JSON."""
         import json
 
-        self.out.write(self.scrub(json.dumps(document, indent=2)) + "\n")
+        self.out.write(json.dumps(scrubbed(document, self.scrub), indent=2) + "\n")
 
 
 def _run(settings: Settings, console: _Console) -> int:

@@ -41,16 +41,27 @@ class Log:
 
             stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             record = {"time": stamp, "level": level, "event": event, "message": message, **fields}
-            text = json.dumps(record, ensure_ascii=False)
+            text = json.dumps(scrubbed(record, self._scrub))
         else:
-            text = message
-        self._stream.write(printable(self._scrub(text)) + "\n")
+            text = printable(self._scrub(message))
+        self._stream.write(text + "\n")
         self._stream.flush()
 
     def error(self, message: str, exit_code: int) -> None:
         """Write the one line that says why a run failed."""
         text = message if self._json else f"tiktoken-cache-init: error: {message}"
         self.line("error", text, level="error", exit_code=exit_code)
+
+
+def scrubbed(document: Any, scrub: Scrubber) -> Any:
+    """Return a document without secrets. Before it is encoded, because JSON may write a secret's characters differently."""
+    if isinstance(document, str):
+        return scrub(document)
+    if isinstance(document, dict):
+        return {key: scrubbed(value, scrub) for key, value in document.items()}
+    if isinstance(document, list):
+        return [scrubbed(value, scrub) for value in document]
+    return document
 
 
 def printable(text: str) -> str:
@@ -88,11 +99,12 @@ def name_of(finding: Finding) -> str:
 
 def _lines_of(outcome: Outcome) -> list[str]:
     before = outcome.before
+    how = f"{'as' if before.target.beside else 'from'} {outcome.source}"
     what = {
         KEPT: before.text if before.text != "right" else "already right",
         MENDED: f"right, but was {before.lacks}: mended",
-        INSTALLED: f"installed from {outcome.source}",
-        REPLACED: f"was {before.lacks or before.text}: replaced from {outcome.source}",
+        INSTALLED: f"installed {how}",
+        REPLACED: f"was {before.lacks or before.text}: replaced {how}",
         FAILED: f"{before.text}: NOT obtained" if outcome.failures else before.lacks or before.text,
     }[outcome.action]
     lines = [f"{name_of(before)}: {what}"]

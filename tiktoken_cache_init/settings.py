@@ -202,6 +202,8 @@ def _parse_mirror(text: str) -> str:
             f"'{shown(text)}': a mirror is http://, https://, file:// or a folder; did you mean '{right}://'?"
         )
     host = text.partition("://")[2].partition("/")[0].partition("?")[0]
+    if scheme == "file" and host not in ("", "localhost"):
+        raise BadSetting(f"'{text}' names the host '{host}': write 'file:///{text.partition('://')[2]}' for a folder")
     if scheme != "file" and not host.rpartition("@")[2]:
         raise BadSetting(f"'{shown(text)}' names no host")
     return text
@@ -219,13 +221,15 @@ def _parse_one_extra(text: str) -> Vocabulary:
     url, mark, digest = text.rpartition("#sha256=")
     if not mark or not url:
         raise BadSetting(f"'{shown(text)}': write 'URL#sha256=HEX', the URL that the consumer asks for and its digest")
-    if not url.startswith(("http://", "https://")) or not url.partition("://")[2].strip("/").partition("/")[2]:
-        raise BadSetting(f"'{shown(url)}' is not the http(s) URL of a file")
     digest = digest.lower()
+    # The limit is another setting; `load` puts it in when both are known.
+    vocabulary = Vocabulary(url, digest, None, 0)
+    if not url.startswith(("http://", "https://")) or vocabulary.published_name in ("", ".", ".."):
+        raise BadSetting(f"'{shown(url)}' is not the http(s) URL of a file")
     if len(digest) != 64 or digest.strip("0123456789abcdef"):
         raise BadSetting(f"'{shown(url)}': a SHA-256 digest is 64 hex digits, this has {len(digest)} characters")
-    # The limit is another setting; `load` puts it in when both are known.
-    return Vocabulary(url, digest, None, 0)
+    # What is in the catalogue is known better than by its digest alone.
+    return next((v for v in catalogue.VOCABULARIES if (v.url, v.sha256) == (url, digest)), vocabulary)
 
 
 def _parse_mode(most: int) -> Callable[[str], int]:
@@ -492,9 +496,10 @@ def load(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         # The image is known by the folder that it alone brings along.
         values["sources"] = ("baked", "fetch") if os.path.isdir(values["baked_dir"]) else ("fetch", "wheel")
     limit = values["extra_limit"]
-    values["extra"] = tuple(vocabulary._replace(limit=limit) for vocabulary in values["extra"])
-    _refuse_clashes(values["extra"])
-    return Settings(command=command, json=as_json, **values)
+    values["extra"] = tuple(v if v.size else v._replace(limit=limit) for v in values["extra"])
+    settings = Settings(command=command, json=as_json, **values)
+    _refuse_clashes(settings)
+    return settings
 
 
 def _read_arguments(arguments: Sequence[str]) -> tuple[str, dict[str, list[str]], bool]:
@@ -552,8 +557,12 @@ def _is_service_link(name: str) -> bool:
     return name.endswith("_SERVICE_HOST") or "_SERVICE_PORT" in name
 
 
-def _refuse_clashes(extra: tuple[Vocabulary, ...]) -> None:
+def _refuse_clashes(settings: Settings) -> None:
     pins = {vocabulary.url: vocabulary.sha256 for vocabulary in catalogue.VOCABULARIES}
-    for vocabulary in extra:
+    names: dict[str, str] = {}
+    for vocabulary in (*settings.vocabularies, *settings.extra):
+        url = shown(vocabulary.url)
         if pins.setdefault(vocabulary.url, vocabulary.sha256) != vocabulary.sha256:
-            raise BadSetting(f"{shown(vocabulary.url)} is given two digests: keep the right one")
+            raise BadSetting(f"{url} is given two digests: keep the right one")
+        if names.setdefault(vocabulary.published_name, vocabulary.url) != vocabulary.url and settings.layout != "cache":
+            raise BadSetting(f"two vocabularies are called {vocabulary.published_name}: use TIKTOKEN_INIT_LAYOUT=cache")

@@ -17,7 +17,7 @@ from .baked import LocalFile
 
 def names_below(vocabulary: Vocabulary) -> list[str]:
     """Return the paths below a mirror's base under which the vocabulary may lie, the likeliest first."""
-    return list(dict.fromkeys((vocabulary.path, vocabulary.published_name, vocabulary.cache_key)))
+    return list(dict.fromkeys((vocabulary.path.lstrip("/"), vocabulary.published_name, vocabulary.cache_key)))
 
 
 def urls_at(base: str, vocabulary: Vocabulary) -> list[str]:
