@@ -156,9 +156,13 @@ def fill_document(settings: Settings, filled: Filled) -> dict[str, Any]:
 
 
 def _outcome_document(outcome: Outcome) -> dict[str, Any]:
+    before = outcome.before
     return {
-        **finding_document(outcome.before),
+        **_target_document(before),
+        "found": _state(before),
+        "found_detail": before.lacks or before.text,
         "action": outcome.action,
+        "ready": outcome.action != FAILED,
         "source": outcome.source or None,
         "tried": [{"source": failure.label, "reason": failure.reason} for failure in outcome.failures],
     }
@@ -180,7 +184,18 @@ def verify_document(settings: Settings, verified: Verified) -> dict[str, Any]:
         **_head(settings, verified.ready),
         "error": None,
         "problems": list(verified.problems),
-        "files": [{**finding_document(examined.finding), "cure": examined.cure or None} for examined in verified.files],
+        "files": [
+            {
+                **_target_document(finding),
+                "state": _state(finding),
+                "detail": finding.lacks or finding.text,
+                "ready": finding.ready,
+                "gateway": finding.prognosis.outcome,
+                "gateway_detail": finding.prognosis.text,
+                "cure": cure or None,
+            }
+            for finding, cure in verified.files
+        ],
     }
 
 
@@ -204,18 +219,16 @@ def verify_lines(settings: Settings, verified: Verified) -> list[str]:
     return [*lines, f"not ready: {what}"]
 
 
-def finding_document(finding: Finding) -> dict[str, Any]:
-    """Return what a name holds, for ``--json``."""
-    vocabulary, prognosis = finding.target.vocabulary, finding.prognosis
+def _target_document(finding: Finding) -> dict[str, Any]:
+    vocabulary = finding.target.vocabulary
     return {
         "name": finding.target.name,
         "vocabulary": vocabulary.published_name,
         "url": shown(vocabulary.url),
         "sha256": vocabulary.sha256,
         "size": vocabulary.size,
-        "state": finding.diagnosis.kind if finding.diagnosis else finding.state,
-        "detail": finding.lacks or finding.text,
-        "ready": finding.ready,
-        "gateway": prognosis.outcome,
-        "gateway_detail": prognosis.text,
     }
+
+
+def _state(finding: Finding) -> str:
+    return finding.diagnosis.kind if finding.diagnosis else finding.state
