@@ -160,7 +160,8 @@ class Row:
 def _gist(ended: Ended) -> str:
     """Return what was tried and why it failed; failing that, the last line."""
     lines = [line.strip() for line in ended.stderr.splitlines() if line.strip()]
-    tried = [line.removeprefix("tried ") for line in lines if line.startswith("tried ")]
+    lines = [json.loads(line)["message"] if line.startswith("{") else line for line in lines]
+    tried = [line.strip().removeprefix("tried ") for line in lines if line.strip().startswith("tried ")]
     return "; ".join(tried) if tried else lines[-1] if lines else ""
 
 

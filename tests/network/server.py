@@ -17,6 +17,7 @@ import contextlib
 import fcntl
 import gzip
 import hashlib
+import http
 import select
 import socket
 import ssl
@@ -32,6 +33,7 @@ CHUNK = 16 * 1024
 PATIENCE = 30.0
 """Longer than any test waits for a peer that neither reads nor goes away."""
 HTML = b"<!DOCTYPE html>\n<html><head><title>Sign in to the guest network</title></head><body>Welcome</body></html>\n"
+_KNOWN = frozenset(http.HTTPStatus)
 MODIFIED = "Tue, 13 Dec 2022 19:21:19 GMT"
 
 
@@ -84,7 +86,8 @@ class Exchange:
 
     def head(self, status: int, headers: Mapping[str, str]) -> None:
         """Send a status line and headers."""
-        lines = [f"HTTP/1.1 {status} As Told", *(f"{name}: {value}" for name, value in headers.items())]
+        phrase = http.HTTPStatus(status).phrase if status in _KNOWN else "Unheard Of"
+        lines = [f"HTTP/1.1 {status} {phrase}", *(f"{name}: {value}" for name, value in headers.items())]
         self.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
 
     def body(self, data: bytes, rate: float | None = None, chunked: bool = False) -> None:
