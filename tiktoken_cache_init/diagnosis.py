@@ -113,12 +113,13 @@ def _digest_is(data: bytes, vocabulary: Vocabulary) -> bool:
 
 def parsing_error(data: bytes) -> str:
     """Return the error that tiktoken-go v0.1.7 gives when it parses these bytes, or an empty text if it takes them."""
+    ranks: dict[bytes, int] = {}
     for line in data.split(b"\n"):
         if not line:
             continue
         token, space, rank = line.partition(b" ")
         try:
-            binascii.a2b_base64(token, strict_mode=True)
+            decoded = binascii.a2b_base64(token, strict_mode=True)
         except binascii.Error:
             return "illegal base64 data at input byte ..."
         if not space:
@@ -126,4 +127,6 @@ def parsing_error(data: bytes) -> str:
         digits = rank.partition(b" ")[0]
         if not digits.removeprefix(b"-").removeprefix(b"+").isdigit():
             return f'strconv.Atoi: parsing "{ascii(digits[:16].decode("latin-1"))[1:-1]}": invalid syntax'
-    return ""
+        ranks[decoded] = int(digits)
+    # A file that is cut within a rank gives that rank twice.
+    return "" if len(set(ranks.values())) == len(ranks) else "encoder and decoder map sizes are different"
