@@ -1098,7 +1098,7 @@ def test_nothing_is_asked_for_when_the_volume_is_ready(case: Case, server: Serve
 
 def test_a_fast_fill_shows_no_progress_and_a_slow_one_does(case: Case, server: Server) -> None:
     fast = case.fill(server.url)
-    server.script(f"/{O200K.path}", serve(rate=400_000))
+    server.script(f"/{O200K.path}", serve(rate=1_200_000))
     slow = case.fill(server.url, encodings="o200k_base")
     fast.is_ready()
     slow.is_ready(O200K)
