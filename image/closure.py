@@ -1,0 +1,217 @@
+"""Which modules the program can reach, found by reading the source of each: imports inside functions and on error paths too.
+
+An import that can fail, because the code around it catches ImportError, may lead nowhere. Any other import must lead to a
+module that goes into the image, or be left out on purpose, with its reason, in `image.modules`.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.machinery
+import os
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+_CATCHES_IMPORT_ERROR = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+
+# What is known about the machine that the image runs on, and about how its byte-code is made (optimised).
+_KNOWN_TEXTS = {"sys.platform": "linux", "os.name": "posix", "__name__": ""}
+# Modules without a file of their own: others make them as they are loaded.
+_MADE_BY_OTHERS = frozenset({"collections.abc", "os.path", "_frozen_importlib", "_frozen_importlib_external"})
+
+_KNOWN_TRUTHS = {"TYPE_CHECKING": False, "typing.TYPE_CHECKING": False, "__debug__": False}
+
+
+class Module(NamedTuple):
+    """One module that is reached."""
+
+    name: str
+    path: str
+    """Where its source or its shared library is; empty if the interpreter has it built in."""
+    is_package: bool
+
+
+class Import(NamedTuple):
+    """One import statement, as far as it matters here."""
+
+    name: str
+    """What is imported, absolute."""
+    line: int
+    sure: bool
+    """Whether the module is named by the statement itself; a name after `from x import` may be an attribute as well."""
+    guarded: bool
+    """Whether the code around it goes on without the module."""
+
+
+class Left(NamedTuple):
+    """An import that leads nowhere."""
+
+    importer: str
+    line: int
+    name: str
+
+
+class Closure(NamedTuple):
+    """What was found."""
+
+    modules: dict[str, Module]
+    unresolved: list[Left]
+    """Imports that would fail, and that nothing catches."""
+    used: set[tuple[str, str]]
+    """The rows of the table of exclusions that left something out."""
+
+
+def find(name: str, folders: Sequence[str]) -> Module | None:
+    """Return the module of that name, looked for in the folders in order."""
+    if name in sys.builtin_module_names or name in _MADE_BY_OTHERS:
+        return Module(name, "", False)
+    below = name.replace(".", "/")
+    for folder in folders:
+        stem = os.path.join(folder, below)
+        if os.path.isfile(f"{stem}/__init__.py"):
+            return Module(name, f"{stem}/__init__.py", True)
+        if os.path.isfile(f"{stem}.py"):
+            return Module(name, f"{stem}.py", False)
+        for suffix in importlib.machinery.EXTENSION_SUFFIXES:
+            for place in (stem, os.path.join(folder, "lib-dynload", below)):
+                if os.path.isfile(place + suffix):
+                    return Module(name, place + suffix, False)
+    return None
+
+
+def close_over(
+    start: Iterable[str], folders: Sequence[str], left_out: Mapping[tuple[str, str], str], replaced: Collection[str] = ()
+) -> Closure:
+    """Return everything that is reached from the modules named.
+
+    ``left_out`` maps (importer, imported) to the reason why that import is not followed; ``*`` as the importer means any.
+    Nothing is followed out of the modules in ``replaced``, which have no source here.
+    """
+    closure = Closure({}, [], set())
+    queue = [Import(name, 0, sure=True, guarded=False) for name in start]
+    importers = ["" for _ in queue]
+    while queue:
+        wanted, importer = queue.pop(), importers.pop()
+        if rule := _rule_for(importer, wanted.name, left_out):
+            closure.used.add(rule)
+            continue
+        if wanted.name in closure.modules:
+            continue
+        module = Module(wanted.name, "", False) if wanted.name in replaced else find(wanted.name, folders)
+        if module is None:
+            if wanted.sure and not wanted.guarded:
+                closure.unresolved.append(Left(importer, wanted.line, wanted.name))
+            continue
+        closure.modules[wanted.name] = module
+        found = list(imports_of(module))
+        if parent := wanted.name.rpartition(".")[0]:
+            found.append(Import(parent, 0, sure=True, guarded=False))
+        queue += found
+        importers += [wanted.name] * len(found)
+    return closure
+
+
+def _rule_for(importer: str, name: str, left_out: Mapping[tuple[str, str], str]) -> tuple[str, str] | None:
+    # A rule for a package holds for all that is in it.
+    whole = name
+    while whole:
+        for rule in ((importer, whole), ("*", whole)):
+            if rule in left_out and importer.partition(".")[0] != whole:
+                return rule
+        whole = whole.rpartition(".")[0]
+    return None
+
+
+def imports_of(module: Module) -> Iterator[Import]:
+    """Yield what a module's source imports."""
+    if not module.path.endswith(".py"):
+        return
+    with open(module.path, "rb") as file:
+        tree = ast.parse(file.read(), module.path)
+    package = module.name if module.is_package else module.name.rpartition(".")[0]
+    yield from _statements(tree.body, package, guarded=False)
+
+
+def _statements(body: Sequence[ast.AST], package: str, *, guarded: bool) -> Iterator[Import]:
+    for node in body:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _with_parents(alias.name, node.lineno, guarded=guarded)
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(node, package)
+            yield from _with_parents(base, node.lineno, guarded=guarded)
+            for alias in node.names:
+                yield Import(f"{base}.{alias.name}", node.lineno, sure=False, guarded=guarded)
+        elif isinstance(node, ast.If):
+            truth = _truth(node.test)
+            if truth is not False:
+                yield from _statements(node.body, package, guarded=guarded)
+            if truth is not True:
+                yield from _statements(node.orelse, package, guarded=guarded)
+        elif isinstance(node, ast.Try):
+            caught = guarded or any(map(_catches, node.handlers))
+            yield from _statements(node.body, package, guarded=caught)
+            yield from _statements([*node.handlers, *node.orelse, *node.finalbody], package, guarded=guarded)
+        else:
+            yield from _statements(list(ast.iter_child_nodes(node)), package, guarded=guarded)
+
+
+def _with_parents(name: str, line: int, *, guarded: bool) -> Iterator[Import]:
+    yield Import(name, line, sure=True, guarded=guarded)
+
+
+def _absolute(node: ast.ImportFrom, package: str) -> str:
+    if not node.level:
+        return node.module or ""
+    parts = package.split(".")
+    parts = parts[: len(parts) - node.level + 1]
+    return ".".join([*parts, node.module] if node.module else parts)
+
+
+def _catches(handler: ast.ExceptHandler) -> bool:
+    if handler.type is None:
+        return True
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(isinstance(kind, ast.Name) and kind.id in _CATCHES_IMPORT_ERROR for kind in kinds)
+
+
+def _truth(test: ast.expr) -> bool | None:
+    """Return what a condition comes to in the image, or None if that is not known here."""
+    text = ast.unparse(test)
+    if text in _KNOWN_TRUTHS:
+        return _KNOWN_TRUTHS[text]
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        inner = _truth(test.operand)
+        return None if inner is None else not inner
+    if isinstance(test, ast.BoolOp):
+        return _truth_of_all(test)
+    if isinstance(test, ast.Compare) and len(test.ops) == 1:
+        return _truth_of_comparison(test)
+    return None
+
+
+def _truth_of_all(test: ast.BoolOp) -> bool | None:
+    truths = [_truth(value) for value in test.values]
+    decisive = isinstance(test.op, ast.Or)
+    if decisive in truths:
+        return decisive
+    return None if None in truths else not decisive
+
+
+def _truth_of_comparison(test: ast.Compare) -> bool | None:
+    left, right, operator = ast.unparse(test.left), test.comparators[0], test.ops[0]
+    try:
+        value = ast.literal_eval(right)
+    except ValueError:
+        return None
+    if left == "sys.version_info" and isinstance(value, tuple):
+        ours = sys.version_info[: len(value)]
+        return {ast.GtE: ours >= value, ast.Lt: ours < value}.get(type(operator))
+    if left in _KNOWN_TEXTS:
+        ours_text = _KNOWN_TEXTS[left]
+        if isinstance(operator, ast.Eq | ast.NotEq):
+            return (ours_text == value) is isinstance(operator, ast.Eq)
+        if isinstance(operator, ast.In | ast.NotIn):
+            return (ours_text in value) is isinstance(operator, ast.In)
+    return None

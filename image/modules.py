@@ -1,0 +1,126 @@
+"""Which modules the image takes, and which it leaves out though something names them, each with its reason.
+
+`image.closure` follows every import from the entry point on. The tables below end it where an import is never carried out
+in the image. A row that leaves nothing out fails the build, so that the tables stay true.
+"""
+
+from __future__ import annotations
+
+ENTRY = "tiktoken_cache_init.__main__"
+
+FROM_C = (
+    # The interpreter cannot start without the first; the others are how text comes in and goes out.
+    "encodings.utf_8",
+    "encodings.ascii",
+    "encodings.latin_1",
+    # A byte that is no text, in a file name or an argument, is escaped with it (`report.printable`).
+    "encodings.unicode_escape",
+    # An uncaught exception is printed by it, and a warning.
+    "traceback",
+    "warnings",
+    # Called when the interpreter ends.
+    "threading",
+)
+"""What the interpreter's own C code imports by name, so that no source says so."""
+
+FROM_C_NETWORK = (
+    # getaddrinfo() encodes every host name with it.
+    "encodings.idna",
+    # A host name that is not ASCII is looked up under what this makes of it.
+    "encodings.punycode",
+)
+"""The same for what talks to the network."""
+
+_TEST = "for the module's own tests or command line"
+_BUILT_IN = "stands in where the built-in C implementation is missing"
+_SOURCE = "reads source text, and the image holds byte-code only"
+_DEBUG = "a debugging aid that nothing switches on"
+_WINDOWS = "Windows"
+_NO_CALL = "imported by a function that nothing here calls"
+
+ALWAYS: dict[tuple[str, str], str] = {
+    ("*", "tiktoken_cache_init.sources.wheel"): "needs pip, which the image does not have",
+    ("abc", "_py_abc"): _BUILT_IN,
+    ("threading", "_threading_local"): _BUILT_IN,
+    ("*", "nt"): _WINDOWS,
+    ("*", "doctest"): _TEST,
+    ("random", "statistics"): _TEST,
+    ("random", "argparse"): _TEST,
+    ("os", "subprocess"): "os.popen: the image has nothing to run",
+    ("collections", "heapq"): "Counter.most_common",
+    ("collections", "copy"): "UserDict.copy and the like: no such object is copied",
+    ("copy", "weakref"): "copies WeakKeyDictionary: none is copied",
+    ("warnings", "inspect"): "decorates coroutines that are deprecated",
+    ("warnings", "tracemalloc"): _DEBUG,
+    ("typing", "inspect"): "checks instances against a runtime protocol, of which there is none",
+    ("traceback", "ast"): _SOURCE,
+    ("linecache", "tokenize"): _SOURCE,
+    ("shutil", "bz2"): "archives: none of shutil's are made or read",
+    ("shutil", "lzma"): "the same",
+    ("shutil", "zipfile"): "the same",
+    ("tarfile", "gzip"): "the exported tar is not compressed",
+    ("tarfile", "bz2"): "the same",
+    ("tarfile", "lzma"): "the same",
+    ("tarfile", "argparse"): _TEST,
+    ("gettext", "locale"): "looks for translations, of which there are none",
+    ("gettext", "struct"): "reads translations",
+    ("gettext", "copy"): "the same",
+    ("hashlib", "logging"): "complains when the interpreter lacks a digest that it always has built in",
+}
+"""(importer or *, imported) -> why it is left out, in every image."""
+
+WITH_NETWORK: dict[tuple[str, str], str] = {
+    ("*", "winreg"): _WINDOWS,
+    ("httpx", "httpx._main"): "httpx's command line; httpx goes on without it",
+    ("*", "trio"): "asynchronous; all of these go on without it",
+    ("*", "anyio"): "the same",
+    ("*", "sniffio"): "the same",
+    ("*", "asyncio"): "the same",
+    ("httpcore", "httpcore._backends.anyio"): "the same",
+    ("httpcore", "httpcore._backends.trio"): "the same",
+    ("*", "httpcore._sync.http2"): "needs h2, and our client asks for HTTP/1.1; httpcore goes on without it",
+    ("base64", "getopt"): _TEST,
+    ("quopri", "getopt"): _TEST,
+    ("mimetypes", "getopt"): _TEST,
+    ("calendar", "argparse"): _TEST,
+    ("ast", "argparse"): _TEST,
+    ("dis", "argparse"): _TEST,
+    ("httpx._auth", "netrc"): "NetRCAuth, which our client does not use",
+    ("idna.core", "idna.uts46data"): "httpx does not ask for that mapping of characters",
+    ("h11._headers", "typing_extensions"): "for Python before 3.8",
+    ("datetime", "_pydatetime"): _BUILT_IN,
+    ("importlib", "importlib._bootstrap"): _BUILT_IN,
+    ("importlib", "importlib._bootstrap_external"): _BUILT_IN,
+    ("importlib.machinery", "importlib._bootstrap"): _BUILT_IN,
+    ("importlib.machinery", "importlib._bootstrap_external"): _BUILT_IN,
+    ("dataclasses", "copy"): _NO_CALL,
+    ("logging", "pickle"): "sends log records to another machine",
+    ("email.message", "email.policy"): "EmailMessage: httpx uses the older Message",
+    ("email.message", "email.generator"): "writes messages: httpx only reads a header with them",
+    ("email.utils", "random"): "makes message ids",
+    ("inspect", "argparse"): _TEST,
+    ("tokenize", "argparse"): _TEST,
+    ("urllib.request", "ftplib"): "FTP: of this module only the proxies' settings are used",
+    ("urllib.request", "getpass"): "asks on a terminal",
+}
+"""The same where there is networking code."""
+
+WITHOUT_NETWORK: dict[tuple[str, str], str] = {
+    ("*", "tiktoken_cache_init.sources.fetch"): "this image cannot talk",
+    ("*", "_hashlib"): "OpenSSL's digests; the interpreter has its own built in, and these load OpenSSL",
+}
+"""The same where there is none."""
+
+REPLACED: dict[str, str] = {
+    # httpcore insists on importing it. Debian's own certifi does the same: one bundle of authorities is enough.
+    "certifi": """
+def where():
+    return "/etc/ssl/certs/ca-certificates.crt"
+""",
+    # httpcore's asynchronous half, which its front door names and a synchronous client never calls.
+    "httpcore._async": """
+def __getattr__(name):
+    return type(name, (), {})
+""",
+}
+"""Modules whose place is taken by the source given here, in the image with networking code."""
