@@ -96,6 +96,7 @@ def reach(profile: str, source: Path, wheels: Path) -> Closure:
     replaced = modules.REPLACED if networked else {}
     closure = close_over(start, [str(source), str(STDLIB), str(wheels)], left_out, replaced)
     problems = [f"{left.importer}:{left.line} imports {left.name}, which is nowhere" for left in closure.unresolved]
+    problems += [f"{left.importer}:{left.line} needs {left.name}, which is left out" for left in closure.needed]
     problems += [f"nothing is left out by the row {row}" for row in sorted(set(left_out) - closure.used)]
     if problems:
         sys.exit("image.modules does not fit:\n  " + "\n  ".join(problems))

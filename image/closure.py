@@ -18,9 +18,14 @@ _CATCHES_IMPORT_ERROR = frozenset({"ImportError", "ModuleNotFoundError", "Except
 # What is known about the machine that the image runs on, and about how its byte-code is made (optimised).
 _KNOWN_TEXTS = {"sys.platform": "linux", "os.name": "posix", "__name__": ""}
 # Modules without a file of their own: others make them as they are loaded.
-_MADE_BY_OTHERS = frozenset({"collections.abc", "os.path", "_frozen_importlib", "_frozen_importlib_external"})
+_MADE_BY_OTHERS = frozenset({"collections.abc", "os.path", "importlib._bootstrap", "importlib._bootstrap_external"})
 
-_KNOWN_TRUTHS = {"TYPE_CHECKING": False, "typing.TYPE_CHECKING": False, "__debug__": False}
+_KNOWN_TRUTHS = {
+    "TYPE_CHECKING": False,
+    "typing.TYPE_CHECKING": False,
+    "__debug__": False,
+    "'nt' in _names": False,
+}
 
 
 class Module(NamedTuple):
@@ -42,10 +47,12 @@ class Import(NamedTuple):
     """Whether the module is named by the statement itself; a name after `from x import` may be an attribute as well."""
     guarded: bool
     """Whether the code around it goes on without the module."""
+    deferred: bool
+    """Whether it is carried out only on some occasion, and not whenever its module is loaded."""
 
 
 class Left(NamedTuple):
-    """An import that leads nowhere."""
+    """An import that leads nowhere, or that cannot be left out."""
 
     importer: str
     line: int
@@ -58,6 +65,8 @@ class Closure(NamedTuple):
     modules: dict[str, Module]
     unresolved: list[Left]
     """Imports that would fail, and that nothing catches."""
+    needed: list[Left]
+    """Imports that the table leaves out, though they are carried out whenever their module is loaded."""
     used: set[tuple[str, str]]
     """The rows of the table of exclusions that left something out."""
 
@@ -88,13 +97,15 @@ def close_over(
     ``left_out`` maps (importer, imported) to the reason why that import is not followed; ``*`` as the importer means any.
     Nothing is followed out of the modules in ``replaced``, which have no source here.
     """
-    closure = Closure({}, [], set())
-    queue = [Import(name, 0, sure=True, guarded=False) for name in start]
+    closure = Closure({}, [], [], set())
+    queue = [Import(name, 0, sure=True, guarded=False, deferred=False) for name in start]
     importers = ["" for _ in queue]
     while queue:
         wanted, importer = queue.pop(), importers.pop()
         if rule := _rule_for(importer, wanted.name, left_out):
             closure.used.add(rule)
+            if not wanted.guarded and not wanted.deferred:
+                closure.needed.append(Left(importer, wanted.line, wanted.name))
             continue
         if wanted.name in closure.modules:
             continue
@@ -106,7 +117,7 @@ def close_over(
         closure.modules[wanted.name] = module
         found = list(imports_of(module))
         if parent := wanted.name.rpartition(".")[0]:
-            found.append(Import(parent, 0, sure=True, guarded=False))
+            found.append(Import(parent, 0, sure=True, guarded=False, deferred=False))
         queue += found
         importers += [wanted.name] * len(found)
     return closure
@@ -130,35 +141,37 @@ def imports_of(module: Module) -> Iterator[Import]:
     with open(module.path, "rb") as file:
         tree = ast.parse(file.read(), module.path)
     package = module.name if module.is_package else module.name.rpartition(".")[0]
-    yield from _statements(tree.body, package, guarded=False)
+    yield from _Reader(package).read(tree.body, guarded=False, deferred=False)
 
 
-def _statements(body: Sequence[ast.AST], package: str, *, guarded: bool) -> Iterator[Import]:
-    for node in body:
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield from _with_parents(alias.name, node.lineno, guarded=guarded)
-        elif isinstance(node, ast.ImportFrom):
-            base = _absolute(node, package)
-            yield from _with_parents(base, node.lineno, guarded=guarded)
-            for alias in node.names:
-                yield Import(f"{base}.{alias.name}", node.lineno, sure=False, guarded=guarded)
-        elif isinstance(node, ast.If):
-            truth = _truth(node.test)
-            if truth is not False:
-                yield from _statements(node.body, package, guarded=guarded)
-            if truth is not True:
-                yield from _statements(node.orelse, package, guarded=guarded)
-        elif isinstance(node, ast.Try):
-            caught = guarded or any(map(_catches, node.handlers))
-            yield from _statements(node.body, package, guarded=caught)
-            yield from _statements([*node.handlers, *node.orelse, *node.finalbody], package, guarded=guarded)
-        else:
-            yield from _statements(list(ast.iter_child_nodes(node)), package, guarded=guarded)
+class _Reader:
+    """Finds the import statements of one module."""
 
+    def __init__(self, package: str) -> None:
+        self._package = package
 
-def _with_parents(name: str, line: int, *, guarded: bool) -> Iterator[Import]:
-    yield Import(name, line, sure=True, guarded=guarded)
+    def read(self, body: Iterable[ast.AST], *, guarded: bool, deferred: bool) -> Iterator[Import]:
+        for node in body:
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    yield Import(alias.name, node.lineno, True, guarded, deferred)
+            elif isinstance(node, ast.ImportFrom):
+                base = _absolute(node, self._package)
+                yield Import(base, node.lineno, True, guarded, deferred)
+                for alias in node.names:
+                    yield Import(f"{base}.{alias.name}", node.lineno, False, guarded, deferred)
+            elif isinstance(node, ast.If):
+                truth = _truth(node.test)
+                taken = ([] if truth is False else node.body) + ([] if truth is True else node.orelse)
+                yield from self.read(taken, guarded=guarded, deferred=deferred)
+            elif isinstance(node, ast.Try):
+                catches = any(map(_catches, node.handlers))
+                yield from self.read(node.body, guarded=guarded or catches, deferred=deferred)
+                yield from self.read(node.handlers, guarded=guarded, deferred=True)
+                yield from self.read([*node.orelse, *node.finalbody], guarded=guarded, deferred=deferred)
+            else:
+                later = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+                yield from self.read(ast.iter_child_nodes(node), guarded=guarded, deferred=deferred or later)
 
 
 def _absolute(node: ast.ImportFrom, package: str) -> str:

@@ -35,21 +35,18 @@ _TEST = "for the module's own tests or command line"
 _BUILT_IN = "stands in where the built-in C implementation is missing"
 _SOURCE = "reads source text, and the image holds byte-code only"
 _DEBUG = "a debugging aid that nothing switches on"
-_WINDOWS = "Windows"
-_NO_CALL = "imported by a function that nothing here calls"
 
 ALWAYS: dict[tuple[str, str], str] = {
     ("*", "tiktoken_cache_init.sources.wheel"): "needs pip, which the image does not have",
     ("abc", "_py_abc"): _BUILT_IN,
     ("threading", "_threading_local"): _BUILT_IN,
-    ("*", "nt"): _WINDOWS,
     ("*", "doctest"): _TEST,
     ("random", "statistics"): _TEST,
     ("random", "argparse"): _TEST,
+    ("os", "nt"): "Windows",
     ("os", "subprocess"): "os.popen: the image has nothing to run",
     ("collections", "heapq"): "Counter.most_common",
     ("collections", "copy"): "UserDict.copy and the like: no such object is copied",
-    ("copy", "weakref"): "copies WeakKeyDictionary: none is copied",
     ("warnings", "inspect"): "decorates coroutines that are deprecated",
     ("warnings", "tracemalloc"): _DEBUG,
     ("typing", "inspect"): "checks instances against a runtime protocol, of which there is none",
@@ -58,19 +55,16 @@ ALWAYS: dict[tuple[str, str], str] = {
     ("shutil", "bz2"): "archives: none of shutil's are made or read",
     ("shutil", "lzma"): "the same",
     ("shutil", "zipfile"): "the same",
+    ("argparse", "gettext"): "translations, of which there are none; argparse goes on without it",
     ("tarfile", "gzip"): "the exported tar is not compressed",
     ("tarfile", "bz2"): "the same",
     ("tarfile", "lzma"): "the same",
     ("tarfile", "argparse"): _TEST,
-    ("gettext", "locale"): "looks for translations, of which there are none",
-    ("gettext", "struct"): "reads translations",
-    ("gettext", "copy"): "the same",
     ("hashlib", "logging"): "complains when the interpreter lacks a digest that it always has built in",
 }
 """(importer or *, imported) -> why it is left out, in every image."""
 
 WITH_NETWORK: dict[tuple[str, str], str] = {
-    ("*", "winreg"): _WINDOWS,
     ("httpx", "httpx._main"): "httpx's command line; httpx goes on without it",
     ("*", "trio"): "asynchronous; all of these go on without it",
     ("*", "anyio"): "the same",
@@ -89,11 +83,6 @@ WITH_NETWORK: dict[tuple[str, str], str] = {
     ("idna.core", "idna.uts46data"): "httpx does not ask for that mapping of characters",
     ("h11._headers", "typing_extensions"): "for Python before 3.8",
     ("datetime", "_pydatetime"): _BUILT_IN,
-    ("importlib", "importlib._bootstrap"): _BUILT_IN,
-    ("importlib", "importlib._bootstrap_external"): _BUILT_IN,
-    ("importlib.machinery", "importlib._bootstrap"): _BUILT_IN,
-    ("importlib.machinery", "importlib._bootstrap_external"): _BUILT_IN,
-    ("dataclasses", "copy"): _NO_CALL,
     ("logging", "pickle"): "sends log records to another machine",
     ("email.message", "email.policy"): "EmailMessage: httpx uses the older Message",
     ("email.message", "email.generator"): "writes messages: httpx only reads a header with them",
