@@ -99,6 +99,9 @@ class _Job:
         except VolumeError as failure:
             error = failure
         except DeadlinePassed:
+            for target, attempts in self._attempts.items():
+                if target not in self._outcomes:
+                    attempts.cut_off()
             error = self._not_obtained(f"the deadline of {self._settings.deadline:g} s passed")
         else:
             if any(outcome.action == FAILED for outcome in self._outcomes.values()):
@@ -233,7 +236,7 @@ class _Job:
                 advice += [failure.advice for failure in outcome.failures if failure.advice]
         what_to_do = [
             *dict.fromkeys(advice),
-            "set TIKTOKEN_INIT_MIRRORS to a mirror or a folder that holds the files",
+            "set TIKTOKEN_INIT_MIRRORS to a mirror or folder that holds the files",
             "or use an image that has them baked in",
         ]
         head = f"could not obtain {', '.join(names)}" + (f" ({cause})" if cause else "")

@@ -40,6 +40,15 @@ class Attempts:
         self.label = ""
         """The route in use."""
 
+    def cut_off(self) -> None:
+        """Note how far the route in use had come when the time was up."""
+        if self.staged and self.label:
+            size = self.staged.vocabulary.size
+            so_far = f"{self.staged.position:,}" + (f" of {size:,}" if size else "")
+            self.failures.append(
+                Failure(self.label, f"{so_far} bytes when the deadline passed", "raise TIKTOKEN_INIT_DEADLINE")
+            )
+
 
 class _Turn:
     """A route's place in the queue."""
@@ -101,9 +110,11 @@ def _deliver(route: Route, vocabulary: Vocabulary, staged: StagedFile) -> RouteF
         return failure
     if staged.is_right():
         return None
-    diagnosis = diagnose(staged.content(), vocabulary)
+    found = diagnose(staged.content(), vocabulary)
+    what = found.text if found.kind == "wrong-bytes" else f"wrong bytes: {found.text}"
+    digest = staged.digest()
     staged.restart()
-    return RouteFailed(f"wrong bytes: {diagnosis.text}")
+    return RouteFailed(f"{what}, their SHA-256 is {digest}")
 
 
 def _wait(failures: int, asked: float | None) -> float:

@@ -201,12 +201,31 @@ def _parse_mirror(text: str) -> str:
         raise BadSetting(
             f"'{shown(text)}': a mirror is http://, https://, file:// or a folder; did you mean '{right}://'?"
         )
-    host = text.partition("://")[2].partition("/")[0].partition("?")[0]
-    if scheme == "file" and host not in ("", "localhost"):
-        raise BadSetting(f"'{text}' names the host '{host}': write 'file:///{text.partition('://')[2]}' for a folder")
-    if scheme != "file" and not host.rpartition("@")[2]:
-        raise BadSetting(f"'{shown(text)}' names no host")
+    if scheme == "file":
+        host, _, path = text.partition("://")[2].partition("/")
+        if host not in ("", "localhost"):
+            raise BadSetting(
+                f"'{text}' names the host '{host}': mount its folder, and write 'file:///{path}' or '/{path}'"
+            )
+    elif problem := url_problem(text):
+        raise BadSetting(f"'{shown(text)}' {problem}")
     return text
+
+
+def url_problem(url: str) -> str:
+    """Say in a few words why a URL leads to no server, or return an empty text."""
+    from urllib.parse import urlsplit
+
+    if any(character.isspace() or not character.isprintable() for character in url):
+        return "has a space or a control character in it"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return "has no valid host and port: write HOST, HOST:PORT or [IPV6]:PORT, the port from 1 to 65535"
+    if not host:
+        return "names no host"
+    return "has the port 0" if port == 0 else ""
 
 
 def _parse_mirrors(text: str) -> tuple[str, ...]:

@@ -240,9 +240,13 @@ class StagedFile:
         self._digest = hashlib.sha256()
         self.position = 0
 
+    def digest(self) -> str:
+        """Return the SHA-256 of the bytes written so far, in hex."""
+        return self._digest.hexdigest()
+
     def is_right(self) -> bool:
         """Whether the bytes written are the vocabulary's."""
-        return self._digest.hexdigest() == self.vocabulary.sha256
+        return self.digest() == self.vocabulary.sha256
 
     def content(self) -> bytes:
         """Return the bytes written so far, to say what they are when they are not right."""

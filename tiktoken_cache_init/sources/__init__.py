@@ -31,6 +31,13 @@ class RouteFailed(Exception):
         """What the operator can do about this very failure, or empty."""
 
 
+def too_long(vocabulary: Vocabulary) -> NotThere:
+    """Return the failure of a place that has more bytes than the vocabulary can have."""
+    private = vocabulary.size is None
+    advice = "if it really is that long, raise TIKTOKEN_INIT_EXTRA_LIMIT (--extra-limit)" if private else ""
+    return NotThere(f"has more than the {vocabulary.limit:,} bytes that it can have", advice=advice)
+
+
 class NotThere(RouteFailed):
     """A server answered, and what it has under this name is not the file: another name may be better."""
 

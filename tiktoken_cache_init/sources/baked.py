@@ -6,7 +6,7 @@ import os
 
 from ..catalogue import Vocabulary
 from ..staging import StagedFile, TooLong
-from . import Route, RouteFailed
+from . import Route, RouteFailed, too_long
 
 
 class LocalFile:
@@ -18,7 +18,7 @@ class LocalFile:
         self._path = path
         self._absent = absent
 
-    def deliver(self, vocabulary: Vocabulary, staged: StagedFile) -> None:  # noqa: ARG002  one file, one vocabulary
+    def deliver(self, vocabulary: Vocabulary, staged: StagedFile) -> None:
         """Copy the file."""
         staged.restart()
         try:
@@ -33,7 +33,7 @@ class LocalFile:
         except OSError as error:
             raise RouteFailed(f"cannot read {self._path}: {error.strerror}") from error
         except TooLong:
-            raise RouteFailed(f"{self._path} is longer than the vocabulary can be") from None
+            raise too_long(vocabulary) from None
 
 
 class Baked:

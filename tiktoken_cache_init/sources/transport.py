@@ -21,11 +21,12 @@ import httpx
 from .. import __version__
 from ..catalogue import Vocabulary
 from ..diagnosis import looks_like
-from ..errors import BadSetting
+from ..errors import BadSetting, InitError
+from ..redaction import shown
 from ..run import Closed, DeadlinePassed, Run
-from ..settings import Settings
+from ..settings import Settings, url_problem
 from ..staging import StagedFile, TooLong
-from . import NotThere, RouteFailed
+from . import NotThere, RouteFailed, too_long
 
 _MOST_REDIRECTS = 5
 # Bytes seen before a body is taken for a file and not for a page.
@@ -33,10 +34,11 @@ _SNIFFED = 512
 # Seconds between two looks at a transfer.
 _WATCH_EVERY = 0.1
 
-_PORTAL_ADVICE = "check that no proxy or login page stands between; set another mirror"
+_PORTAL_ADVICE = "check that no proxy or login page stands between"
+_PROXY_ADVICE = "check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY"
 _STATUS_ADVICE = {
     401: "put the credentials into the mirror's URL",
-    407: "put the proxy's credentials into its URL: http://USER:PASSWORD@HOST:PORT",
+    407: "put the proxy's credentials into its URL, as in http://USER:PASSWORD@HOST:PORT",
     511: _PORTAL_ADVICE,
 }
 
@@ -57,6 +59,7 @@ class Transport:
         self._run = run
         self._lock = threading.Lock()
         self._client: httpx.Client | None = None
+        self._proxies = proxies_of(os.environ)
         self._validators: dict[StagedFile, tuple[str, str]] = {}
 
     def get(self, url: str, vocabulary: Vocabulary, staged: StagedFile) -> None:
@@ -67,7 +70,7 @@ class Transport:
             RouteFailed: anything else that went wrong on the way.
             VolumeError: the staged file cannot be written.
         """
-        transfer = _Transfer(self._shared_client(), url, vocabulary, staged, self._validators)
+        transfer = _Transfer(self._shared_client(), url, vocabulary, staged, self._validators, self._proxies)
         # In a thread of its own, because a name look-up or a server that drips headers cannot be interrupted, only left.
         threading.Thread(target=transfer.run, daemon=True).start()
         try:
@@ -99,6 +102,23 @@ class Transport:
                 os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:2")
                 self._client = _client(self._settings)
             return self._client
+
+
+def proxies_of(environment: Mapping[str, str]) -> set[str]:
+    """Return HOST:PORT of each proxy that the environment names.
+
+    Raises:
+        BadSetting: a proxy's URL leads nowhere; httpx would blame whatever is asked for through it.
+    """
+    found: set[str] = set()
+    for variable, value in environment.items():
+        if value and variable.upper() in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            url = value if "://" in value else f"http://{value}"
+            if problem := url_problem(url):
+                raise BadSetting(f"{variable}: '{shown(url)}' {problem}")
+            parsed = httpx.URL(url)
+            found.add(f"{parsed.host}:{parsed.port or {'https': 443, 'http': 80}.get(parsed.scheme, 1080)}")
+    return found
 
 
 def _client(settings: Settings) -> httpx.Client:
@@ -166,6 +186,7 @@ class _Transfer:
         vocabulary: Vocabulary,
         staged: StagedFile,
         validators: dict[StagedFile, tuple[str, str]],
+        proxies: set[str],
     ) -> None:
         self.done = threading.Event()
         self.connected = False
@@ -177,6 +198,9 @@ class _Transfer:
         self._vocabulary = vocabulary
         self._staged = staged
         self._validators = validators
+        self._proxies = proxies
+        self._proxy = ""
+        """HOST:PORT of the proxy that was connected to, if one was."""
         self._revoked = False
         self._lock = threading.Lock()
 
@@ -197,7 +221,7 @@ class _Transfer:
         except (RouteFailed, Closed, DeadlinePassed) as error:
             self.error = error
         except Exception as error:
-            self.error = failure_of(error)
+            self.error = failure_of(error, self._proxy)
         finally:
             self.done.set()
 
@@ -215,7 +239,10 @@ class _Transfer:
             self.connected = True
             self._receive(response, start)
 
-    def _trace(self, event: str, _: Mapping[str, Any]) -> None:
+    def _trace(self, event: str, details: Mapping[str, Any]) -> None:
+        if event.endswith("connect_tcp.started"):
+            peer = f"{details['host']}:{details['port']}"
+            self._proxy = peer if peer in self._proxies else ""
         if event.endswith("send_request_headers.started"):
             self.connected = True
 
@@ -231,7 +258,8 @@ class _Transfer:
         if not begun:
             head, chunks = _peek(chunks)
             if found := looks_like(head):
-                raise NotThere(f"answered with {found[1]}", advice=_PORTAL_ADVICE)
+                where = f"redirected to {response.url.host}, which " if response.history else ""
+                raise NotThere(f"{where}answered with {found[1]}", advice=_PORTAL_ADVICE)
             self._check_length(response)
             self._restart()
         self._keep_validator(response)
@@ -255,7 +283,7 @@ class _Transfer:
         if size is not None and int(length) != size:
             raise NotThere(f"has a file of {int(length):,} bytes there, where {size:,} are right")
         if int(length) > self._vocabulary.limit:
-            raise NotThere(f"has a file of {int(length):,} bytes there, where {self._vocabulary.limit:,} are the limit")
+            raise too_long(self._vocabulary)
 
     def _check_end(self, response: httpx.Response) -> None:
         size = self._vocabulary.size
@@ -285,7 +313,10 @@ class _Transfer:
             packed = chunk
             while packed and left > 0:
                 # Bounded at every step, because a few bytes can unpack to gigabytes.
-                data = inflater.decompress(packed, min(left, 1 << 16))
+                try:
+                    data = inflater.decompress(packed, min(left, 1 << 16))
+                except zlib.error:
+                    raise RouteFailed("its body is not compressed as its header says") from None
                 packed = inflater.unconsumed_tail
                 left -= len(data)
                 yield data
@@ -312,7 +343,7 @@ class _Transfer:
                 self._staged.write(chunk)
             except TooLong:
                 self._staged.restart()
-                raise NotThere(f"sent more than the {self._vocabulary.limit:,} bytes it can have") from None
+                raise too_long(self._vocabulary) from None
 
     def _check_revoked(self) -> None:
         if self._revoked:
@@ -350,10 +381,15 @@ def _refusal(response: httpx.Response) -> RouteFailed:
     advice = _STATUS_ADVICE.get(code, "")
     if code in (403, 404, 410) or 300 <= code < 400:
         return NotThere(said, advice=advice)
+    if code == 407:
+        said = f"the proxy answered {said}"
+    wait = _retry_after(response)
+    if wait is not None:
+        said += f", and asks to be left alone for {wait:.0f} s"
     passing = code in (408, 425, 429) or (code >= 500 and code not in (501, 505, 511))
     if code == 511:
         said += ": a captive portal wants a login"
-    return RouteFailed(said, passing=passing, wait=_retry_after(response), advice=advice)
+    return RouteFailed(said, passing=passing, wait=wait, advice=advice)
 
 
 def _retry_after(response: httpx.Response) -> float | None:
@@ -366,14 +402,27 @@ def _retry_after(response: httpx.Response) -> float | None:
         return None
 
 
-def failure_of(error: Exception) -> Exception:
-    """Turn what httpx and the layers below raise into a `RouteFailed` in plain words; leave our own errors alone."""
-    from ..errors import InitError
+def failure_of(error: Exception, proxy: str = "") -> Exception:
+    """Turn what httpx and the layers below raise into a `RouteFailed` in plain words; leave our own errors alone.
 
+    ``proxy`` is the one that was connected to, if one was: if there is no connection then, it is the one to blame.
+    """
     if isinstance(error, InitError):
         return error
     if isinstance(error, httpx.ProxyError):
-        return _proxy_failure(error)
+        return _proxy_failure(error, proxy)
+    failure = _plain(error)
+    # TLS through a tunnel is the far side's.
+    if proxy and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) and not _is_tls(error):
+        return RouteFailed(f"the proxy {proxy}: {failure}", passing=failure.passing, advice=_PROXY_ADVICE)
+    return failure
+
+
+def _is_tls(error: BaseException) -> bool:
+    return any(isinstance(cause, ssl.SSLError) for cause in _causes(error))
+
+
+def _plain(error: Exception) -> RouteFailed:
     if isinstance(error, httpx.TooManyRedirects):
         return NotThere(f"redirected more than {_MOST_REDIRECTS} times")
     if isinstance(error, httpx.UnsupportedProtocol):
@@ -385,6 +434,8 @@ def failure_of(error: Exception) -> Exception:
     for cause in _causes(error):
         if found := _system_failure(cause):
             return found
+    if "Receive buffer too long" in str(error):
+        return RouteFailed("its headers do not end")
     if isinstance(error, httpx.TransportError):
         return RouteFailed(f"the connection broke: {error}", passing=True)
     return RouteFailed(f"{type(error).__name__}: {error}")
@@ -403,13 +454,9 @@ def _system_failure(error: BaseException) -> RouteFailed | None:
     if isinstance(error, ssl.SSLCertVerificationError):
         # The names of OpenSSL's verification errors are in its x509_vfy.h.
         if error.verify_code == 10:
-            return RouteFailed(
-                "its certificate has expired", advice="check this machine's clock, or set another mirror"
-            )
+            return RouteFailed("its certificate has expired", advice="check this machine's clock")
         if error.verify_code in (62, 64):
-            return RouteFailed(
-                f"its certificate is for another host ({error.verify_message})", advice="set another mirror"
-            )
+            return RouteFailed(f"its certificate is for another host ({error.verify_message})")
         return RouteFailed(f"its certificate is not trusted ({error.verify_message})", advice=_CERTIFICATE_ADVICE)
     if isinstance(error, ssl.SSLError):
         return RouteFailed(f"TLS failed ({error.reason or error})", passing=True)
@@ -420,12 +467,12 @@ def _system_failure(error: BaseException) -> RouteFailed | None:
     return None
 
 
-def _proxy_failure(error: httpx.ProxyError) -> RouteFailed:
+def _proxy_failure(error: httpx.ProxyError, proxy: str) -> RouteFailed:
     said = str(error)
     code = said.partition(" ")[0]
     status = int(code) if code.isdigit() else 0
     return RouteFailed(
-        f"the proxy answered {said}" if status else f"the proxy failed: {said}",
+        f"the proxy {proxy} {'answered' if status else 'failed:'} {said}",
         passing=status in (0, 408, 425, 429) or status >= 500,
-        advice=_STATUS_ADVICE.get(status, "check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY"),
+        advice=_STATUS_ADVICE.get(status, _PROXY_ADVICE),
     )
