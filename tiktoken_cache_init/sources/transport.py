@@ -258,7 +258,7 @@ class _Transfer:
         if not begun:
             head, chunks = _peek(chunks)
             if found := looks_like(head):
-                where = f"redirected to {response.url.host}, which " if response.history else ""
+                where = f"redirected to {response.url.netloc.decode()}, which " if response.history else ""
                 raise NotThere(f"{where}answered with {found[1]}", advice=_PORTAL_ADVICE)
             self._check_length(response)
             self._restart()
