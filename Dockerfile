@@ -26,7 +26,8 @@
 #   --secret id=ca,src=FILE                                    authorities (PEM) to trust while building, behind a proxy
 #                                                              that breaks TLS; they do not go into the image
 #   --build-arg HTTPS_PROXY=...                                and HTTP_PROXY, NO_PROXY: Docker knows them itself
-#   --build-arg SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)   the same bits every time
+#   --build-arg SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)   the same image id from the same commit
+#   --build-arg REVISION=$(git rev-parse HEAD)                 and SOURCE=URL: for the labels
 ARG BASE_IMAGE=debian:trixie-slim
 
 # Files handed in. Empty, unless --build-context puts a folder in its place.
@@ -88,21 +89,33 @@ RUN --network=none image/python.sh -X no_debug_ranges -m image.assemble offline 
 FROM lay-out AS lay-out-default
 RUN --network=none image/python.sh -X no_debug_ranges -m image.assemble default /root-fs --wheels /wheels
 
-# --- targets -------------------------------------------------------------------------------------------------------------
-FROM scratch AS data
+# What all targets say about themselves; no more than labels, so none of them gets a file from here.
+FROM scratch AS labelled
+ARG VERSION=0.1.0
+ARG REVISION=
+ARG SOURCE=
+LABEL org.opencontainers.image.title="tiktoken-cache-init" \
+      org.opencontainers.image.description="Fills a volume with byte-exact tiktoken vocabularies, so that LLM gateways start without a network" \
+      org.opencontainers.image.licenses="MIT AND PSF-2.0 AND LGPL-2.1-or-later AND Apache-2.0 AND BSD-3-Clause AND MPL-2.0 AND Zlib" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.documentation="${SOURCE}#readme"
+
+FROM labelled AS data
 COPY --link --from=prove /baked/vocabularies /
 
-FROM scratch AS offline
+FROM labelled AS offline
 COPY --link --from=lay-out-offline /root-fs /
 COPY --link --from=prove /baked /
 ENV TIKTOKEN_CACHE_DIR=/cache/tiktoken TIKTOKEN_INIT_SOURCES=baked
 USER 0:0
+# Isolated (-I) and without site (-S): nothing in the environment or in a folder gets a say, and the start is quicker.
 ENTRYPOINT ["/usr/bin/python3.13", "-I", "-S", "-X", "utf8", "/usr/lib/tiktoken-cache-init/entrypoint.pyc"]
 
-FROM scratch AS default
+FROM labelled AS default
 COPY --link --from=lay-out-default /root-fs /
 COPY --link --from=prove /baked /
 ENV TIKTOKEN_CACHE_DIR=/cache/tiktoken
 USER 0:0
-# Isolated, without site: nothing in the environment or the working directory gets a say, and the start is quicker.
 ENTRYPOINT ["/usr/bin/python3.13", "-I", "-S", "-X", "utf8", "/usr/lib/tiktoken-cache-init/entrypoint.pyc"]

@@ -68,11 +68,9 @@ class Root:
 
     def seal(self) -> None:
         """Give every entry the same time."""
-        for folder, _, names in os.walk(self.folder, topdown=False):
-            for entry in (*(os.path.join(folder, name) for name in names), folder):
-                os.utime(entry, (MTIME, MTIME), follow_symlinks=False)
-        for entry in self.folder.iterdir():
-            os.utime(entry, (MTIME, MTIME), follow_symlinks=False)
+        for folder, folders, names in os.walk(self.folder, topdown=False):
+            for entry in (*names, *folders, "."):
+                os.utime(os.path.join(folder, entry), (MTIME, MTIME), follow_symlinks=False)
 
 
 def byte_code(source: bytes, shown: str) -> bytes:

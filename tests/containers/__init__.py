@@ -1,0 +1,1 @@
+"""The real image on a real engine."""

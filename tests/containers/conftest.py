@@ -1,0 +1,47 @@
+"""Fixtures of the container tests."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.containers import engine
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _engine() -> None:
+    engine.require_engine()
+
+
+@pytest.fixture(scope="session")
+def image(_engine: None) -> str:
+    """The image under test."""
+    return engine.image()
+
+
+@pytest.fixture(scope="session")
+def busybox(_engine: None) -> str:
+    """An image with the tools that ours has not."""
+    return "busybox"
+
+
+@pytest.fixture
+def volume() -> Iterator[str]:
+    """A new named volume."""
+    name = f"tiktoken-cache-init-test-{uuid.uuid4().hex[:12]}"
+    engine.docker("volume", "create", name)
+    yield name
+    engine.docker("volume", "rm", "--force", name)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, busybox: str) -> Iterator[Path]:
+    """A folder for bind mounts, emptied by who may do that: containers leave files of their own users."""
+    place = tmp_path / "bind"
+    place.mkdir()
+    yield place
+    mount = f"{place}:/bind"
+    engine.docker("run", "--rm", "--volume", mount, busybox, "sh", "-c", "rm -rf /bind/*")

@@ -1,0 +1,96 @@
+"""What is in the image, and what is not."""
+
+from __future__ import annotations
+
+import json
+import stat
+import tarfile
+
+import pytest
+
+from tests.containers.engine import docker
+from tiktoken_cache_init import __version__
+from tiktoken_cache_init.catalogue import VOCABULARIES
+
+
+@pytest.fixture(scope="module")
+def entries(image: str, tmp_path_factory: pytest.TempPathFactory) -> list[tarfile.TarInfo]:
+    """Every entry of the image's layers."""
+    saved = tmp_path_factory.mktemp("image") / "saved.tar"
+    docker("save", "--output", str(saved), image)
+    found: list[tarfile.TarInfo] = []
+    with tarfile.open(saved) as archive:
+        manifest = archive.extractfile("manifest.json")
+        assert manifest is not None
+        for name in json.load(manifest)[0]["Layers"]:
+            with tarfile.open(fileobj=archive.extractfile(name)) as layer:
+                found += layer.getmembers()
+    return found
+
+
+@pytest.fixture(scope="module")
+def settings(image: str) -> dict[str, object]:
+    """The image's configuration."""
+    configuration: dict[str, object] = json.loads(docker("image", "inspect", image).stdout)[0]["Config"]
+    return configuration
+
+
+def test_it_has_nothing_to_run_but_the_interpreter(entries: list[tarfile.TarInfo]) -> None:
+    programs = {
+        entry.name for entry in entries if entry.isfile() and entry.mode & 0o111 and ".so" not in entry.name
+    }
+    assert programs == {"usr/bin/python3.13"}
+
+
+def test_it_has_no_shell_and_no_package_manager(entries: list[tarfile.TarInfo]) -> None:
+    names = {entry.name.rpartition("/")[2].partition(".")[0] for entry in entries if entry.name != "cache/tiktoken"}
+    assert not names & {"sh", "bash", "dash", "busybox", "apt", "apt-get", "pip", "ensurepip", "perl", "tiktoken"}
+
+
+def test_no_file_gains_rights(entries: list[tarfile.TarInfo]) -> None:
+    assert [entry.name for entry in entries if entry.mode & (stat.S_ISUID | stat.S_ISGID)] == []
+
+
+def test_nobody_but_root_can_change_it(entries: list[tarfile.TarInfo]) -> None:
+    writable = [entry.name for entry in entries if not entry.issym() and entry.mode & 0o022]
+    foreign = [entry.name for entry in entries if (entry.uid, entry.gid) != (0, 0)]
+    assert (writable, foreign) == ([], [])
+
+
+def test_every_user_can_read_it(entries: list[tarfile.TarInfo]) -> None:
+    wanted = {True: 0o555, False: 0o444}
+    closed = [e.name for e in entries if not e.issym() and e.mode & wanted[e.isdir()] != wanted[e.isdir()]]
+    assert closed == []
+
+
+def test_it_holds_byte_code_and_no_source(entries: list[tarfile.TarInfo]) -> None:
+    names = [entry.name for entry in entries]
+    assert not [name for name in names if name.endswith(".py")]
+    assert [name for name in names if name.endswith("tiktoken_cache_init/fill.pyc")]
+
+
+def test_the_vocabularies_lie_under_their_cache_keys(entries: list[tarfile.TarInfo]) -> None:
+    baked = {entry.name: entry.size for entry in entries if entry.name.startswith("vocabularies/") and entry.isfile()}
+    assert baked == {f"vocabularies/{v.cache_key}": v.size for v in VOCABULARIES[:2]}
+
+
+def test_the_mount_point_is_empty_and_belongs_to_root(entries: list[tarfile.TarInfo]) -> None:
+    [place] = [entry for entry in entries if entry.name.startswith("cache/tiktoken")]
+    assert (place.isdir(), place.mode & 0o7777, place.uid, place.gid) == (True, 0o755, 0, 0)
+
+
+def test_no_time_stamp_tells_when_it_was_built(entries: list[tarfile.TarInfo]) -> None:
+    assert {entry.mtime for entry in entries} == {315532800}
+
+
+def test_the_default_user_is_root(settings: dict[str, object]) -> None:
+    assert settings["User"] == "0:0"
+
+
+def test_the_labels_say_what_it_is(settings: dict[str, object]) -> None:
+    labels = settings["Labels"]
+    assert isinstance(labels, dict)
+    prefix = "org.opencontainers.image."
+    named = {"title", "description", "source", "licenses", "version", "revision", "documentation"}
+    assert {prefix + name for name in named} <= set(labels)
+    assert labels[prefix + "version"] == __version__
