@@ -80,7 +80,7 @@ RUN --network=none \
 # The image's file system, laid out: only what the entry point can reach.
 FROM wheels AS lay-out
 COPY image image
-COPY entrypoint.py ./
+COPY entrypoint.py LICENSE ./
 COPY tiktoken_cache_init tiktoken_cache_init
 
 FROM lay-out AS lay-out-offline

@@ -16,8 +16,9 @@ import subprocess
 import sys
 from importlib import util
 from pathlib import Path
+from types import CodeType
 
-from . import modules
+from . import inventory, modules
 from .closure import Closure, Module, close_over
 
 STDLIB = Path(f"/usr/lib/python{sys.version_info.major}.{sys.version_info.minor}")
@@ -27,6 +28,8 @@ ENTRY = Path("/usr/lib/tiktoken-cache-init/entrypoint.pyc")
 # Zip files cannot say anything earlier, and some tools take 1970 for "no time at all".
 MTIME = 315532800
 """Seconds since the epoch: the time of every file, so that a layer whose content is the same has the same digest."""
+
+_LINKED_FROM = 4096
 
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -41,6 +44,8 @@ class Root:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.taken: set[Path] = set()
+        """Files of the build machine that went in."""
 
     def __call__(self, path: Path) -> Path:
         """Return where a path of the image is now, with its folder made."""
@@ -56,6 +61,7 @@ class Root:
 
     def copy(self, path: Path) -> None:
         """Take a file along under its own name; a link is followed, its folder's links are kept."""
+        self.taken.add(path)
         real = Path(os.path.realpath(path.parent)) / path.name
         if self(real).exists():
             return
@@ -73,12 +79,27 @@ class Root:
                 os.utime(os.path.join(folder, entry), (MTIME, MTIME), follow_symlinks=False)
 
 
-def byte_code(source: bytes, shown: str) -> bytes:
-    """Compile a module as ``-OO`` would, into a file that is loaded without a look at any source."""
+def byte_code(source: bytes, shown: str, *, lines: bool = True) -> bytes:
+    """Compile a module as ``-OO`` would, into a file that is loaded without a look at any source.
+
+    Without ``lines``, a traceback names the first line of the function that it passes through, not the very line.
+    """
     # No source comes along, so there is nothing in which a traceback could underline a column (-X no_debug_ranges).
     code = compile(source, shown, "exec", dont_inherit=True, optimize=2)
     # PEP 552: flags 1 say that the hash after them is never checked.
-    return util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8) + marshal.dumps(code)
+    return util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8) + marshal.dumps(code if lines else first_lines(code))
+
+
+def first_lines(code: CodeType) -> CodeType:
+    """Return the code with every instruction on the first line of its function.
+
+    The table of lines is a sixth of compressed byte-code. Its form is in CPython's ``Objects/locations.md``: an entry covers
+    up to eight code units, and one of kind 13 has no columns and says by how much the line changes.
+    """
+    eights, rest = divmod(len(code.co_code) // 2, 8)
+    table = bytes([0xEF, 0]) * eights + (bytes([0xE7 + rest, 0]) if rest else b"")
+    constants = tuple(first_lines(each) if isinstance(each, CodeType) else each for each in code.co_consts)
+    return code.replace(co_linetable=table, co_consts=constants)
 
 
 def reach(profile: str, source: Path, wheels: Path) -> Closure:
@@ -110,8 +131,11 @@ def place_modules(root: Root, found: Closure, source: Path) -> list[Path]:
         elif module.path.endswith(".py"):
             # The interpreter has the modules frozen in that it starts with, and looks there first.
             if not _imp.is_frozen(module.name):
+                root.taken.add(Path(module.path))
                 shown = module.name.replace(".", "/") + ("/__init__.py" if module.is_package else ".py")
-                root.write(_destination(module), byte_code(Path(module.path).read_bytes(), shown))
+                # Where a bug of ours is, its report must say; in a library, the function will do.
+                own = module.path.startswith(f"{source}/")
+                root.write(_destination(module), byte_code(Path(module.path).read_bytes(), shown, lines=own))
         elif module.path:
             root.copy(Path(module.path))
             libraries.append(Path(module.path))
@@ -152,9 +176,27 @@ def import_all(root: Root, found: Closure) -> None:
 
 def place_trust(root: Root) -> None:
     """Copy Debian's authorities to where OpenSSL looks for them."""
-    root.write(BUNDLE, BUNDLE.read_bytes())
+    root.copy(BUNDLE)
     for link in (Path("/usr/lib/ssl/cert.pem"), Path("/usr/lib/ssl/certs")):
         root(link).symlink_to(os.readlink(link))
+
+
+def place_inventory(root: Root, found: Closure, source: Path, wheels: Path) -> None:
+    """Write down what the image is made of."""
+    root.copy(Path("/usr/lib/os-release"))
+    root(Path("/etc/os-release")).symlink_to("../usr/lib/os-release")
+    ours = inventory.ours(source / "LICENSE")
+    used = [module.name for module in found.modules.values() if module.path.startswith(f"{wheels}/")]
+    packages = [*inventory.debian_packages(root.taken), *inventory.wheels(wheels, STDLIB, used)]
+    written: dict[bytes, Path] = {}
+    for path, content in sorted(item for package in (ours, *packages) for item in package.files.items()):
+        # The interpreter's packages each bring the same long copyright file.
+        if len(content) > _LINKED_FROM and content in written:
+            root(path).symlink_to(os.path.relpath(written[content], path.parent))
+        else:
+            root.write(path, content)
+            written[content] = path
+    root.write(Path("/usr/share/doc/tiktoken-cache-init/sbom.cdx.json"), inventory.bill_of_materials(ours, packages))
 
 
 def main() -> None:
@@ -176,6 +218,7 @@ def main() -> None:
         root.write(Path("/etc/nsswitch.conf"), NSSWITCH)
         place_trust(root)
     root(Path("/cache/tiktoken")).mkdir(mode=0o755)
+    place_inventory(root, found, arguments.source, arguments.wheels)
     import_all(root, found)
     root.seal()
 
