@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -94,9 +95,10 @@ def is_right(folder: Path, name: str, vocabulary: Vocabulary) -> bool:
 
 def command(folder: Path, content: Content, state: State) -> list[str]:
     """Return the run of the entry point that makes the volume ready, with an interpreter that starts fast."""
+    baked = content.folder if state.sources else folder.parent / "none"
     return [
         *[sys.executable, "-S", "-E", str(ROOT / "entrypoint.py"), "fill", "--cache-dir", str(folder)],
-        *["--sources", "baked", "--baked-dir", str(content.folder), *state.flags],
+        *["--sources", "baked", "--baked-dir", str(baked), *state.flags],
     ]
 
 
@@ -148,8 +150,7 @@ def attempt(state: State, content: Content, fault: Fault) -> Verdict:
                 continue
             problems = _of_the_run(run, fault, folder, state) + _of_the_volume(folder, before, state)
             if fault.error is not None and fault.point.call not in ("unlink", "unlinkat"):
-                new = [name for name in snapshot(folder) if name.startswith(PREFIX) and name not in before]
-                problems += [Problem(LEFT, name) for name in new]
+                problems += _left(before, snapshot(folder))
             problems += _of_the_next_run(folder, before, content, state)
             return Verdict(state.name, fault, True, tuple(dict.fromkeys(problems)))
     return Verdict(state.name, fault, False, ())
@@ -198,6 +199,15 @@ def _of_the_volume(folder: Path, before: Mapping[str, Entry], state: State) -> l
     had = {entry.content for entry in before.values()}
     gone = [known.published_name for known in VOCABULARIES if known.sha256 in had - kept]
     return problems + [Problem(LOST, f"the bytes of {name} are nowhere in the volume any more") for name in gone]
+
+
+def _left(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> list[Problem]:
+    places = Counter(entry.content for entry in after.values())
+    had = {entry.content for entry in before.values()}
+    # The last copy of what the volume had is better left for the next run to use.
+    spare = {known.sha256 for known in VOCABULARIES if known.sha256 in had and places[known.sha256] == 1}
+    new = [name for name in after if name.startswith(PREFIX) and name not in before]
+    return [Problem(LEFT, name) for name in new if after[name].content not in spare]
 
 
 def _of_the_next_run(folder: Path, before: Mapping[str, Entry], content: Content, state: State) -> list[Problem]:

@@ -35,6 +35,8 @@ class State(NamedTuple):
     """gpt2 has two small vocabularies, so a run on them makes few calls."""
     arguments: tuple[str, ...] = ()
     layout: str = "cache"
+    sources: bool = True
+    """Whether there is any source beside the volume itself."""
     root: bool = False
     """Whether only root can run it."""
 
@@ -150,8 +152,8 @@ STATES: tuple[State, ...] = (
     State("empty folder", _empty),
     State("one file missing", _one_missing),
     State("poisoned: HTML page and empty file", _poisoned),
-    State("right bytes under other names", _published_names),
-    State("the two names swapped", _swapped),
+    State("right bytes under other names", _published_names, sources=False),
+    State("the two names swapped", _swapped, sources=False),
     State("directory under a final name", _directory),
     State("leftovers of dead runs", _leftovers),
     State("links, good and dangling", _links),
