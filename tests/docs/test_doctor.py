@@ -1,0 +1,341 @@
+"""The doctor against each mistake that people are known to make: what it foretells is what the gateway stand-in then does,
+and the cure that it names, applied as it says, makes `verify` content and the gateway count right.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.consumers.running import PAGE
+from tests.docs.clinic import RIGHT, Fate, Said, foretold, gateway, quotes, tool
+from tests.samples import folder_for_all
+from tiktoken_cache_init.catalogue import VOCABULARIES
+
+CL100K, O200K = VOCABULARIES[:2]
+BOTH = (CL100K, O200K)
+READER = (65534, 65534)
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+
+class Clinic(NamedTuple):
+    """A place that every user can reach, with the right vocabularies and the gateway stand-in."""
+
+    place: Path
+    vocabularies: Path
+    program: Path
+
+    @property
+    def volume(self) -> Path:
+        """The folder that is looked after."""
+        return self.place / "volume"
+
+    def write(self, name: str, content: bytes) -> None:
+        path = self.volume / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+    def content(self, index: int) -> bytes:
+        return (self.vocabularies / BOTH[index].cache_key).read_bytes()
+
+    def fill(self, folder: str = ".") -> None:
+        for index, vocabulary in enumerate(BOTH):
+            self.write(f"{folder}/{vocabulary.cache_key}", self.content(index))
+
+
+@pytest.fixture
+def clinic(vocabularies: Path, gateway_program: Path) -> Iterator[Clinic]:
+    with folder_for_all() as place:
+        program = place / "gateway"
+        shutil.copy(gateway_program, program)
+        (place / "volume").mkdir(mode=0o755)
+        yield Clinic(place, vocabularies, program)
+
+
+Mistake = Callable[[Clinic], Path]
+"""Makes a mistake, and returns the folder that the operator believes to be right."""
+
+
+def rewritten(change: Callable[[bytes], bytes]) -> Mistake:
+    def make(clinic: Clinic) -> Path:
+        for index, vocabulary in enumerate(BOTH):
+            clinic.write(vocabulary.cache_key, change(clinic.content(index)))
+        return clinic.volume
+
+    return make
+
+
+def nothing_there(clinic: Clinic) -> Path:
+    return clinic.volume
+
+
+def published(clinic: Clinic) -> Path:
+    for index, vocabulary in enumerate(BOTH):
+        clinic.write(vocabulary.published_name, clinic.content(index))
+    return clinic.volume
+
+
+def downloaded_twice(clinic: Clinic) -> Path:
+    for index, vocabulary in enumerate(BOTH):
+        clinic.write(vocabulary.published_name.replace(".", " (1)."), clinic.content(index))
+    return clinic.volume
+
+
+def only(index: int) -> Mistake:
+    def make(clinic: Clinic) -> Path:
+        clinic.write(BOTH[index].cache_key, clinic.content(index))
+        return clinic.volume
+
+    return make
+
+
+def too_deep(clinic: Clinic) -> Path:
+    clinic.fill("tiktoken")
+    return clinic.volume
+
+
+def too_shallow(clinic: Clinic) -> Path:
+    clinic.fill()
+    folder = clinic.volume / "tiktoken"
+    folder.mkdir()
+    return folder
+
+
+def swapped(clinic: Clinic) -> Path:
+    for index, vocabulary in enumerate(BOTH):
+        clinic.write(vocabulary.cache_key, clinic.content(1 - index))
+    return clinic.volume
+
+
+def folders_in_their_place(clinic: Clinic) -> Path:
+    for vocabulary in BOTH:
+        (clinic.volume / vocabulary.cache_key).mkdir()
+    return clinic.volume
+
+
+def links_to_nowhere(clinic: Clinic) -> Path:
+    for vocabulary in BOTH:
+        (clinic.volume / vocabulary.cache_key).symlink_to("/mnt/old/volume")
+    return clinic.volume
+
+
+def cut(where: Callable[[bytes], int]) -> Mistake:
+    """Keep 50,000 lines, and of the next what ``where`` says."""
+
+    def change(content: bytes) -> bytes:
+        lines = content.splitlines(keepends=True)
+        return b"".join(lines[:50_000]) + lines[50_000][: where(lines[50_000])]
+
+    return rewritten(change)
+
+
+def pointer(content: bytes) -> bytes:
+    return b"version https://git-lfs.github.com/spec/v1\noid sha256:%064d\nsize %d\n" % (0, len(content))
+
+
+MISTAKES: dict[str, tuple[Mistake, str, tuple[str, ...]]] = {
+    "nothing was filled": (nothing_there, "dies", ("fill",)),
+    "published names": (published, "dies", ("fill", "rename")),
+    "a browser's names": (downloaded_twice, "dies", ("fill", "rename")),
+    "cl100k_base only": (only(0), "dies", ("fill",)),
+    "o200k_base only": (only(1), "dies", ("fill",)),
+    "a folder too deep": (too_deep, "dies", ("fill",)),
+    "a folder too shallow": (too_shallow, "dies", ("mount", "move")),
+    "names swapped": (swapped, "counts-wrong", ("fill",)),
+    "CRLF line ends": (rewritten(lambda content: content.replace(b"\n", b"\r\n")), "dies", ("fill",)),
+    "a byte order mark": (rewritten(lambda content: b"\xef\xbb\xbf" + content), "dies", ("fill",)),
+    "a web page": (rewritten(lambda _: PAGE), "dies", ("fill",)),
+    "a storage service's error": (rewritten(lambda _: b'<?xml version="1.0"?><Error/>\n'), "dies", ("fill",)),
+    "an API's error": (rewritten(lambda _: b'{"error": "not found"}\n'), "dies", ("fill",)),
+    "still compressed": (rewritten(lambda content: gzip.compress(content, 1)), "dies", ("fill",)),
+    "a Git LFS pointer": (rewritten(pointer), "dies", ("fill",)),
+    "zero bytes": (rewritten(lambda content: bytes(len(content))), "dies", ("fill",)),
+    "empty": (rewritten(lambda _: b""), "counts-wrong", ("fill",)),
+    "cut at a line's end": (cut(lambda _: 0), "counts-wrong", ("fill",)),
+    "cut within a token": (cut(lambda _: 3), "dies", ("fill",)),
+    "cut behind a token": (cut(lambda line: line.index(b" ")), "dies", ("fill",)),
+    "cut before a rank": (cut(lambda line: line.index(b" ") + 1), "dies", ("fill",)),
+    "cut within a rank": (cut(lambda _: -2), "dies", ("fill",)),
+    "a folder in a file's place": (folders_in_their_place, "dies", ("fill",)),
+    "a link that leads nowhere": (links_to_nowhere, "dies", ("fill",)),
+}
+"""The mistake -> how it is made, what the gateway does then, and the cures that the doctor names."""
+
+
+@pytest.mark.parametrize(("mistake", "cure"), [(name, cure) for name, row in MISTAKES.items() for cure in row[2]])
+def test_the_doctor_foretells_what_the_gateway_does_and_its_cure_helps(
+    mistake: str, cure: str, clinic: Clinic, record_property: Callable[[str, object], None]
+) -> None:
+    make, outcome, _ = MISTAKES[mistake]
+    folder = make(clinic)
+    said, fate = examined(clinic, folder)
+    assert said.code == 1
+    assert foretold(said.document)[0] == fate.outcome == outcome
+    assert_comes_true(said.document, fate)
+    cured = CURES[cure](clinic, said.document, folder)
+    assert_well(clinic, cured)
+    record_property("doctor", row(mistake, said, fate, cure))
+
+
+@as_root
+@pytest.mark.parametrize("cure", ["fill", "chmod"])
+@pytest.mark.parametrize("mistake", ["files that its user cannot read", "a folder that its user cannot enter"])
+def test_the_doctor_knows_what_a_user_cannot_read(
+    mistake: str, cure: str, clinic: Clinic, record_property: Callable[[str, object], None]
+) -> None:
+    clinic.fill()
+    closed = [clinic.volume] if "folder" in mistake else list(clinic.volume.iterdir())
+    for path in closed:
+        path.chmod(path.stat().st_mode & 0o700)
+    said, fate = examined(clinic, clinic.volume, "--as", "{}:{}".format(*READER), reader=READER)
+    assert said.code == 1
+    assert foretold(said.document)[0] == fate.outcome == "dies"
+    assert_comes_true(said.document, fate)
+    cured = CURES[cure](clinic, said.document, clinic.volume)
+    assert_well(clinic, cured, "--as", "{}:{}".format(*READER), reader=READER)
+    record_property("doctor", row(mistake, said, fate, cure))
+
+
+@as_root
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o604, 0o060, 0o004, 0o044, 0o400, 0o000])
+def test_who_can_read_is_decided_as_the_kernel_does(mode: int, clinic: Clinic) -> None:
+    clinic.fill()
+    owner, group = 1234, 5678
+    for path in clinic.volume.iterdir():
+        os.chown(path, owner, group)
+        path.chmod(mode)
+    for user in [(owner, group), (owner, 1), (1, group), (1, 1), (0, 0)]:
+        said = tool("verify", "--cache-dir", str(clinic.volume), "--as", "{}:{}".format(*user))
+        assert (said.code == 0) is (gateway(clinic.program, str(clinic.volume), user=user).counts == RIGHT), user
+
+
+@pytest.mark.parametrize(
+    ("mistake", "written"),
+    [
+        ("a space before the folder", " {}"),
+        ("a space behind the folder", "{} "),
+        ("quotes round the folder", '"{}"'),
+        ("single quotes round the folder", "'{}'"),
+        ("a quote in front", '"{}'),
+    ],
+)
+def test_the_doctor_says_how_a_folder_is_written(
+    mistake: str, written: str, clinic: Clinic, record_property: Callable[[str, object], None]
+) -> None:
+    clinic.fill()
+    assert_refused_and_cured(clinic, mistake, written.format(clinic.volume), record_property)
+
+
+def test_the_doctor_refuses_a_relative_folder(clinic: Clinic, record_property: Callable[[str, object], None]) -> None:
+    clinic.fill()
+    assert_refused_and_cured(clinic, "a relative folder", clinic.volume.name, record_property)
+
+
+def assert_refused_and_cured(
+    clinic: Clinic, mistake: str, value: str, record_property: Callable[[str, object], None]
+) -> None:
+    elsewhere = clinic.place / "data"
+    elsewhere.mkdir()
+    said = tool("verify", variables={"TIKTOKEN_CACHE_DIR": value}, folder=clinic.place)
+    fate = gateway(clinic.program, value, elsewhere)
+    assert (said.code, fate.outcome) == (2, "dies")
+    right = re.search(r"TIKTOKEN_CACHE_DIR: .*write '([^']*)'", said.err)
+    assert right, said.err
+    assert tool("verify", variables={"TIKTOKEN_CACHE_DIR": right[1]}, folder=clinic.place).code == 0
+    assert gateway(clinic.program, right[1], elsewhere).counts == RIGHT
+    record_property("doctor", row(mistake, said, fate, "write"))
+
+
+def examined(
+    clinic: Clinic, folder: Path, *flags: str, reader: tuple[int, int] | None = None
+) -> tuple[Said, Fate]:
+    """Return what the doctor says, which changes nothing, and then what the gateway does."""
+    before = traces(clinic.place)
+    said = tool("verify", "--json", "--cache-dir", str(folder), *flags)
+    assert traces(clinic.place) == before
+    return said, gateway(clinic.program, str(folder), user=reader)
+
+
+def traces(place: Path) -> list[tuple[str, int, int]]:
+    return sorted((str(p), p.lstat().st_mode, p.lstat().st_mtime_ns) for p in place.rglob("*"))
+
+
+def assert_comes_true(document: dict[str, Any], fate: Fate) -> None:
+    if fate.outcome == "dies":
+        assert quotes(foretold(document)[1], fate.last_words), fate.last_words
+
+
+def assert_well(clinic: Clinic, folder: Path, *flags: str, reader: tuple[int, int] | None = None) -> None:
+    said, fate = examined(clinic, folder, *flags, reader=reader)
+    assert said.code == 0, said.out
+    assert fate.counts == RIGHT, fate.last_words
+
+
+def named(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return every cure that the doctor names, and what it is for."""
+    cures = [(file["cure"], file) for file in document["files"] if file["cure"]]
+    return cures or [(problem, {}) for problem in document["problems"]]
+
+
+def by_fill(clinic: Clinic, document: dict[str, Any], folder: Path) -> Path:
+    assert all("run fill" in cure for cure, _ in named(document)), document
+    # Where the doctor has found the bytes, no source is needed.
+    here = all("its bytes are" in cure or "chmod" in cure for cure, _ in named(document))
+    baked = clinic.place / "no-such-folder" if here else clinic.vocabularies
+    done = tool("fill", "--sources", "baked", "--baked-dir", str(baked), "--cache-dir", str(folder))
+    assert done.code == 0, done.err
+    return folder
+
+
+def by_renaming(clinic: Clinic, document: dict[str, Any], folder: Path) -> Path:
+    for cure, file in named(document):
+        place = re.search(r"under (?:the published|another) name, (?:which|(.*?):)", cure)
+        right = re.search(r"or rename it to (\w+)$", cure)
+        assert place, cure
+        assert right, cure
+        (folder / (place[1] or file["vocabulary"])).rename(folder / right[1])
+    return folder
+
+
+def by_moving(clinic: Clinic, document: dict[str, Any], folder: Path) -> Path:
+    for cure, _ in named(document):
+        places = re.search(r"in (\S+): .* or move the file to (\w+)$", cure)
+        assert places, cure
+        (folder / places[1]).rename(folder / places[2])
+    return folder
+
+
+def by_mounting(clinic: Clinic, document: dict[str, Any], folder: Path) -> Path:
+    [place] = {match[1] for cure, _ in named(document) if (match := re.search(r"in (\S+)/\w+: mount that folder", cure))}
+    return (folder / place).resolve()
+
+
+def by_chmod(clinic: Clinic, document: dict[str, Any], folder: Path) -> Path:
+    assert all("chmod" in cure for cure, _ in named(document)), document
+    for cure, file in named(document):
+        if cure.startswith("the folder "):
+            folder.chmod(0o755)
+        else:
+            (folder / file["name"]).chmod(0o644)
+    return folder
+
+
+CURES = {"fill": by_fill, "rename": by_renaming, "move": by_moving, "mount": by_mounting, "chmod": by_chmod}
+"""A cure that the doctor names -> what does it as its text says, and returns the folder that the gateway is to have."""
+
+
+def row(mistake: str, said: Said, fate: Fate, cure: str) -> list[str]:
+    if said.code == 2:
+        prediction = "refuses the setting"
+    else:
+        outcome, message = foretold(said.document)
+        prediction = message or outcome
+    return [mistake, f"{said.code}: {prediction}", fate.last_words.splitlines()[0] if fate.last_words else str(fate.counts), cure]
