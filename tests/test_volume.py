@@ -1,0 +1,457 @@
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.samples import CONTENT, as_nobody, folder_for_all, settings, vocabulary
+from tiktoken_cache_init import volume as module
+from tiktoken_cache_init.diagnosis import COUNTS_RIGHT, COUNTS_WRONG, DIES
+from tiktoken_cache_init.errors import NotReady, VolumeError
+from tiktoken_cache_init.volume import (
+    DIRECTORY,
+    GOOD,
+    LINK,
+    MISSING,
+    SPECIAL,
+    UNREADABLE,
+    WRONG,
+    Demand,
+    Finding,
+    Target,
+    Volume,
+    explain,
+    holds,
+    is_mounted,
+    open_volume,
+    targets_of,
+)
+
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+# A vocabulary that a gateway loads when it starts, with bytes of our own.
+PIN = vocabulary(name="cl100k_base.tiktoken")
+TARGET = Target(PIN, "key")
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Iterator[Volume]:
+    opened = open_volume(settings(tmp_path), create=False)
+    yield opened
+    opened.close()
+
+
+def mode_of(path: Path) -> int:
+    return path.stat().st_mode & 0o7777
+
+
+# Names.
+
+
+@pytest.mark.parametrize(
+    ("layout", "names"),
+    [
+        ("cache", [(PIN.cache_key, "")]),
+        ("published", [("cl100k_base.tiktoken", "")]),
+        ("both", [(PIN.cache_key, ""), ("cl100k_base.tiktoken", PIN.cache_key)]),
+    ],
+)
+def test_the_layout_decides_which_names_are_wanted(layout: str, names: list[tuple[str, str]]) -> None:
+    assert [(target.name, target.beside) for target in targets_of(settings("/x", PIN, layout=layout))] == names
+
+
+# Opening.
+
+
+def test_a_folder_that_is_there_is_opened_and_left_as_it_is(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    open_volume(settings(tmp_path), create=True).close()
+    assert mode_of(tmp_path) == 0o700
+
+
+def test_a_folder_that_is_not_there_is_made_with_all_above_it_and_every_user_gets_in(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        open_volume(settings(tmp_path / "a/b/c"), create=True).close()
+    finally:
+        os.umask(before)
+    assert [mode_of(tmp_path / path) for path in ("a", "a/b", "a/b/c")] == [0o755] * 3
+
+
+def test_a_folder_is_made_with_the_mode_that_was_asked_for(tmp_path: Path) -> None:
+    open_volume(settings(tmp_path / "a", dir_mode=0o2770), create=True).close()
+    assert mode_of(tmp_path / "a") == 0o2770
+
+
+@ROOT_ONLY
+def test_a_folder_that_is_made_gets_the_owner_that_was_asked_for(tmp_path: Path) -> None:
+    open_volume(settings(tmp_path / "a", owner=(7, 8)), create=True).close()
+    open_volume(settings(tmp_path / "b", owner=(7, None)), create=True).close()
+    assert [(path.stat().st_uid, path.stat().st_gid) for path in (tmp_path / "a", tmp_path / "b")] == [
+        (7, 8),
+        (7, tmp_path.stat().st_gid),
+    ]
+
+
+@pytest.mark.parametrize("path", ["", "rel"])
+def test_a_relative_folder_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    open_volume(settings(f"x/{path}"), create=True).close()
+    assert (tmp_path / "x" / path).is_dir()
+
+
+def test_nothing_is_made_by_those_who_only_look(tmp_path: Path) -> None:
+    with pytest.raises(NotReady, match=r"there is no folder .*/a: mount the volume there and run fill"):
+        open_volume(settings(tmp_path / "a"), create=False)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("create", [True, False])
+@pytest.mark.parametrize("below", ["", "/cache"])
+def test_a_file_is_no_folder(tmp_path: Path, create: bool, below: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(VolumeError, match="is not a folder: mount a volume or a folder there, not a single file"):
+        open_volume(settings(f"{tmp_path}/file{below}"), create=create)
+
+
+def test_a_link_that_leads_nowhere_cannot_be_made_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "cache").symlink_to("nowhere")
+    with pytest.raises(VolumeError, match="cache"):
+        open_volume(settings(tmp_path / "cache"), create=True)
+
+
+def test_who_may_not_make_the_folder_is_told_who_may() -> None:
+    with folder_for_all() as folder, as_nobody():
+        us, owner = f"{os.geteuid()}:{os.getegid()}", f"{folder.stat().st_uid}:{folder.stat().st_gid}"
+        if us == owner:
+            folder.chmod(0o555)
+        with pytest.raises(VolumeError) as caught:
+            open_volume(settings(folder / "a"), create=True)
+    assert f"we are {us}, the folder belongs to {owner}" in str(caught.value)
+    assert f'compose: user: "{owner}"' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "advice"), [("a/b", "belongs to"), ("a/b/c", "a folder above it lets us in no further")]
+)
+def test_who_may_not_look_into_the_folder_is_told_so(path: str, advice: str) -> None:
+    with folder_for_all() as folder:
+        (folder / "a/b/c").mkdir(parents=True)
+        (folder / "a").chmod(0o700 if os.geteuid() == 0 else 0)
+        with as_nobody(), pytest.raises(VolumeError, match=advice):
+            open_volume(settings(folder / path), create=False)
+        (folder / "a").chmod(0o700)
+
+
+def test_a_folder_that_cannot_be_given_to_its_owner_is_said_to_be_that() -> None:
+    with folder_for_all() as folder:
+        folder.chmod(0o777)
+        with as_nobody(), pytest.raises(VolumeError, match="CHOWN"):
+            open_volume(settings(folder / "a", owner=(0, 0)), create=True)
+
+
+# What a name holds.
+
+
+def test_a_name_with_nothing_is_missing(volume: Volume) -> None:
+    found = volume.inspect(TARGET)
+    assert (found.state, found.text, found.ready) == (MISSING, "missing", False)
+    assert found.prognosis.outcome == DIES
+
+
+def test_a_name_with_the_right_bytes_is_good(volume: Volume, tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(CONTENT)
+    found = volume.inspect(TARGET)
+    assert (found.state, found.text, found.ready) == (GOOD, "right", True)
+    assert found.prognosis.outcome == COUNTS_RIGHT
+
+
+def test_a_name_with_wrong_bytes_is_wrong_and_says_what_they_are(volume: Volume, tmp_path: Path) -> None:
+    (tmp_path / "key").touch()
+    found = volume.inspect(TARGET)
+    assert (found.state, found.text, found.ready) == (WRONG, "empty (0 bytes)", False)
+    assert found.prognosis.outcome == COUNTS_WRONG
+
+
+def test_a_name_with_a_folder_is_no_file(volume: Volume, tmp_path: Path) -> None:
+    (tmp_path / "key").mkdir()
+    found = volume.inspect(TARGET)
+    assert (found.state, found.text) == (DIRECTORY, "a directory")
+    assert found.prognosis.text.endswith("is a directory")
+
+
+def test_a_pipe_or_a_socket_is_no_file_and_is_not_waited_for(volume: Volume, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "key")
+    assert volume.inspect(TARGET).state == SPECIAL
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(tmp_path / "socket"))
+        assert volume.inspect(Target(PIN, "socket"))[1:3] == (SPECIAL, "not a regular file")
+
+
+def test_a_link_inside_the_volume_is_as_good_as_a_file(volume: Volume, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/file").write_bytes(CONTENT)
+    (tmp_path / "key").symlink_to("sub/file")
+    found = volume.inspect(TARGET)
+    assert (found.state, found.text, found.ready) == (GOOD, "right, a link to sub/file", True)
+
+
+@pytest.mark.parametrize(
+    ("to", "text"),
+    [
+        ("nothing", "a link to nothing, which leads nowhere"),
+        ("key", "a link to key, which loops"),
+        ("../outside", "a link to ../outside, which leads out of the volume"),
+        ("/etc/passwd", "a link to /etc/passwd, which leads out of the volume"),
+    ],
+)
+def test_a_link_that_no_consumer_can_follow_is_not_good(tmp_path: Path, to: str, text: str) -> None:
+    (tmp_path / "outside").write_bytes(CONTENT)
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    (folder / "key").symlink_to(to)
+    opened = open_volume(settings(folder), create=False)
+    found = opened.inspect(TARGET)
+    opened.close()
+    assert found.state == LINK
+    assert found.text.startswith(text)
+    assert 'Get "https://' in found.prognosis.text
+
+
+def test_a_link_to_a_neighbour_whose_name_begins_as_the_volume_s_leads_out(tmp_path: Path) -> None:
+    for name in ("cache", "cache2"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "cache2/file").write_bytes(CONTENT)
+    (tmp_path / "cache/key").symlink_to("../cache2/file")
+    opened = open_volume(settings(tmp_path / "cache"), create=False)
+    assert opened.inspect(TARGET).state == LINK
+    opened.close()
+
+
+@pytest.mark.parametrize(("make", "state"), [(Path.mkdir, DIRECTORY), (os.mkfifo, SPECIAL)])
+def test_a_link_to_what_is_no_file_says_so(volume: Volume, tmp_path: Path, make: object, state: str) -> None:
+    assert callable(make)
+    make(tmp_path / "there")
+    (tmp_path / "key").symlink_to("there")
+    found = volume.inspect(TARGET)
+    assert found.state == state
+    assert found.text.endswith(", a link to there")
+
+
+def test_a_volume_that_is_itself_reached_through_a_link_holds_its_own_links(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real/file").write_bytes(CONTENT)
+    (tmp_path / "real/key").symlink_to("file")
+    (tmp_path / "cache").symlink_to("real")
+    opened = open_volume(settings(tmp_path / "cache"), create=False)
+    assert opened.inspect(TARGET).ready
+    opened.close()
+
+
+def test_a_file_that_we_cannot_read_is_not_called_wrong() -> None:
+    with folder_for_all() as folder:
+        (folder / "key").write_bytes(CONTENT)
+        (folder / "key").chmod(0)
+        opened = open_volume(settings(folder), create=False)
+        with as_nobody():
+            found = opened.inspect(TARGET)
+        opened.close()
+    assert (found.state, found.text) == (UNREADABLE, "cannot be read: Permission denied")
+    assert found.prognosis.text.endswith("permission denied")
+
+
+def test_a_name_that_keeps_changing_is_given_up(
+    volume: Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It looks like a file, and is a link by the time it is opened; every time.
+    (tmp_path / "file").write_bytes(CONTENT)
+    (tmp_path / "key").symlink_to("file")
+    lstat = os.lstat
+    monkeypatch.setattr(os, "lstat", lambda _, dir_fd: lstat("file", dir_fd=dir_fd))
+    with pytest.raises(VolumeError, match="keeps changing"):
+        volume.inspect(TARGET)
+
+
+def test_a_volume_that_fails_is_not_called_anything(volume: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lstat(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    with pytest.raises(VolumeError, match=r"cannot read .*/key: Input/output error"):
+        volume.inspect(TARGET)
+
+
+# What a right file must have besides.
+
+
+def inspected(volume: Volume, tmp_path: Path, mode: int, demand: Demand) -> Finding:
+    (tmp_path / "key").write_bytes(CONTENT)
+    (tmp_path / "key").chmod(mode)
+    return volume.inspect(TARGET, demand)
+
+
+@pytest.mark.parametrize(
+    ("mode", "wanted", "lacks", "unreadable"),
+    [
+        (0o644, 0o644, "", False),
+        (0o777, 0o644, "", False),
+        (0o600, 0o644, "not readable by every user (mode 0600)", True),
+        (0o640, 0o644, "not readable by every user (mode 0640)", True),
+        (0o444, 0o644, "lacks permissions (mode 0444)", False),
+        (0o600, 0o600, "", False),
+    ],
+)
+def test_a_right_file_must_have_the_mode(
+    volume: Volume, tmp_path: Path, mode: int, wanted: int, lacks: str, unreadable: bool
+) -> None:
+    found = inspected(volume, tmp_path, mode, Demand(wanted))
+    assert (found.state, found.lacks, found.unreadable, found.ready) == (GOOD, lacks, unreadable, not lacks)
+    assert found.prognosis.outcome == (DIES if unreadable else COUNTS_RIGHT)
+
+
+@pytest.mark.parametrize(("who", "lacks"), [((0, 0), False), ((0, 1), True), ((1, None), True), ((0, None), False)])
+def test_a_right_file_must_have_the_owner(
+    volume: Volume, tmp_path: Path, who: tuple[int, int | None], lacks: bool
+) -> None:
+    ours = (os.geteuid(), (tmp_path.stat().st_gid))
+    owner = (ours[0] + who[0], None if who[1] is None else ours[1] + who[1])
+    found = inspected(volume, tmp_path, 0o644, Demand(0, owner))
+    assert found.lacks == (f"owned by {ours[0]}:{ours[1]}" if lacks else "")
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize(
+    ("mode", "reader", "lacks"),
+    [
+        (0o400, (7, None), False),
+        (0o040, (7, 8), True),
+        (0o044, (9, 8), False),
+        (0o404, (9, 8), True),
+        (0o404, (9, 9), False),
+        (0o400, (9, None), True),
+        (0o000, (0, None), False),
+    ],
+)
+def test_a_right_file_must_be_readable_for_the_consumer(
+    volume: Volume, tmp_path: Path, mode: int, reader: tuple[int, int | None], lacks: bool
+) -> None:
+    (tmp_path / "key").write_bytes(CONTENT)
+    os.chown(tmp_path / "key", 7, 8)
+    (tmp_path / "key").chmod(mode)
+    found = volume.inspect(TARGET, Demand(0o644, (0, 0), reader))
+    assert bool(found.lacks) is found.unreadable is lacks
+    if lacks:
+        user = ":".join(str(part) for part in reader if part is not None)
+        assert found.lacks == f"{user} cannot read it (mode {mode:04o}, owner 7:8)"
+
+
+def test_the_folder_s_own_mode_is_told(volume: Volume, tmp_path: Path) -> None:
+    tmp_path.chmod(0o550)
+    assert volume.mode() == 0o550
+    # Its owner may have taken the right to write from himself, and means it.
+    assert volume.missing_mode(0o755) == 0o005
+    assert not volume.lets_in((os.geteuid() + 1, None))
+    assert volume.lets_in((0, None))
+
+
+# The bytes.
+
+
+def test_only_a_file_of_the_right_length_is_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(CONTENT + b"x")
+    fd = os.open(tmp_path / "file", os.O_RDONLY)
+    status = os.fstat(fd)
+    assert not holds(fd, status, vocabulary(limit=1000))
+    assert not holds(fd, status, vocabulary(size=None))
+    assert os.lseek(fd, 0, os.SEEK_CUR) == 0
+    os.close(fd)
+
+
+def test_a_file_that_grows_while_it_is_read_is_not_read_for_ever(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(CONTENT)
+    short = (tmp_path / "file").stat()
+    with (tmp_path / "file").open("ab") as file:
+        file.truncate(1 << 30)
+    fd = os.open(tmp_path / "file", os.O_RDONLY)
+    assert not holds(fd, short, PIN)
+    assert os.lseek(fd, 0, os.SEEK_CUR) <= 2 * module.CHUNK
+    os.close(fd)
+
+
+def test_a_folder_holds_no_vocabulary(tmp_path: Path) -> None:
+    fd = os.open(tmp_path, os.O_RDONLY)
+    assert not holds(fd, os.fstat(fd), PIN)
+    os.close(fd)
+
+
+def test_no_more_of_a_huge_file_is_read_than_it_takes_to_say_what_it_is(volume: Volume, tmp_path: Path) -> None:
+    with (tmp_path / "key").open("wb") as file:
+        file.write(b"<html>")
+        file.truncate(1 << 40)
+    assert volume.inspect(TARGET).text.startswith("an HTML page")
+
+
+# Mounts.
+
+
+def test_what_is_below_a_mount_is_mounted() -> None:
+    assert is_mounted("/proc/self")
+    assert is_mounted("/dev/null")
+
+
+def test_the_root_alone_is_no_mount_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = tmp_path / "mountinfo"
+    table.write_text(f"1 0 8:1 / / rw - ext4 x rw\n2 1 8:2 / {tmp_path}/a\\040b rw - ext4 x rw\n")
+    real = open
+    monkeypatch.setattr("builtins.open", lambda *given, **named: real(table, *given[1:], **named))
+    assert not is_mounted(f"{tmp_path}/a")
+    assert is_mounted(f"{tmp_path}/a b/c")
+
+
+def test_where_the_kernel_does_not_tell_it_is_taken_for_mounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr("builtins.open", refuse)
+    assert is_mounted("/anywhere")
+
+
+# Messages.
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.EROFS, "mount it read-write in the init container (without ':ro')"),
+        (errno.EBUSY, "a single file is mounted there; mount the folder instead"),
+        (errno.EIO, "check the volume's storage, then run again"),
+        (errno.EACCES, "run the init container as its owner"),
+        (errno.EPERM, "DAC_OVERRIDE"),
+    ],
+)
+def test_each_cause_comes_with_its_way_out(tmp_path: Path, number: int, advice: str) -> None:
+    said = explain(OSError(number, os.strerror(number)), "write in", str(tmp_path))
+    assert said.startswith(f"cannot write in {tmp_path}: {os.strerror(number)}: ")
+    assert advice in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_told_with_what_is_needed_and_what_is_free(tmp_path: Path, number: int) -> None:
+    said = explain(OSError(number, "full"), "install", str(tmp_path), needed=1681126)
+    assert "1,681,126 bytes are needed" in said
+    assert "are free" in said
+    gone = explain(OSError(number, "full"), "install", str(tmp_path / "gone"), needed=1)
+    assert "1 bytes are needed; what was there before is untouched" in gone
+
+
+def test_a_cause_without_a_text_is_still_told() -> None:
+    assert explain(OSError("odd"), "read", "/x").startswith("cannot read /x: odd")
+
+
+def test_the_owner_of_the_folder_is_named_where_the_path_is_a_file_in_it(tmp_path: Path) -> None:
+    said = explain(PermissionError(errno.EACCES, "no"), "install", str(tmp_path / "key"))
+    assert f"the folder belongs to {tmp_path.stat().st_uid}:{tmp_path.stat().st_gid} with mode 0700" in said
