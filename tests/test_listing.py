@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.samples import command
+from tiktoken_cache_init.catalogue import ENCODINGS
+
+DIGEST = "ab" * 32
+
+
+def rows(*arguments: str) -> list[list[str]]:
+    ended = command("list", *arguments)
+    assert (ended.code, ended.stderr) == (0, "")
+    return [line.split() for line in ended.stdout.decode().splitlines()]
+
+
+def test_the_catalogue_is_a_table_with_a_row_for_each_file() -> None:
+    [head, *body] = rows("--encodings", "all")
+    assert head == ["ENCODING", "FILE", "CACHE", "KEY", "BYTES", "SHA-256", "MODELS"]
+    assert [row[:5] for row in body] == [
+        [known.name, pin.published_name, pin.cache_key, str(pin.size), pin.sha256]
+        for known in ENCODINGS
+        for pin in known.vocabularies
+    ]
+    assert body[0][5:] == ENCODINGS[0].models.split()
+
+
+def test_without_a_choice_the_whole_catalogue_is_shown() -> None:
+    assert {row[0] for row in rows()[1:]} == {known.name for known in ENCODINGS}
+
+
+def test_a_choice_is_kept_to() -> None:
+    assert [row[0] for row in rows("--encodings", "gpt2")[1:]] == ["gpt2", "gpt2"]
+
+
+def test_the_columns_stand_below_each_other() -> None:
+    lines = command("list", "--encodings", "all").stdout.decode().splitlines()
+    starts = [lines[0].index(word) for word in ("FILE", "CACHE KEY", "BYTES", "SHA-256", "MODELS")]
+    for line in lines:
+        assert all(line[start - 1] == " " and line[start] != " " for start in starts)
+        assert line == line.rstrip()
+
+
+def test_json_gives_every_fact() -> None:
+    ended = command("list", "--json", "--encodings", "all")
+    assert json.loads(ended.stdout) == [
+        {
+            "encoding": known.name,
+            "models": known.models.split(", "),
+            "files": [
+                {
+                    "name": pin.published_name,
+                    "url": pin.url,
+                    "cache_key": pin.cache_key,
+                    "size": pin.size,
+                    "sha256": pin.sha256,
+                }
+                for pin in known.vocabularies
+            ],
+        }
+        for known in ENCODINGS
+    ]
+
+
+def test_private_vocabularies_are_shown_as_such() -> None:
+    given = ["--extra", f"https://a.example/x.bin?sig=secret1#sha256={DIGEST}"]
+    row = rows(*given)[-1]
+    assert (row[0], row[1], row[3], row[4]) == ("(private)", "x.bin", "?", DIGEST)
+    private = json.loads(command("list", "--json", *given).stdout)[-1]
+    assert (private["encoding"], private["models"]) == ("(private)", [])
+    assert private["files"][0]["size"] is None
+    assert "secret1" not in json.dumps(private)
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["list", "--json"]])
+def test_what_a_name_has_in_it_cannot_move_a_terminal_s_cursor(arguments: list[str]) -> None:
+    ended = command(*arguments, "--extra", f"https://a.example/x\x1b[2J.bin#sha256={DIGEST}")
+    assert b"\x1b" not in ended.stdout

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.samples import CONTENT, settings, vocabulary
+from tiktoken_cache_init.catalogue import Vocabulary
+from tiktoken_cache_init.diagnosis import COUNTS_RIGHT, COUNTS_WRONG, DIES
+from tiktoken_cache_init.errors import NotReady, VolumeError
+from tiktoken_cache_init.run import Run
+from tiktoken_cache_init.verify import Verified, verify
+
+OTHER_CONTENT = b"QQ== 0\n"
+# Tiny ones under the names that a gateway loads when it starts.
+CL100K = vocabulary(name="cl100k_base.tiktoken")
+O200K = vocabulary(OTHER_CONTENT, "o200k_base.tiktoken")
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    """A volume that is ready, one level below an empty folder."""
+    folder = tmp_path / "above/volume"
+    folder.mkdir(parents=True)
+    for pin, content in ((CL100K, CONTENT), (O200K, OTHER_CONTENT)):
+        (folder / pin.cache_key).write_bytes(content)
+        (folder / pin.cache_key).chmod(0o644)
+    return folder
+
+
+def verified(folder: Path, *wanted: Vocabulary, **changes: Any) -> Verified:
+    run = Run()
+    try:
+        return verify(settings(folder, *(wanted or (CL100K, O200K)), **changes), run)
+    finally:
+        run.close()
+
+
+def cure(folder: Path) -> str:
+    """Return the cure for cl100k_base, the first of the files."""
+    result = verified(folder)
+    assert not result.ready
+    return result.files[0].cure
+
+
+def test_a_ready_volume_needs_no_cure(volume: Path) -> None:
+    result = verified(volume)
+    assert result.ready
+    assert [(examined.finding.text, examined.cure) for examined in result.files] == [("right", "")] * 2
+    assert {examined.finding.prognosis.outcome for examined in result.files} == {COUNTS_RIGHT}
+
+
+def test_nothing_is_changed(volume: Path) -> None:
+    (volume / CL100K.cache_key).chmod(0o600)
+    (volume / O200K.cache_key).write_bytes(b"")
+    volume.chmod(0o700)
+    stale = volume / ".tiktoken-cache-init-stale"
+    stale.touch()
+    os.utime(stale, (0, 0))
+
+    def state() -> list[tuple[str, os.stat_result]]:
+        return [(str(path), path.lstat()) for path in [volume, *sorted(volume.iterdir())]]
+
+    def without_access(entries: list[tuple[str, os.stat_result]]) -> list[tuple[str, int, int, int]]:
+        return [(path, status.st_mode, status.st_mtime_ns, status.st_ino) for path, status in entries]
+
+    before = without_access(state())
+    assert not verified(volume).ready
+    assert without_access(state()) == before
+
+
+def test_a_folder_that_is_not_there_is_not_ready(tmp_path: Path) -> None:
+    with pytest.raises(NotReady, match="there is no folder"):
+        verified(tmp_path / "none")
+
+
+def test_a_folder_that_is_a_file_is_no_volume(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(VolumeError):
+        verified(tmp_path / "file")
+
+
+# Cures.
+
+
+def test_what_is_nowhere_must_be_filled(volume: Path) -> None:
+    (volume / CL100K.cache_key).unlink()
+    assert cure(volume) == "run fill"
+
+
+def test_bytes_under_the_published_name_are_pointed_at(volume: Path) -> None:
+    (volume / CL100K.cache_key).rename(volume / "cl100k_base.tiktoken")
+    assert "under the published name, which nobody looks for" in cure(volume)
+    assert f"rename it to {CL100K.cache_key}" in cure(volume)
+
+
+def test_bytes_under_any_other_name_are_pointed_at(volume: Path) -> None:
+    (volume / CL100K.cache_key).rename(volume / "download (1)")
+    assert "under another name, download (1): " in cure(volume)
+
+
+def test_bytes_a_folder_too_deep_are_pointed_at(volume: Path) -> None:
+    (volume / "tiktoken").mkdir()
+    (volume / CL100K.cache_key).rename(volume / "tiktoken" / CL100K.cache_key)
+    assert f"a folder too deep, in tiktoken/{CL100K.cache_key}: " in cure(volume)
+
+
+def test_bytes_a_folder_too_high_are_pointed_at(volume: Path) -> None:
+    (volume / CL100K.cache_key).rename(volume.parent / CL100K.cache_key)
+    assert f"one folder too high, in ../{CL100K.cache_key}: mount that folder" in cure(volume)
+
+
+def test_a_name_that_begins_with_two_dots_is_not_taken_for_the_folder_above(volume: Path) -> None:
+    (volume / CL100K.cache_key).rename(volume / "..old")
+    assert "too high" not in cure(volume)
+
+
+def test_swapped_names_are_pointed_at(volume: Path) -> None:
+    (volume / CL100K.cache_key).write_bytes(OTHER_CONTENT)
+    (volume / O200K.cache_key).write_bytes(CONTENT)
+    result = verified(volume)
+    for examined, other in zip(result.files, (O200K, CL100K), strict=True):
+        assert f"under another vocabulary's name, {other.cache_key}: run fill" in examined.cure
+        assert examined.finding.prognosis.outcome == COUNTS_WRONG
+
+
+def test_what_lacks_a_mode_is_cured_by_one(volume: Path) -> None:
+    (volume / CL100K.cache_key).chmod(0o600)
+    assert cure(volume) == "run fill, or chmod and chown it yourself"
+
+
+def test_one_of_two_is_not_enough(volume: Path) -> None:
+    (volume / O200K.cache_key).unlink()
+    result = verified(volume)
+    assert not result.ready
+    assert result.problems == (
+        "cl100k_base.tiktoken alone is not enough: the gateway loads o200k_base.tiktoken too when it starts",
+    )
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda path: path.unlink(), lambda path: path.write_bytes(b""), lambda path: path.write_bytes(b"<html>")]
+)
+def test_two_of_two_wrong_is_no_case_of_one_alone(volume: Path, spoil: Callable[[Path], object]) -> None:
+    for pin in (CL100K, O200K):
+        spoil(volume / pin.cache_key)
+    assert verified(volume).problems == ()
+
+
+# The folder.
+
+
+def test_a_folder_that_not_everybody_can_look_into_is_a_problem(volume: Path) -> None:
+    volume.chmod(0o750)
+    result = verified(volume)
+    assert not result.ready
+    assert result.problems == ("the folder has mode 0750, and not every user can read in it: chmod it, or run fill",)
+
+
+def test_a_folder_that_only_its_owner_may_write_to_is_none(volume: Path) -> None:
+    volume.chmod(0o555)
+    assert verified(volume).ready
+    assert verified(volume, dir_mode=0o775).ready
+
+
+def test_a_folder_mode_that_was_asked_for_will_do(volume: Path) -> None:
+    volume.chmod(0o700)
+    assert verified(volume, dir_mode=0o700).ready
+
+
+@ROOT_ONLY
+def test_with_a_consumer_given_only_that_consumer_counts(volume: Path) -> None:
+    for path in (volume, *volume.iterdir()):
+        os.chown(path, 7, 8)
+        path.chmod(0o750 if path == volume else 0o640)
+    assert verified(volume, reader=(7, None)).ready
+    assert verified(volume, reader=(9, 8)).ready
+    assert verified(volume, reader=(0, None)).ready
+    result = verified(volume, reader=(9, None))
+    assert not result.ready
+    assert "the consumer's user cannot look into it" in result.problems[0]
+    assert {examined.finding.prognosis.outcome for examined in result.files} == {DIES}
+
+
+def test_both_names_of_a_layout_are_examined(volume: Path) -> None:
+    result = verified(volume, layout="both")
+    assert [examined.finding.target.name for examined in result.files] == [
+        CL100K.cache_key,
+        "cl100k_base.tiktoken",
+        O200K.cache_key,
+        "o200k_base.tiktoken",
+    ]
+    assert not result.ready
+    # Nobody is told that the published name is what nobody looks for, where it is what was asked for.
+    assert not any("nobody looks for" in examined.cure for examined in result.files)
+
+
+def test_under_the_layout_of_published_names_the_cache_key_is_the_other_name(volume: Path) -> None:
+    result = verified(volume, CL100K, layout="published")
+    assert CL100K.cache_key in result.files[0].cure
+    assert "rename it to cl100k_base.tiktoken" in result.files[0].cure
