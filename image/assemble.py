@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Container
 from importlib import util
 from pathlib import Path
 from types import CodeType
@@ -116,10 +117,26 @@ def reach(profile: str, source: Path, wheels: Path) -> Closure:
     closure = close_over(start, [str(source), str(STDLIB), str(wheels)], left_out, replaced)
     problems = [f"{left.importer}:{left.line} imports {left.name}, which is nowhere" for left in closure.unresolved]
     problems += [f"{left.importer}:{left.line} needs {left.name}, which is left out" for left in closure.needed]
+    problems += [
+        f"{use.importer} uses {use.module}.{use.name}, which its replacement lacks"
+        for use in closure.uses
+        if use.name not in _names_in(modules.REPLACED[use.module])
+    ]
     problems += [f"nothing is left out by the row {row}" for row in sorted(set(left_out) - closure.used)]
     if problems:
         sys.exit("image.modules does not fit:\n  " + "\n  ".join(problems))
     return closure
+
+
+def _names_in(replacement: str) -> Container[str]:
+    names: dict[str, object] = {}
+    exec(replacement, names)  # noqa: S102  our own source
+    return _Anything() if "__getattr__" in names else names
+
+
+class _Anything(Container[str]):
+    def __contains__(self, _: object) -> bool:
+        return True
 
 
 def place_modules(root: Root, found: Closure, source: Path) -> list[Path]:

@@ -7,6 +7,7 @@ module that goes into the image, or be left out on purpose, with its reason, in 
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.machinery
 import os
 import sys
@@ -59,6 +60,14 @@ class Left(NamedTuple):
     name: str
 
 
+class Use(NamedTuple):
+    """A name that is used of a module which is replaced."""
+
+    importer: str
+    module: str
+    name: str
+
+
 class Closure(NamedTuple):
     """What was found."""
 
@@ -67,6 +76,8 @@ class Closure(NamedTuple):
     """Imports that would fail, and that nothing catches."""
     needed: list[Left]
     """Imports that the table leaves out, though they are carried out whenever their module is loaded."""
+    uses: list[Use]
+    """What is used of the modules that are replaced."""
     used: set[tuple[str, str]]
     """The rows of the table of exclusions that left something out."""
 
@@ -97,7 +108,7 @@ def close_over(
     ``left_out`` maps (importer, imported) to the reason why that import is not followed; ``*`` as the importer means any.
     Nothing is followed out of the modules in ``replaced``, which have no source here.
     """
-    closure = Closure({}, [], [], set())
+    closure = Closure({}, [], [], [], set())
     queue = [Import(name, 0, sure=True, guarded=False, deferred=False) for name in start]
     importers = ["" for _ in queue]
     while queue:
@@ -115,6 +126,7 @@ def close_over(
                 closure.unresolved.append(Left(importer, wanted.line, wanted.name))
             continue
         closure.modules[wanted.name] = module
+        closure.uses.extend(uses_in(module, [name for name in replaced if (wanted.name, name) not in left_out]))
         found = list(imports_of(module))
         if parent := wanted.name.rpartition(".")[0]:
             found.append(Import(parent, 0, sure=True, guarded=False, deferred=False))
@@ -138,10 +150,32 @@ def imports_of(module: Module) -> Iterator[Import]:
     """Yield what a module's source imports."""
     if not module.path.endswith(".py"):
         return
-    with open(module.path, "rb") as file:
-        tree = ast.parse(file.read(), module.path)
+    tree = _parse(module.path)
     package = module.name if module.is_package else module.name.rpartition(".")[0]
     yield from _Reader(package).read(tree.body, guarded=False, deferred=False)
+
+
+def uses_in(module: Module, replaced: Collection[str]) -> Iterator[Use]:
+    """Yield which names a module's source uses of those modules."""
+    if not module.path.endswith(".py"):
+        return
+    tree = _parse(module.path)
+    package = module.name if module.is_package else module.name.rpartition(".")[0]
+    bound: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (base := _absolute(node, package)) in replaced:
+            yield from (Use(module.name, base, alias.name) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            bound |= {alias.asname or alias.name: alias.name for alias in node.names if alias.name in replaced}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and (name := ast.unparse(node.value)) in bound:
+            yield Use(module.name, bound[name], node.attr)
+
+
+@functools.cache
+def _parse(path: str) -> ast.Module:
+    with open(path, "rb") as file:
+        return ast.parse(file.read(), path)
 
 
 class _Reader:

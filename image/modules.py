@@ -75,10 +75,7 @@ WITH_NETWORK: dict[tuple[str, str], str] = {
     ("*", "httpcore._sync.http2"): "needs h2, and our client asks for HTTP/1.1; httpcore goes on without it",
     ("base64", "getopt"): _TEST,
     ("quopri", "getopt"): _TEST,
-    ("mimetypes", "getopt"): _TEST,
     ("calendar", "argparse"): _TEST,
-    ("ast", "argparse"): _TEST,
-    ("dis", "argparse"): _TEST,
     ("httpx._auth", "netrc"): "NetRCAuth, which our client does not use",
     ("idna.core", "idna.uts46data"): "httpx does not ask for that mapping of characters",
     ("h11._headers", "typing_extensions"): "for Python before 3.8",
@@ -87,9 +84,8 @@ WITH_NETWORK: dict[tuple[str, str], str] = {
     ("email.message", "email.policy"): "EmailMessage: httpx uses the older Message",
     ("email.message", "email.generator"): "writes messages: httpx only reads a header with them",
     ("email.utils", "random"): "makes message ids",
-    ("inspect", "argparse"): _TEST,
-    ("tokenize", "argparse"): _TEST,
-    ("urllib.request", "ftplib"): "FTP: of this module only the proxies' settings are used",
+    ("urllib.request", "ftplib"): "opens FTP: of this module only the proxies' settings are used",
+    ("urllib.request", "mimetypes"): "opens files",
     ("urllib.request", "getpass"): "asks on a terminal",
 }
 """The same where there is networking code."""
@@ -111,5 +107,41 @@ def where():
 def __getattr__(name):
     return type(name, (), {})
 """,
+    # Uploads. httpx asks of each request whether it is one; ours have no body.
+    "httpx._multipart": """
+class MultipartStream:
+    pass
+
+def get_multipart_boundary_from_content_type(content_type):
+    return None
+""",
+    # urllib.request derives from the one and would write downloads with the other, and downloads nothing here.
+    "tempfile": """
+class _TemporaryFileWrapper:
+    pass
+
+NamedTemporaryFile = mkstemp = None
+""",
+    # The whole of it parses source, takes byte-code apart, and is slow to load. These five are called. A signature would
+    # only be a docstring of h11's events; dataclasses goes on without one.
+    "inspect": """
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
+
+def isgenerator(object):
+    return isinstance(object, GeneratorType)
+
+def isasyncgen(object):
+    return isinstance(object, AsyncGeneratorType)
+
+def iscoroutine(object):
+    return isinstance(object, CoroutineType)
+
+def get_annotations(object):
+    return dict(object.__dict__.get("__annotations__", ()))
+
+def signature(object):
+    raise ValueError
+""",
 }
-"""Modules whose place is taken by the source given here, in the image with networking code."""
+"""Modules whose place is taken by the source given here, in the image with networking code. What anything in the image names
+of such a module must be in its source: the build checks that."""
