@@ -1,0 +1,100 @@
+"""Measures everything: ``python -m benchmarks [--quick] [--rounds N] [--image IMAGE] [--out DIR]``.
+
+It needs root (it unpacks images and runs their processes in there), a container engine, and some minutes in which the
+machine does nothing else. The image under test, and its target ``offline``, must be on the engine. It prints the table,
+and writes ``results.json`` and everything that quotes it; with ``--quick`` or ``--out``, only into that folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from image.size import measure
+
+from . import commands, crowd, engine, network, readme
+from .picture import PICTURE, draw, panels
+from .results import RESULTS, Results, Size
+from .table import goals, report
+
+ROUNDS, QUICK = 25, 3
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures what filling a volume costs.")
+    parser.add_argument("--quick", action="store_true", help="few rounds, only to see that everything runs")
+    parser.add_argument("--rounds", type=int, help=f"how often each command runs ({ROUNDS}; {QUICK} with --quick)")
+    parser.add_argument(
+        "--image", default=os.environ.get("IMAGE", "tiktoken-cache-init:test"), help="the image under test"
+    )
+    parser.add_argument("--offline", default="tiktoken-cache-init:offline", help="the image of the target offline")
+    parser.add_argument("--out", type=Path, help="write into this folder, and leave the documentation as it is")
+    arguments = parser.parse_args()
+    if os.geteuid():
+        parser.error("it takes root to run the image's process outside of a container")
+    results = run(
+        arguments.image, arguments.offline, arguments.rounds or (QUICK if arguments.quick else ROUNDS), arguments.quick
+    )
+    print("\n" + goals(results))
+    out = arguments.out
+    if out is None and arguments.quick:
+        out = Path(tempfile.mkdtemp(prefix="benchmarks-"))
+    if out is None:
+        RESULTS.write_text(results.text(), encoding="utf-8")
+        readme.main()
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in (
+        (RESULTS.name, results.text()),
+        ("results.md", report(results)),
+        (PICTURE.name, draw(panels(results))),
+    ):
+        (out / name).write_text(text, encoding="utf-8")
+    print(f"written into {out}")
+
+
+def run(image: str, offline: str, rounds: int, quick: bool) -> Results:
+    """Measure everything."""
+    results = Results.new(rounds)
+    # Not in a folder that may be kept in memory: what a sync costs is part of it.
+    with tempfile.TemporaryDirectory(prefix="tiktoken-cache-init-", dir="/var/tmp") as folder:
+        scratch = Path(folder)
+        _say("building the peers")
+        engine.build_peers(image, scratch)
+        commands.roots(image, scratch)
+        with engine.serving() as server:
+            every = commands.commands(image, scratch, server)
+            for number, measured in commands.interleaved(every, rounds):
+                _say(f"round {number} of {rounds}")
+                results.measured = measured
+        for moved in network.count(image, scratch / "vocabularies"):
+            _say(f"{moved.title}: {moved.moved:,} bytes for {moved.payload:,}")
+            results.moved.append(moved)
+        for containers in (1, 10) if quick else (1, 10, 100):
+            results.crowds.append(crowd.fill_with(containers, image))
+            _say(f"{containers} at once: {results.crowds[-1].seconds} s")
+    titles = {
+        "default": ("tiktoken-cache-init", image),
+        "offline": ("tiktoken-cache-init, offline", offline),
+        "copy": ("busybox and the two files", engine.peer("copy")),
+        "careful": ("busybox, the careful recipe", engine.peer("careful")),
+        "curl": ("Debian and curl", engine.peer("curl")),
+        "python": ("Debian, Python and tiktoken", engine.peer("python")),
+    }
+    for key, (title, name) in titles.items():
+        _say(f"weighing {name}")
+        weight = measure(name)
+        results.sizes[key] = Size(title, weight.compressed, weight.size)
+    return results
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
