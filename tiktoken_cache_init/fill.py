@@ -8,13 +8,13 @@ import stat
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from .catalogue import Vocabulary
 from .errors import InitError, NotObtained, VolumeError
 from .obtain import Attempts, Failure, obtain
 from .run import DeadlinePassed, Run
 from .settings import Settings
-from .sources import Route, Source, sources_of
-from .staging import Stage
+from .sources import Route, sources_of
+from .sources.baked import LocalFile
+from .staging import Stage, StagedFile
 from .volume import MISSING, Demand, Finding, Target, Volume, explain, open_volume, targets_of
 
 KEPT = "kept"
@@ -62,16 +62,18 @@ def fill(settings: Settings, run: Run, watch: Watch) -> Filled:
     Raises:
         VolumeError: the volume cannot be opened or inspected.
     """
-    volume = open_volume(settings, create=True)
-    stage = Stage(volume, settings, run)
-    stage.sweep()
-    targets = targets_of(settings)
-    demand = Demand(settings.mode, settings.owner)
-    findings = run.map(lambda target: volume.inspect(target, demand), targets)
-    _open_up(volume, settings)
-    if all(finding.ready for finding in findings):
-        return Filled(tuple(Outcome(finding, KEPT) for finding in findings))
-    return _Job(settings, run, volume, stage, findings, watch).outcome()
+    try:
+        volume = open_volume(settings, create=True)
+        stage = Stage(volume, settings, run)
+        demand = Demand(settings.mode, settings.owner)
+        findings = run.map(lambda target: volume.inspect(target, demand), targets_of(settings))
+        _open_up(volume, settings)
+        if all(finding.ready for finding in findings):
+            stage.sweep()
+            return Filled(tuple(Outcome(finding, KEPT) for finding in findings))
+        return _Job(settings, run, volume, stage, findings, watch).outcome()
+    except OSError as error:
+        raise VolumeError(explain(error, "use", settings.cache_dir)) from error
 
 
 class _Job:
@@ -88,8 +90,6 @@ class _Job:
         self._watch = watch
         self._outcomes: dict[Target, Outcome] = {}
         self._attempts: dict[Target, Attempts] = {}
-        self._found: dict[Vocabulary, str] = {}
-        self._sources: list[Source] = []
 
     def outcome(self) -> Filled:
         error: InitError | None = None
@@ -98,6 +98,8 @@ class _Job:
             self._work()
         except VolumeError as failure:
             error = failure
+        except OSError as failure:
+            error = VolumeError(explain(failure, "use", self._volume.path))
         except DeadlinePassed:
             for target, attempts in self._attempts.items():
                 if target not in self._outcomes:
@@ -123,13 +125,12 @@ class _Job:
         beside = [finding for finding in needed if finding.target.beside]
         if originals:
             self._stage.needed = sum(finding.target.vocabulary.size or 0 for finding in originals)
-            self._look_around([finding.target.vocabulary for finding in originals])
-            self._sources = sources_of(self._settings, self._run)
             self._attempts = {finding.target: Attempts() for finding in originals}
-            attempts = list(self._attempts.values())
-            self._run.map(self._install, originals, tick=lambda: self._watch(attempts))
+            self._rescue(originals)
+            self._obtain([finding for finding in originals if finding.target not in self._outcomes])
         for finding in beside:
             self._put_beside(finding)
+        self._stage.sweep()
         if any(outcome.action in (INSTALLED, REPLACED) for outcome in self._outcomes.values()):
             self._stage.sync()
 
@@ -164,37 +165,69 @@ class _Job:
         self._outcomes[finding.target] = Outcome(finding, MENDED)
         return True
 
-    def _look_around(self, vocabularies: Sequence[Vocabulary]) -> None:
+    def _rescue(self, findings: Sequence[Finding]) -> None:
+        """Install what lies in the volume under other names.
+
+        All of it is staged before any is installed: where names are swapped, putting one right overwrites the other's bytes.
+        """
         from . import search
 
-        self._found = search.find(self._volume.path, vocabularies)
+        found = search.find(self._volume.path, [finding.target.vocabulary for finding in findings])
+        places = {vocabulary: os.path.relpath(path, self._volume.path) for vocabulary, path in found.items()}
+        self._stage.sweep(spare=places.values())
 
-    def _routes(self, vocabulary: Vocabulary) -> list[Route]:
-        routes: list[Route] = []
-        if vocabulary in self._found:
-            from .sources.baked import LocalFile
+        def stage(finding: Finding) -> StagedFile | None:
+            vocabulary = finding.target.vocabulary
+            route = LocalFile(f"{places[vocabulary]} in the volume", found[vocabulary], "it went away")
+            return self._received(finding, [route])
 
-            path = self._found[vocabulary]
-            label = f"{os.path.relpath(path, self._volume.path)} in the volume"
-            routes.append(LocalFile(label, path, "it went away"))
-        for source in self._sources:
-            routes += source.routes(vocabulary)
-        return routes
+        here = [finding for finding in findings if finding.target.vocabulary in found]
+        staged = self._run.map(stage, here) if here else []
+        copies = [(finding, copy) for finding, copy in zip(here, staged, strict=True) if copy]
+        for finding, copy in copies:
+            for other, its_copy in copies:
+                overwritten = places[other.target.vocabulary] == finding.target.name and other is not finding
+                its_copy.last_copy |= overwritten and other.target not in self._outcomes
+            self._put_in_place(finding, copy)
 
-    def _install(self, finding: Finding) -> None:
+    def _obtain(self, findings: Sequence[Finding]) -> None:
+        """Install what must come from the sources, side by side."""
+        if not findings:
+            return
+        sources = sources_of(self._settings, self._run)
+        attempts = list(self._attempts.values())
+
+        def install(finding: Finding) -> None:
+            routes = [route for source in sources for route in source.routes(finding.target.vocabulary)]
+            copy = self._received(finding, routes)
+            if copy:
+                self._put_in_place(finding, copy)
+            else:
+                failures = tuple(self._attempts[finding.target].failures)
+                self._outcomes[finding.target] = Outcome(finding, FAILED, failures=failures)
+
+        self._run.map(install, findings, tick=lambda: self._watch(attempts))
+
+    def _received(self, finding: Finding, routes: list[Route]) -> StagedFile | None:
+        """Return the vocabulary as a staged file, or None if no route could supply it."""
         vocabulary, attempts = finding.target.vocabulary, self._attempts[finding.target]
         staged = self._stage.new(vocabulary)
         try:
-            routes = self._routes(vocabulary)
             if obtain(vocabulary, routes, staged, self._run, self._settings.retries, attempts):
-                staged.install(finding.target)
-                self._outcomes[finding.target] = Outcome(
-                    finding, _action(finding), attempts.label, tuple(attempts.failures)
-                )
-            else:
-                self._outcomes[finding.target] = Outcome(finding, FAILED, failures=tuple(attempts.failures))
+                return staged
+        except BaseException:
+            staged.discard()
+            raise
+        staged.discard()
+        return None
+
+    def _put_in_place(self, finding: Finding, staged: StagedFile) -> None:
+        attempts = self._attempts[finding.target]
+        try:
+            staged.install(finding.target)
         finally:
             staged.discard()
+        self._outcomes[finding.target] = Outcome(finding, _action(finding), attempts.label, tuple(attempts.failures))
 
     def _put_beside(self, finding: Finding) -> None:
         """Provide a second name for bytes that are in the volume: a link where it can hold one, else a copy."""

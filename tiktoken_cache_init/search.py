@@ -1,7 +1,8 @@
 """Finding the right bytes under other names: published names, a browser's `` (1)``, a folder too deep, names swapped.
 
 Bounded, because a volume may hold anything: only regular files whose length is a wanted vocabulary's are read, no link is
-followed, and the walk ends after so many entries and levels.
+followed, and the walk ends after so many entries and levels. What a killed run has left counts too: when it was putting
+swapped names right, its temporary file may be the last copy.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import os
 from collections.abc import Iterable, Iterator
 
 from .catalogue import Vocabulary
-from .staging import PREFIX
 from .volume import holds
 
 _MOST_ENTRIES = 20_000
@@ -39,14 +39,12 @@ def find(folder: str, wanted: Iterable[Vocabulary], levels: int = _MOST_LEVELS) 
 def _file_holds(path: str, vocabulary: Vocabulary) -> bool:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return holds(fd, os.fstat(fd), vocabulary)
+        finally:
+            os.close(fd)
     except OSError:
         return False
-    try:
-        return holds(fd, os.fstat(fd), vocabulary)
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
 
 
 def _files(folder: str, levels: int) -> Iterator[tuple[str, int]]:
@@ -69,7 +67,7 @@ def _files(folder: str, levels: int) -> Iterator[tuple[str, int]]:
                 try:
                     if entry.is_dir(follow_symlinks=False):
                         deeper.append(entry.path)
-                    elif entry.is_file(follow_symlinks=False) and not entry.name.startswith(PREFIX):
+                    elif entry.is_file(follow_symlinks=False):
                         yield entry.path, entry.stat(follow_symlinks=False).st_size
                 except OSError:
                     continue

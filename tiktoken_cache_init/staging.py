@@ -14,6 +14,7 @@ import os
 import stat
 import threading
 import time
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from .catalogue import Vocabulary
@@ -120,10 +121,11 @@ class Stage:
         self._open.discard(staged)
 
     def discard_all(self) -> None:
-        """Remove every unfinished file. Their descriptors stay open, because a worker may still be writing to one."""
+        """Remove every unfinished file, but for last copies. Their descriptors stay open, because a worker may still be writing to one."""
         with self.lock:
             for staged in self._open:
-                staged.unlink()
+                if not staged.last_copy:
+                    staged.unlink()
             self._open.clear()
 
     def sync(self) -> None:
@@ -134,14 +136,16 @@ class Stage:
             if error.errno not in _NOT_OFFERED:
                 raise VolumeError(explain(error, "sync", self.volume.path)) from error
 
-    def sweep(self) -> None:
+    def sweep(self, spare: Collection[str] = ()) -> None:
         """Remove what killed runs have left: only our own temporary files, only those whose writer is dead.
+
+        ``spare`` names some that are still of use.
 
         A writer holds a lock on its file for as long as it lives. The lock tells the truth between processes under one
         kernel, which the boot id in the name shows; on a volume shared between machines it may not, and age decides.
         """
         try:
-            names = [name for name in os.listdir(self.volume.fd) if name.startswith(PREFIX)]
+            names = [name for name in os.listdir(self.volume.fd) if name.startswith(PREFIX) and name not in spare]
         except OSError as error:
             raise VolumeError(explain(error, "list", self.volume.path)) from error
         for name in names:
@@ -179,6 +183,9 @@ class StagedFile:
         """Bytes written so far."""
         self.restarts = 0
         """How often what was written has been thrown away, or would have been had there been anything."""
+        self.last_copy = False
+        """Whether these bytes are about to be nowhere else, because the name that held them is being put right: then they
+        are left where the next run finds them, if they cannot be installed."""
         self._stage = stage
         self._fd = -1
         self._name = ""
@@ -313,8 +320,7 @@ class StagedFile:
                         raise
                 else:
                     self._stage.forget(self)
-                    os.close(self._fd)
-                    self._fd = -1
+                    self._close()
                     return
             # A sweeper on another machine, which cannot see our lock and has another clock, took our file for dead. Its
             # bytes are still ours to read.
@@ -328,18 +334,25 @@ class StagedFile:
         copy._finish()
         with self._stage.lock:
             self._stage.forget(copy)
-            os.close(self._fd)
+            self._close()
             self._fd, self._name = copy._fd, copy._name
             self._stage.remember(self)
 
     def discard(self) -> None:
-        """Remove the file, if it is still a temporary one."""
+        """Remove the file, if it is still a temporary one and not a last copy."""
         with self._stage.lock:
             self._stage.forget(self)
             if self._fd >= 0:
-                self.unlink()
-                os.close(self._fd)
-                self._fd = -1
+                if not self.last_copy:
+                    self.unlink()
+                # What a close may still complain of was to be thrown away.
+                with contextlib.suppress(OSError):
+                    self._close()
+
+    def _close(self) -> None:
+        # Whatever close(2) says, the descriptor is gone, and its number may be another file's by the time of a second try.
+        fd, self._fd = self._fd, -1
+        os.close(fd)
 
     def unlink(self) -> None:
         """Remove the temporary name. The caller holds the stage's lock."""
@@ -355,9 +368,10 @@ def move_aside(folder: int, name: str) -> None:
         try:
             os.lstat(aside, dir_fd=folder)
         except FileNotFoundError:
-            # Another init container may have put a good file there in the meantime.
-            if stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
-                os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
+            # Another init container may have moved it aside in the meantime, and put a good file there.
+            with contextlib.suppress(FileNotFoundError):
+                if stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
+                    os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
             return
     raise OSError(errno.EEXIST, "too many directories were moved aside already")
 

@@ -9,9 +9,10 @@ from typing import NamedTuple
 from . import search
 from .catalogue import Vocabulary
 from .diagnosis import DIES
+from .errors import VolumeError
 from .run import Run
 from .settings import Settings
-from .volume import MISSING, Demand, Finding, Volume, open_volume, targets_of
+from .volume import MISSING, Demand, Finding, Volume, explain, open_volume, targets_of
 
 
 class Examined(NamedTuple):
@@ -42,6 +43,13 @@ def verify(settings: Settings, run: Run) -> Verified:
         NotReady: there is no such folder.
         VolumeError: it cannot be read.
     """
+    try:
+        return _verify(settings, run)
+    except OSError as error:
+        raise VolumeError(explain(error, "use", settings.cache_dir)) from error
+
+
+def _verify(settings: Settings, run: Run) -> Verified:
     volume = open_volume(settings, create=False)
     demand = Demand(settings.mode, settings.owner, settings.reader)
     findings = run.map(lambda target: volume.inspect(target, demand), targets_of(settings))

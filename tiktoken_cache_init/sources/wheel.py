@@ -73,7 +73,14 @@ class Wheel:
         """Return a folder for downloads, which is removed when the run ends."""
         with self._lock:
             if self._folder is None:
-                self._folder = tempfile.TemporaryDirectory(prefix="tiktoken-cache-init-", ignore_cleanup_errors=True)
+                try:
+                    self._folder = tempfile.TemporaryDirectory(
+                        prefix="tiktoken-cache-init-", ignore_cleanup_errors=True
+                    )
+                except OSError as error:
+                    raise RouteFailed(
+                        f"no temporary folder for the wheel: {error.strerror}", advice="set TMPDIR"
+                    ) from error
                 self._run.at_end(self._folder.cleanup)
             return self._folder.name
 
