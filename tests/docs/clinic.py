@@ -31,11 +31,15 @@ class Said(NamedTuple):
 
 
 def tool(
-    *arguments: str, variables: Mapping[str, str] | None = None, folder: Path | None = None, user: User | None = None
+    *arguments: str,
+    variables: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    user: User | None = None,
+    read_only: Path | None = None,
 ) -> Said:
-    """Run the command line in a process of its own, in a folder, as a user (user id, group id)."""
+    """Run the command line in a process of its own: in a folder, as a user (user id, group id), with a folder mounted read-only."""
     command = [sys.executable, str(ROOT / "entrypoint.py"), *arguments]
-    done = offline([*_as(user), *_in(folder), *command], dict(variables or {}))
+    done = offline([*_as(user), *_in(folder), *command], dict(variables or {}), read_only=read_only)
     return Said(done.returncode, done.stdout, done.stderr)
 
 

@@ -1,10 +1,30 @@
-"""Prints, at the end of a run that had the doctor in it, what it said and what became of the gateways."""
+"""Fixtures, and the table at the end of a run that had the doctor in it: what it said and what became of the gateways."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.containers import engine
+from tests.docs.mistakes import Clinic, opened
+
+
+@pytest.fixture
+def clinic(vocabularies: Path, gateway_program: Path) -> Iterator[Clinic]:
+    """A place that every user can reach, with an empty volume."""
+    with opened(vocabularies, gateway_program) as clinic:
+        yield clinic
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    """The image under test."""
+    engine.require_engine()
+    return engine.image()
+
 
 _HEAD = ["mistake", "verify: exit code, and what it foretells", "what the gateway did", "cure that helped"]
 

@@ -4,181 +4,33 @@ and the cure that it names, applied as it says, makes `verify` content and the g
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from tests.consumers.running import PAGE
 from tests.docs.clinic import RIGHT, Fate, Said, foretold, gateway, quotes, tool
-from tests.samples import folder_for_all
-from tiktoken_cache_init.catalogue import VOCABULARIES
+from tests.docs.mistakes import MISTAKES, Clinic
 
-CL100K, O200K = VOCABULARIES[:2]
-BOTH = (CL100K, O200K)
 READER = (65534, 65534)
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
-class Clinic(NamedTuple):
-    """A place that every user can reach, with the right vocabularies and the gateway stand-in."""
-
-    place: Path
-    vocabularies: Path
-    program: Path
-
-    @property
-    def volume(self) -> Path:
-        """The folder that is looked after."""
-        return self.place / "volume"
-
-    def write(self, name: str, content: bytes) -> None:
-        path = self.volume / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-
-    def content(self, index: int) -> bytes:
-        return (self.vocabularies / BOTH[index].cache_key).read_bytes()
-
-    def fill(self, folder: str = ".") -> None:
-        for index, vocabulary in enumerate(BOTH):
-            self.write(f"{folder}/{vocabulary.cache_key}", self.content(index))
-
-
-@pytest.fixture
-def clinic(vocabularies: Path, gateway_program: Path) -> Iterator[Clinic]:
-    with folder_for_all() as place:
-        program = place / "gateway"
-        shutil.copy(gateway_program, program)
-        (place / "volume").mkdir(mode=0o755)
-        yield Clinic(place, vocabularies, program)
-
-
-Mistake = Callable[[Clinic], Path]
-"""Makes a mistake, and returns the folder that the operator believes to be right."""
-
-
-def rewritten(change: Callable[[bytes], bytes]) -> Mistake:
-    def make(clinic: Clinic) -> Path:
-        for index, vocabulary in enumerate(BOTH):
-            clinic.write(vocabulary.cache_key, change(clinic.content(index)))
-        return clinic.volume
-
-    return make
-
-
-def nothing_there(clinic: Clinic) -> Path:
-    return clinic.volume
-
-
-def published(clinic: Clinic) -> Path:
-    for index, vocabulary in enumerate(BOTH):
-        clinic.write(vocabulary.published_name, clinic.content(index))
-    return clinic.volume
-
-
-def downloaded_twice(clinic: Clinic) -> Path:
-    for index, vocabulary in enumerate(BOTH):
-        clinic.write(vocabulary.published_name.replace(".", " (1)."), clinic.content(index))
-    return clinic.volume
-
-
-def only(index: int) -> Mistake:
-    def make(clinic: Clinic) -> Path:
-        clinic.write(BOTH[index].cache_key, clinic.content(index))
-        return clinic.volume
-
-    return make
-
-
-def too_deep(clinic: Clinic) -> Path:
-    clinic.fill("tiktoken")
-    return clinic.volume
-
-
-def too_shallow(clinic: Clinic) -> Path:
-    clinic.fill()
-    folder = clinic.volume / "tiktoken"
-    folder.mkdir()
-    return folder
-
-
-def swapped(clinic: Clinic) -> Path:
-    for index, vocabulary in enumerate(BOTH):
-        clinic.write(vocabulary.cache_key, clinic.content(1 - index))
-    return clinic.volume
-
-
-def folders_in_their_place(clinic: Clinic) -> Path:
-    for vocabulary in BOTH:
-        (clinic.volume / vocabulary.cache_key).mkdir()
-    return clinic.volume
-
-
-def links_to_nowhere(clinic: Clinic) -> Path:
-    for vocabulary in BOTH:
-        (clinic.volume / vocabulary.cache_key).symlink_to("/mnt/old/volume")
-    return clinic.volume
-
-
-def cut(where: Callable[[bytes], int]) -> Mistake:
-    """Keep 50,000 lines, and of the next what ``where`` says."""
-
-    def change(content: bytes) -> bytes:
-        lines = content.splitlines(keepends=True)
-        return b"".join(lines[:50_000]) + lines[50_000][: where(lines[50_000])]
-
-    return rewritten(change)
-
-
-def pointer(content: bytes) -> bytes:
-    return b"version https://git-lfs.github.com/spec/v1\noid sha256:%064d\nsize %d\n" % (0, len(content))
-
-
-MISTAKES: dict[str, tuple[Mistake, str, tuple[str, ...]]] = {
-    "nothing was filled": (nothing_there, "dies", ("fill",)),
-    "published names": (published, "dies", ("fill", "rename")),
-    "a browser's names": (downloaded_twice, "dies", ("fill", "rename")),
-    "cl100k_base only": (only(0), "dies", ("fill",)),
-    "o200k_base only": (only(1), "dies", ("fill",)),
-    "a folder too deep": (too_deep, "dies", ("fill",)),
-    "a folder too shallow": (too_shallow, "dies", ("mount", "move")),
-    "names swapped": (swapped, "counts-wrong", ("fill",)),
-    "CRLF line ends": (rewritten(lambda content: content.replace(b"\n", b"\r\n")), "dies", ("fill",)),
-    "a byte order mark": (rewritten(lambda content: b"\xef\xbb\xbf" + content), "dies", ("fill",)),
-    "a web page": (rewritten(lambda _: PAGE), "dies", ("fill",)),
-    "a storage service's error": (rewritten(lambda _: b'<?xml version="1.0"?><Error/>\n'), "dies", ("fill",)),
-    "an API's error": (rewritten(lambda _: b'{"error": "not found"}\n'), "dies", ("fill",)),
-    "still compressed": (rewritten(lambda content: gzip.compress(content, 1)), "dies", ("fill",)),
-    "a Git LFS pointer": (rewritten(pointer), "dies", ("fill",)),
-    "zero bytes": (rewritten(lambda content: bytes(len(content))), "dies", ("fill",)),
-    "empty": (rewritten(lambda _: b""), "counts-wrong", ("fill",)),
-    "cut at a line's end": (cut(lambda _: 0), "counts-wrong", ("fill",)),
-    "cut within a token": (cut(lambda _: 3), "dies", ("fill",)),
-    "cut behind a token": (cut(lambda line: line.index(b" ")), "dies", ("fill",)),
-    "cut before a rank": (cut(lambda line: line.index(b" ") + 1), "dies", ("fill",)),
-    "cut within a rank": (cut(lambda _: -2), "dies", ("fill",)),
-    "a folder in a file's place": (folders_in_their_place, "dies", ("fill",)),
-    "a link that leads nowhere": (links_to_nowhere, "dies", ("fill",)),
-}
-"""The mistake -> how it is made, what the gateway does then, and the cures that the doctor names."""
-
-
-@pytest.mark.parametrize(("mistake", "cure"), [(name, cure) for name, row in MISTAKES.items() for cure in row[2]])
+@pytest.mark.parametrize(
+    ("mistake", "cure"), [(name, cure) for name, known in MISTAKES.items() for cure in known.cures]
+)
 def test_the_doctor_foretells_what_the_gateway_does_and_its_cure_helps(
     mistake: str, cure: str, clinic: Clinic, record_property: Callable[[str, object], None]
 ) -> None:
-    make, outcome, _ = MISTAKES[mistake]
-    folder = make(clinic)
+    known = MISTAKES[mistake]
+    folder = known.make(clinic)
     said, fate = examined(clinic, folder)
     assert said.code == 1
-    assert foretold(said.document)[0] == fate.outcome == outcome
+    assert foretold(said.document)[0] == fate.outcome == known.outcome
     assert_comes_true(said.document, fate)
     cured = CURES[cure](clinic, said.document, folder)
     assert_well(clinic, cured)
@@ -254,9 +106,7 @@ def assert_refused_and_cured(
     record_property("doctor", row(mistake, said, fate, "write"))
 
 
-def examined(
-    clinic: Clinic, folder: Path, *flags: str, reader: tuple[int, int] | None = None
-) -> tuple[Said, Fate]:
+def examined(clinic: Clinic, folder: Path, *flags: str, reader: tuple[int, int] | None = None) -> tuple[Said, Fate]:
     """Return what the doctor says, which changes nothing, and then what the gateway does."""
     before = traces(clinic.place)
     said = tool("verify", "--json", "--cache-dir", str(folder), *flags)
@@ -314,7 +164,9 @@ def by_moving(clinic: Clinic, document: dict[str, Any], folder: Path) -> Path:
 
 
 def by_mounting(clinic: Clinic, document: dict[str, Any], folder: Path) -> Path:
-    [place] = {match[1] for cure, _ in named(document) if (match := re.search(r"in (\S+)/\w+: mount that folder", cure))}
+    [place] = {
+        match[1] for cure, _ in named(document) if (match := re.search(r"in (\S+)/\w+: mount that folder", cure))
+    }
     return (folder / place).resolve()
 
 
@@ -338,4 +190,9 @@ def row(mistake: str, said: Said, fate: Fate, cure: str) -> list[str]:
     else:
         outcome, message = foretold(said.document)
         prediction = message or outcome
-    return [mistake, f"{said.code}: {prediction}", fate.last_words.splitlines()[0] if fate.last_words else str(fate.counts), cure]
+    return [
+        mistake,
+        f"{said.code}: {prediction}",
+        fate.last_words.splitlines()[0] if fate.last_words else str(fate.counts),
+        cure,
+    ]

@@ -1,0 +1,96 @@
+"""Takes a Markdown page apart: headings, fenced blocks, tables, links. As much of the grammar as the pages here use."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from tests.consumers.running import ROOT
+
+
+class Fence(NamedTuple):
+    """A fenced block."""
+
+    language: str
+    lines: tuple[str, ...]
+
+
+class Section(NamedTuple):
+    """A heading, and what stands below it until the next."""
+
+    level: int
+    title: str
+    prose: str
+    """The text without its fenced blocks."""
+    fences: tuple[Fence, ...]
+
+    @property
+    def tables(self) -> list[list[list[str]]]:
+        """Each table as rows of cells; its head is the first row."""
+        found: list[list[list[str]]] = []
+        for block in re.findall(r"(?:^\|.*\n)+", self.prose, re.MULTILINE):
+            rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in block.splitlines()]
+            found.append([row for row in rows if not all(re.fullmatch(r":?-+:?", cell) for cell in row)])
+        return found
+
+    @property
+    def links(self) -> list[str]:
+        """The targets of the links and the pictures."""
+        written = re.findall(r"\]\(([^)\s]+)\)", self.prose)
+        return written + re.findall(r"""(?:href|src|srcset)=["']([^"'\s]+)["']""", self.prose)
+
+    @property
+    def anchor(self) -> str:
+        """What a link to the heading ends in, as the code hosts make it."""
+        kept = re.sub(r"[^\w\- ]", "", self.title.replace("`", "").strip().lower())
+        return kept.replace(" ", "-")
+
+
+def spans(text: str) -> list[str]:
+    """Return what stands in backquotes."""
+    return re.findall(r"`([^`]+)`", text)
+
+
+def read(path: str) -> list[Section]:
+    """Return the sections of a page; ``path`` is relative to the project."""
+    return parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+def parse(text: str) -> list[Section]:
+    """Return the sections of a page. What stands before the first heading belongs to none, and is left out."""
+    sections: list[Section] = []
+    fence: list[str] | None = None
+    language = ""
+    for line in text.splitlines():
+        if line.startswith("```"):
+            if fence is None:
+                fence, language = [], line[3:].strip()
+            elif sections:
+                sections[-1] = _with(sections[-1], Fence(language, tuple(fence)))
+                fence = None
+        elif fence is not None:
+            fence.append(line)
+        elif heading := re.match(r"(#+) (.*)", line):
+            sections.append(Section(len(heading[1]), heading[2], "", ()))
+        elif sections:
+            sections[-1] = sections[-1]._replace(prose=f"{sections[-1].prose}{line}\n")
+    return sections
+
+
+def _with(section: Section, fence: Fence) -> Section:
+    return section._replace(fences=(*section.fences, fence))
+
+
+def pages() -> list[str]:
+    """Return every page of the project, relative to it."""
+    skipped = ("build", "dist")
+    found = [path.relative_to(ROOT) for path in ROOT.rglob("*.md")]
+    # Hidden folders hold what tools leave behind; those that belong to the project are named.
+    own = [p for p in found if not any(part.startswith(".") and part != ".github" for part in p.parts)]
+    return sorted(str(path) for path in own if path.parts[0] not in skipped)
+
+
+def section(path: str, title: str) -> Section:
+    """Return the one section with a title."""
+    [found] = [each for each in read(path) if each.title == title]
+    return found

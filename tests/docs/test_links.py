@@ -1,0 +1,36 @@
+"""The links between the pages lead somewhere."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+import pytest
+
+from tests.consumers.running import ROOT
+from tests.docs.markdown import pages, read
+
+
+@pytest.mark.parametrize("page", pages())
+def test_every_link_leads_somewhere(page: str) -> None:
+    broken = [link for section in read(page) for link in section.links if not resolves(page, link)]
+    assert broken == []
+
+
+def resolves(page: str, link: str) -> bool:
+    """Say whether a link of a page names a file or a folder of the project, and a heading in it if it names one."""
+    if link.startswith(("https://", "http://")):
+        # Not followed: the tests keep to this machine.
+        return True
+    path, _, anchor = link.partition("#")
+    target = ROOT / PurePosixPath(page).parent / path if path else ROOT / page
+    if not target.resolve().is_relative_to(ROOT) or not target.exists():
+        return False
+    return not anchor or anchor in {section.anchor for section in read(str(target.resolve().relative_to(ROOT)))}
+
+
+@pytest.mark.parametrize(
+    ("link", "right"),
+    [("SECURITY.md", True), ("NOTHING.md", False), ("README.md#settings", True), ("README.md#setings", False)],
+)
+def test_a_broken_link_is_seen(link: str, right: bool) -> None:
+    assert resolves("README.md", link) is right
