@@ -126,6 +126,13 @@ def command(*arguments: str, environment: Mapping[str, str] | None = None) -> En
     return Ended(code, out.buffer.getvalue(), err.getvalue())
 
 
+def unpack(archive: bytes, folder: Path) -> Path:
+    """Unpack a tar into a new folder, as people do."""
+    folder.mkdir()
+    subprocess.run(["tar", "--extract", "--directory", str(folder)], input=archive, check=True)
+    return folder
+
+
 def process(*arguments: str, environment: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[bytes]:
     """Start the command as a process of its own, with nothing of the test run's environment."""
     pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

@@ -1,20 +1,18 @@
 from __future__ import annotations
 
-import io
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
-import tarfile
 import time
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from tests.samples import ROOT, Ended, command, names_in, process
+from tests.samples import ROOT, Ended, command, names_in, process, unpack
 from tiktoken_cache_init import __version__, cli
 from tiktoken_cache_init.catalogue import VOCABULARIES
 from tiktoken_cache_init.errors import Stopped
@@ -154,9 +152,8 @@ def test_the_json_of_a_verification_is_as_its_schema_says(filled: Path) -> None:
 def test_an_export_unpacks_to_a_volume_that_verifies(filled: Path, tmp_path: Path) -> None:
     done = command("export", "--cache-dir", str(filled))
     assert (done.code, done.stderr) == (0, "")
-    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as tar:
-        tar.extractall(tmp_path / "out", filter="data")
-    assert command("verify", "--cache-dir", f"{tmp_path}/out").code == 0
+    out = unpack(done.stdout, tmp_path / "out")
+    assert command("verify", "--cache-dir", str(out)).code == 0
 
 
 def test_an_export_of_what_is_not_ready_writes_nothing(volume: Path) -> None:

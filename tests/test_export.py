@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.samples import CONTENT, as_nobody, folder_for_all, settings, vocabulary
+from tests.samples import CONTENT, as_nobody, folder_for_all, settings, unpack, vocabulary
 from tiktoken_cache_init import export as module
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import NotReady, VolumeError
@@ -65,9 +65,13 @@ def test_the_mode_is_the_one_that_was_asked_for(volume: Path) -> None:
 
 
 def test_it_unpacks_to_a_volume_that_is_ready(volume: Path, tmp_path: Path) -> None:
-    with tarfile.open(fileobj=io.BytesIO(exported(volume, layout="cache"))) as tar:
-        tar.extractall(tmp_path / "out", filter="data")
-    assert exported(tmp_path / "out") == exported(volume)
+    archive = exported(volume)
+    out = unpack(archive, tmp_path / "out")
+    assert {path.name: path.stat().st_mode & 0o777 for path in out.iterdir()} == {
+        PIN.cache_key: 0o644,
+        OTHER.cache_key: 0o644,
+    }
+    assert exported(out) == archive
 
 
 def test_links_go_out_as_the_files_that_they_lead_to(volume: Path) -> None:
