@@ -36,8 +36,8 @@ BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
 # What the C library would do without the file is to ask the name server before /etc/hosts, even for localhost.
 NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n"
-PASSWD = "root:x:0:0:root:/:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n"
-GROUP = "root:x:0:\nnogroup:x:65534:\n"
+USERS = "root:x:0:0:root:/:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n"
+GROUPS = "root:x:0:\nnogroup:x:65534:\n"
 
 
 class Root:
@@ -71,13 +71,13 @@ class Root:
         # Debian's /lib and /lib64 are links, and the loader is looked for through them.
         top = Path("/", path.parts[1])
         if top.is_symlink() and not self(top).is_symlink():
-            self(top).symlink_to(os.readlink(top))
+            self(top).symlink_to(top.readlink())
 
     def seal(self) -> None:
         """Give every entry the same time."""
         for folder, folders, names in os.walk(self.folder, topdown=False):
             for entry in (*names, *folders, "."):
-                os.utime(os.path.join(folder, entry), (MTIME, MTIME), follow_symlinks=False)
+                os.utime(f"{folder}/{entry}", (MTIME, MTIME), follow_symlinks=False)
 
 
 def byte_code(source: bytes, shown: str, *, lines: bool = True) -> bytes:
@@ -88,7 +88,8 @@ def byte_code(source: bytes, shown: str, *, lines: bool = True) -> bytes:
     # No source comes along, so there is nothing in which a traceback could underline a column (-X no_debug_ranges).
     code = compile(source, shown, "exec", dont_inherit=True, optimize=2)
     # PEP 552: flags 1 say that the hash after them is never checked.
-    return util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8) + marshal.dumps(code if lines else first_lines(code))
+    flags = (1).to_bytes(4, "little")
+    return util.MAGIC_NUMBER + flags + bytes(8) + marshal.dumps(code if lines else first_lines(code))
 
 
 def first_lines(code: CodeType) -> CodeType:
@@ -173,7 +174,7 @@ def place_programs(root: Root, libraries: list[Path]) -> None:
     """Copy the interpreter and all that it and the extension modules link to."""
     root.copy(INTERPRETER)
     for program in (INTERPRETER, *libraries):
-        listed = subprocess.run(["ldd", str(program)], check=True, capture_output=True, text=True).stdout
+        listed = subprocess.run(["/usr/bin/ldd", str(program)], check=True, capture_output=True, text=True).stdout
         for line in listed.splitlines():
             words = line.replace("=>", " ").split()
             if paths := [word for word in words if word.startswith("/")]:
@@ -188,14 +189,15 @@ def import_all(root: Root, found: Closure) -> None:
 
     """
     program = "\n".join(f"import {name}" for name in sorted(found.modules))
-    subprocess.run(["chroot", str(root.folder), str(INTERPRETER), "-I", "-S", "-X", "utf8", "-c", program], check=True)
+    command = ["/usr/sbin/chroot", str(root.folder), str(INTERPRETER), "-I", "-S", "-X", "utf8", "-c", program]
+    subprocess.run(command, check=True)
 
 
 def place_trust(root: Root) -> None:
     """Copy Debian's authorities to where OpenSSL looks for them."""
     root.copy(BUNDLE)
     for link in (Path("/usr/lib/ssl/cert.pem"), Path("/usr/lib/ssl/certs")):
-        root(link).symlink_to(os.readlink(link))
+        root(link).symlink_to(link.readlink())
 
 
 def place_inventory(root: Root, found: Closure, source: Path, wheels: Path) -> None:
@@ -229,7 +231,7 @@ def main() -> None:
     found = reach(arguments.profile, arguments.source, arguments.wheels)
     libraries = place_modules(root, found, arguments.source)
     place_programs(root, libraries)
-    for path, content in (("/etc/passwd", PASSWD), ("/etc/group", GROUP)):
+    for path, content in (("/etc/passwd", USERS), ("/etc/group", GROUPS)):
         root.write(Path(path), content)
     if arguments.profile == "default":
         root.write(Path("/etc/nsswitch.conf"), NSSWITCH)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.machinery
-import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 _CATCHES_IMPORT_ERROR = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
@@ -87,21 +87,21 @@ def find(name: str, folders: Sequence[str]) -> Module | None:
     if name in sys.builtin_module_names or name in _MADE_BY_OTHERS:
         return Module(name, "", False)
     below = name.replace(".", "/")
-    for folder in folders:
-        stem = os.path.join(folder, below)
-        if os.path.isfile(f"{stem}/__init__.py"):
-            return Module(name, f"{stem}/__init__.py", True)
-        if os.path.isfile(f"{stem}.py"):
-            return Module(name, f"{stem}.py", False)
+    for folder in map(Path, folders):
+        candidates = [folder / below / "__init__.py", folder / f"{below}.py"]
         for suffix in importlib.machinery.EXTENSION_SUFFIXES:
-            for place in (stem, os.path.join(folder, "lib-dynload", below)):
-                if os.path.isfile(place + suffix):
-                    return Module(name, place + suffix, False)
+            candidates += [folder / f"{below}{suffix}", folder / "lib-dynload" / f"{below}{suffix}"]
+        for path in candidates:
+            if path.is_file():
+                return Module(name, str(path), path.name == "__init__.py")
     return None
 
 
 def close_over(
-    start: Iterable[str], folders: Sequence[str], left_out: Mapping[tuple[str, str], str], replaced: Collection[str] = ()
+    start: Iterable[str],
+    folders: Sequence[str],
+    left_out: Mapping[tuple[str, str], str],
+    replaced: Collection[str] = (),
 ) -> Closure:
     """Return everything that is reached from the modules named.
 
@@ -174,8 +174,7 @@ def uses_in(module: Module, replaced: Collection[str]) -> Iterator[Use]:
 
 @functools.cache
 def _parse(path: str) -> ast.Module:
-    with open(path, "rb") as file:
-        return ast.parse(file.read(), path)
+    return ast.parse(Path(path).read_bytes(), path)
 
 
 class _Reader:

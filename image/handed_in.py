@@ -6,28 +6,26 @@ The fill would pass over them and look elsewhere. But whoever hands a file in me
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
+from pathlib import Path
 
 from tiktoken_cache_init.catalogue import VOCABULARIES
 
 
-def problems(folder: str) -> list[str]:
+def problems(folder: Path) -> list[str]:
     """Return a line for each file below the folder that bears a published or a cache name and has other bytes."""
     pins = {name: v.sha256 for v in VOCABULARIES for name in (v.published_name, v.cache_key)}
     found = []
-    for place, _, names in sorted(os.walk(folder)):
-        for name in sorted(names):
-            if name not in pins:
-                continue
-            path = os.path.join(place, name)
-            with open(path, "rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            if digest != pins[name]:
-                shown = os.path.relpath(path, folder)
-                found.append(f"{shown}: wrong bytes were handed in: SHA-256 is {digest}, must be {pins[name]}")
+    for path in sorted(folder.rglob("*")):
+        if path.name in pins and path.is_file():
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            if digest != pins[path.name]:
+                found.append(
+                    f"{path.relative_to(folder)}: wrong bytes were handed in: "
+                    f"SHA-256 is {digest}, must be {pins[path.name]}"
+                )
     return found
 
 
 if __name__ == "__main__":
-    sys.exit("\n".join(problems(sys.argv[1])) or None)
+    sys.exit("\n".join(problems(Path(sys.argv[1]))) or None)

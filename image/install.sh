@@ -6,6 +6,7 @@
 # same image as long as the archive holds the same versions; `make packages` records the ones it holds now.
 set -eu
 here=$(dirname "$0")
+# shellcheck source=image/trust.sh
 . "$here/trust.sh"
 
 apt() {

@@ -1,3 +1,5 @@
+# shellcheck shell=sh disable=SC2034  # sourced, so what is set here is used elsewhere
+#
 # Sourced by the build's scripts: trust in the authorities of the build secret `ca`, and the proxies under apt's names for
 # them. $bundle is the file of all authorities to trust, or empty where the base image and the secret bring none.
 bundle=

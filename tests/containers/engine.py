@@ -21,7 +21,9 @@ LOCKED_DOWN = ("--network", "none", "--read-only", "--cap-drop", "ALL")
 Done = subprocess.CompletedProcess[str]
 
 
-def docker(*arguments: str, check: bool = True, variables: Mapping[str, str] | None = None, timeout: float = 300) -> Done:
+def docker(
+    *arguments: str, check: bool = True, variables: Mapping[str, str] | None = None, timeout: float = 300
+) -> Done:
     """Run a docker command; where it fails and must not, show what it said."""
     command = ["docker", *arguments]
     environment = os.environ | (variables or {})

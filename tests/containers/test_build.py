@@ -27,7 +27,7 @@ def tag() -> Iterator[str]:
 
 @pytest.mark.parametrize("name", [O200K.cache_key, "deep/down/o200k_base.tiktoken"])
 def test_a_wrong_vocabulary_that_is_handed_in_stops_the_build(
-    image: str,  # noqa: ARG001  built by now, so that little is left to do
+    image: str,
     vocabularies: Path,
     tmp_path: Path,
     name: str,
@@ -46,7 +46,7 @@ def test_a_wrong_vocabulary_that_is_handed_in_stops_the_build(
 
 
 def test_published_names_and_other_encodings_can_be_handed_in(
-    image: str,  # noqa: ARG001  built by now
+    image: str,
     vocabularies: Path,
     tmp_path: Path,
     tag: str,
@@ -58,12 +58,12 @@ def test_published_names_and_other_encodings_can_be_handed_in(
     assert layer_names(tag, tmp_path / "saved.tar") == {vocabulary.cache_key for vocabulary in wanted}
 
 
-def test_the_data_target_holds_the_vocabularies_and_nothing_else(image: str, tmp_path: Path, tag: str) -> None:  # noqa: ARG001
+def test_the_data_target_holds_the_vocabularies_and_nothing_else(image: str, tmp_path: Path, tag: str) -> None:
     build("--target", "data", "--tag", tag)
     assert layer_names(tag, tmp_path / "saved.tar") == {CL100K.cache_key, O200K.cache_key}
 
 
-def test_the_offline_target_fills_and_has_no_way_to_talk(image: str, volume: str, tmp_path: Path, tag: str) -> None:  # noqa: ARG001
+def test_the_offline_target_fills_and_has_no_way_to_talk(image: str, volume: str, tmp_path: Path, tag: str) -> None:
     build("--target", "offline", "--tag", tag)
     mounts = [f"{volume}:/cache/tiktoken"]
     refused = run(tag, mounts, "--sources", "fetch")

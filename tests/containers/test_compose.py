@@ -181,7 +181,7 @@ def test_the_override_adds_the_init_service_to_the_published_file(
     assert counted(compose) == COUNTS
 
 
-def test_the_example_builds_the_image(project: Make, tmp_path: Path, image: str) -> None:  # noqa: ARG001  built by now
+def test_the_example_builds_the_image(project: Make, tmp_path: Path, image: str) -> None:
     tag = f"tiktoken-cache-init-test-built:{uuid.uuid4().hex[:12]}"
     build: dict[str, object] = {"additional_contexts": {"vocabularies": str(shared_folder())}}
     changes: dict[str, object] = {"services": {"tiktoken-init": {"image": tag, "build": build}}}

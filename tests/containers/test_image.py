@@ -36,9 +36,7 @@ def settings(image: str) -> dict[str, object]:
 
 
 def test_it_has_nothing_to_run_but_the_interpreter(entries: list[tarfile.TarInfo]) -> None:
-    programs = {
-        entry.name for entry in entries if entry.isfile() and entry.mode & 0o111 and ".so" not in entry.name
-    }
+    programs = {entry.name for entry in entries if entry.isfile() and entry.mode & 0o111 and ".so" not in entry.name}
     assert programs == {"usr/bin/python3.13"}
 
 

@@ -120,7 +120,9 @@ def test_the_export_is_a_tar_of_the_filled_volume(image: str, volume: str) -> No
     assert held == WANTED
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["list"], ["list", "--json"], ["list", "--encodings", "all"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["list"], ["list", "--json"], ["list", "--encodings", "all"]]
+)
 def test_it_speaks_for_itself(image: str, arguments: list[str]) -> None:
     done = run(image, [], *arguments)
     assert done.returncode == 0, done.stderr
