@@ -11,14 +11,21 @@ from .cli import main
 if TYPE_CHECKING:
     from io import TextIOWrapper
 
+_STANDARD_ERROR = 2
+
 
 def run() -> None:
     """Run the command line and end the process with its exit code."""
-    for stream in (sys.stdout, sys.stderr):
+    # A standard stream that is closed would let the volume have its number, and then what is printed would go there.
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+        pass
+    os.close(number)
+    out, err = (stream or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w") for stream in (sys.stdout, sys.stderr))
+    for stream in (out, err):
         # A path may hold what the terminal's encoding does not.
         cast("TextIOWrapper", stream).reconfigure(errors="backslashreplace")
     # Not sys.exit: a worker that is stuck in a system call must not hold up the end.
-    os._exit(main(sys.argv[1:], os.environ, sys.stdout, sys.stderr))
+    os._exit(main(sys.argv[1:], os.environ, out, err))
 
 
 if __name__ == "__main__":

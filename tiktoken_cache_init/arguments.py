@@ -9,7 +9,6 @@ from typing import NoReturn
 from . import __version__
 from .errors import EXIT_CODES, BadSetting
 from .settings import COMMANDS, SETTINGS
-from .spelling import nearest
 
 _EXAMPLES = """\
 examples:
@@ -73,17 +72,27 @@ def read(arguments: Sequence[str]) -> tuple[str, dict[str, list[str]], bool]:
     if rest and not rest[0].startswith("-"):
         command = rest.pop(0)
         if command not in COMMANDS:
+            from .spelling import nearest
+
             guess = nearest(command, COMMANDS)
             hint = f"did you mean '{guess}'?" if guess else f"write one of {', '.join(COMMANDS)}"
             raise BadSetting(f"no command '{command}': {hint}")
+    if "--" in rest:
+        raise BadSetting("'--' has no meaning here: there are only flags")
     parser = _build()
     known, unknown = parser.parse_known_args(rest)
     if unknown:
         word = unknown[0].partition("=")[0]
         if word in COMMANDS:
             raise BadSetting(f"'{word}' comes first: tiktoken-cache-init {word} ...")
+        from .spelling import nearest
+
         flags = [option for action in parser._actions for option in action.option_strings]
         guess = nearest(word, flags)
         raise BadSetting(f"no flag '{word}'" + (f": did you mean {guess}?" if guess else ": see --help"))
+    # argparse makes a list of an empty value out of "--flag=--".
+    for setting in SETTINGS:
+        if any(not isinstance(text, str) for text in getattr(known, setting.field) or ()):
+            raise BadSetting(f"{setting.flag}: '--' is no value")
     given = {name: texts for name, texts in vars(known).items() if name != "json" and texts is not None}
     return command, given, bool(known.json)

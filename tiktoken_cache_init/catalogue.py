@@ -103,19 +103,21 @@ ENCODINGS: tuple[Encoding, ...] = (
 
 VOCABULARIES: tuple[Vocabulary, ...] = (_CL100K, _O200K, _P50K, _R50K, _GPT2_MERGES, _GPT2_RANKS)
 
-# Names people write where an encoding is asked for, with what they mean; from the models above.
 _MODELS = {
-    "gpt-3.5-turbo": "cl100k_base",
+    "gpt-oss": "o200k_harmony",
     "gpt-3.5": "cl100k_base",
-    "gpt-4": "cl100k_base",
+    "text-embedding": "cl100k_base",
     "gpt-4o": "o200k_base",
-    "gpt-4o-mini": "o200k_base",
+    "chatgpt-4o": "o200k_base",
     "gpt-4.1": "o200k_base",
+    "gpt-4.5": "o200k_base",
+    "gpt-4": "cl100k_base",
     "gpt-5": "o200k_base",
     "o1": "o200k_base",
     "o3": "o200k_base",
-    "gpt-oss": "o200k_harmony",
+    "o4": "o200k_base",
 }
+"""Beginning of a model's name -> its encoding; the longer beginnings first."""
 
 
 def encoding(name: str) -> Encoding:
@@ -129,8 +131,9 @@ def encoding(name: str) -> Encoding:
             return known
     names = [known.name for known in ENCODINGS]
     stem = name.lower().removesuffix(".tiktoken")
-    if stem in _MODELS:
-        raise BadSetting(f"'{name}' is a model, not an encoding: write '{_MODELS[stem]}'")
+    for beginning, meant in _MODELS.items():
+        if stem == beginning or stem.startswith(f"{beginning}-"):
+            raise BadSetting(f"'{name}' is a model, not an encoding: write '{meant}'")
     from .spelling import nearest
 
     guess = nearest(stem, names)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TextIO
 
 from . import stopping
-from .errors import BUG, NOT_READY, READY, SIGNALLED, BadSetting, InitError, NotReady, VolumeError
+from .errors import BUG, NOT_READY, READY, SIGNALLED, BadSetting, InitError, NotReady, OutputFailed, VolumeError
 from .fill import Filled, fill
 from .progress import Progress
 from .redaction import Scrubber
@@ -33,14 +34,11 @@ _SIGPIPE = 13
 def main(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, err: TextIO) -> int:
     """Run one command and return its exit code."""
     scrub = Scrubber(_texts_with_secrets(arguments, environment))
-    form = "json" if environment.get("TIKTOKEN_INIT_LOG", "").strip() == "json" else "text"
-    log = Log(err, form, scrub)
+    log = Log(err, _log_form(arguments, environment), scrub)
     try:
-        stopping.install()
-        settings = load(arguments, environment)
-        log = Log(err, settings.log, scrub)
-        code = _run(settings, _Console(log, scrub, out, err))
-        out.flush()
+        code = _command(arguments, environment, log, scrub, out, err)
+        with _writing():
+            out.flush()
         return code
     except BrokenPipeError:
         # Whoever read our output has had enough, as in `export | head`.
@@ -48,21 +46,45 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, 
     except InitError as error:
         log.error(str(error), error.exit_code)
         return error.exit_code
-    except SystemExit as done:  # --help and --version have been printed
-        return done.code if isinstance(done.code, int) else READY
-    except OSError as error:
-        log.error(f"cannot write to standard output: {error.strerror}", VolumeError.exit_code)
-        return VolumeError.exit_code
     except Exception as error:
         log.error(f"a bug in this program, please report it: {_place_of(error)}", BUG)
         return BUG
 
 
+def _log_form(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Return the form of the log before the settings are read, for complaints about the settings themselves."""
+    words = " ".join(arguments).replace("=", " ").split()
+    if "--log" in words[:-1]:
+        return words[words.index("--log") + 1]
+    return environment.get("TIKTOKEN_INIT_LOG", "").strip()
+
+
+def _command(
+    arguments: Sequence[str], environment: Mapping[str, str], log: Log, scrub: Scrubber, out: TextIO, err: TextIO
+) -> int:
+    stopping.install()
+    try:
+        settings = load(arguments, environment)
+    except SystemExit as done:  # --help and --version have been printed
+        return done.code if isinstance(done.code, int) else READY
+    return _run(settings, _Console(log, scrub, out, err))
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputFailed(f"cannot write to standard output: {error.strerror}: send it elsewhere") from error
+
+
 def _texts_with_secrets(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     # Read before anything is parsed, so that not even the complaint about a bad value gives a secret away.
     names = [n for n in environment if n.lower().endswith("_proxy") or n.startswith(("TIKTOKEN_", "PIP_"))]
-    values = [argument.partition("=")[2] if argument.startswith("--") else argument for argument in arguments]
-    return [*values, *(environment[name] for name in names)]
+    values = [argument.partition("=")[2] for argument in arguments if argument.startswith("--")]
+    return [*arguments, *values, *(environment[name] for name in names)]
 
 
 def _place_of(error: BaseException) -> str:
@@ -81,13 +103,15 @@ class _Console(NamedTuple):
 
     def say(self, line: str) -> None:
         """Write one line of a result."""
-        self.out.write(printable(self.scrub(line)) + "\n")
+        with _writing():
+            self.out.write(printable(self.scrub(line)) + "\n")
 
     def document(self, document: Any) -> None:
         """Write a result as JSON."""
         import json
 
-        self.out.write(json.dumps(scrubbed(document, self.scrub), indent=2) + "\n")
+        with _writing():
+            self.out.write(json.dumps(scrubbed(document, self.scrub), indent=2) + "\n")
 
 
 def _run(settings: Settings, console: _Console) -> int:
@@ -110,7 +134,8 @@ def _list(settings: Settings, console: _Console) -> int:
     if settings.json:
         console.document(listing.document(settings))
     else:
-        console.out.write(listing.text(settings))
+        for line in listing.lines(settings):
+            console.say(line)
     return READY
 
 
@@ -154,5 +179,6 @@ def _export(settings: Settings, run: Run, console: _Console) -> int:
 
     if console.out.isatty():
         raise BadSetting("export writes a tar: send it to a file, as in 'export >cache.tar'")
-    run.wait_for(lambda: export(settings, console.out.buffer))
+    with _writing():
+        run.wait_for(lambda: export(settings, console.out.buffer))
     return READY

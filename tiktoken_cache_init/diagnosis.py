@@ -21,6 +21,9 @@ NOT_READ = "not-read"
 """No gateway loads this vocabulary when it starts."""
 
 _PEEK = 2048
+# Go's int is one of 64 bits wherever the gateways run.
+_MOST_INT = (1 << 63) - 1
+_MOST_DIGITS = 19
 
 # What the gateways load when they start, and the model that the message names if they cannot (New-API to v0.8.2.0 and
 # one-api, ``InitTokenEncoders``).
@@ -73,7 +76,9 @@ def looks_like(data: bytes) -> tuple[str, str] | None:
         return "html", "an HTML page, as an error page or a captive portal sends"
     if start.startswith(b"<"):
         return "xml", "an XML document, as a storage service's error is"
-    if start.startswith((b'{"error', b'{"message', b'{"code', b'{"detail', b'{"status', b'{"success')):
+    if b"".join(start.split()).startswith(
+        (b'{"error', b'{"message', b'{"code', b'{"detail', b'{"status', b'{"success')
+    ):
         return "json", "a JSON error message"
     if data.startswith((b"\x1f\x8b", b"PK\x03\x04", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"BZh")):
         return "compressed", "a compressed file: it must be unpacked first"
@@ -125,8 +130,12 @@ def parsing_error(data: bytes) -> str:
         if not space:
             return "index out of range"
         digits = rank.partition(b" ")[0]
-        if not digits.removeprefix(b"-").removeprefix(b"+").isdigit():
-            return f'strconv.Atoi: parsing "{ascii(digits[:16].decode("latin-1"))[1:-1]}": invalid syntax'
+        number = digits[1:] if digits[:1] in (b"-", b"+") else digits
+        shown_digits = ascii(digits[:24].decode("latin-1"))[1:-1]
+        if not number.isdigit():
+            return f'strconv.Atoi: parsing "{shown_digits}": invalid syntax'
+        if len(number.lstrip(b"0")) > _MOST_DIGITS or abs(int(digits)) > _MOST_INT:
+            return f'strconv.Atoi: parsing "{shown_digits}": value out of range'
         ranks[decoded] = int(digits)
     # A file that is cut within a rank gives that rank twice.
     return "" if len(set(ranks.values())) == len(ranks) else "encoder and decoder map sizes are different"

@@ -54,6 +54,12 @@ class NotObtained(InitError):
     exit_code = NOT_OBTAINED
 
 
+class OutputFailed(InitError):
+    """Standard output does not take the result."""
+
+    exit_code = VOLUME_FAILED
+
+
 class Stopped(InitError):
     """A signal asked the run to end."""
 

@@ -24,7 +24,7 @@ def export(settings: Settings, stream: BinaryIO) -> None:
     lacking = [f"{t.vocabulary.published_name} ({f.text})" for t in targets if (f := volume.inspect(t)).state != GOOD]
     if lacking:
         raise NotReady(f"{volume.path} is not ready to be exported: {'; '.join(lacking)}: run fill first")
-    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.USTAR_FORMAT) as tar:
+    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         for target in targets:
             content = _read(volume, target)
             entry = tarfile.TarInfo(target.name)

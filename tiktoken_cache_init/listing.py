@@ -7,7 +7,7 @@ from typing import Any
 from .settings import Settings
 
 
-def text(settings: Settings) -> str:
+def lines(settings: Settings) -> list[str]:
     """Return the encodings asked for, one row a file."""
     rows = [("ENCODING", "FILE", "CACHE KEY", "BYTES", "SHA-256", "MODELS")]
     for encoding in settings.encodings:
@@ -17,7 +17,7 @@ def text(settings: Settings) -> str:
         ]
     rows += [("(private)", v.published_name, v.cache_key, "?", v.sha256, "") for v in settings.extra]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows) + "\n"
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def document(settings: Settings) -> list[dict[str, Any]]:

@@ -18,22 +18,32 @@ def _parts(url: str) -> tuple[str, str, str]:
     """Split a URL into what stands before the userinfo, the userinfo, and what stands after it."""
     scheme, mark, rest = url.partition("://")
     if not mark:
-        return url, "", ""
+        scheme, rest = "", url
+    slashes = rest[: len(rest) - len(rest.lstrip("/"))] if mark else ""
+    mark, rest = mark + slashes, rest[len(slashes) :]
     authority = rest
     for end in "/?#":
         authority = authority.partition(end)[0]
-    # A password with an unescaped slash in it ends the authority early; the port then is no number.
-    port = authority.rpartition(":")[2] if ":" in authority and "]" not in authority else ""
-    if "@" not in authority and "@" in rest and port and not port.isdigit():
+    # A password with an unescaped slash in it ends the authority early; what follows the last colon is no port then.
+    if "@" not in authority and "@" in rest and _bad_port(authority):
         authority = rest.rpartition("@")[0] + "@"
     userinfo, at, _ = authority.rpartition("@")
-    return (f"{scheme}{mark}", userinfo, rest[len(userinfo) + len(at) :]) if at else (f"{scheme}{mark}", "", rest)
+    return f"{scheme}{mark}", userinfo, rest[len(userinfo) + len(at) :]
+
+
+def _bad_port(authority: str) -> bool:
+    host, colon, port = authority.rpartition(":")
+    return bool(colon) and "]" not in authority and (":" in host or not port.isdigit())
 
 
 def shown(url: str) -> str:
     """Return the URL as it may be printed: without credentials and without its query, which may carry a token."""
     before, userinfo, after = _parts(url)
     head, question, _ = after.partition("?")
+    authority, slash, path = head.partition("/")
+    if _bad_port(authority):
+        # Part of a password, more likely, whose '@' was lost with a comma or a space.
+        head = f"{authority.partition(':')[0]}:{HIDDEN}{slash}{path}"
     return before + (f"{HIDDEN}@" if userinfo else "") + head + (f"?{HIDDEN}" if question else "")
 
 

@@ -5,6 +5,7 @@ Standard error has the log: one line a file, one line at the end. Standard outpu
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Sequence
@@ -44,8 +45,10 @@ class Log:
             text = json.dumps(scrubbed(record, self._scrub))
         else:
             text = printable(self._scrub(message))
-        self._stream.write(text + "\n")
-        self._stream.flush()
+        # A log that nobody takes must not keep a volume from being filled.
+        with contextlib.suppress(OSError):
+            self._stream.write(text + "\n")
+            self._stream.flush()
 
     def error(self, message: str, exit_code: int) -> None:
         """Write the one line that says why a run failed."""
@@ -102,9 +105,9 @@ def _lines_of(outcome: Outcome) -> list[str]:
     how = f"{'as' if before.target.beside else 'from'} {outcome.source}"
     what = {
         KEPT: before.text if before.text != "right" else "already right",
-        MENDED: f"right, but was {before.lacks}: mended",
+        MENDED: f"right, but {before.lacks}: mended",
         INSTALLED: f"installed {how}",
-        REPLACED: f"was {before.lacks or before.text}: replaced {how}",
+        REPLACED: f"{f'right, but {before.lacks}' if before.lacks else f'was {before.text}'}: replaced {how}",
         FAILED: f"{before.text}: NOT obtained" if outcome.failures else before.lacks or before.text,
     }[outcome.action]
     lines = [f"{name_of(before)}: {what}"]

@@ -16,6 +16,7 @@ _Result = TypeVar("_Result")
 
 # Enough that no file waits for another: the catalogue has six.
 _MOST_WORKERS = 8
+_MOST_SECONDS = 1e9
 
 
 class DeadlinePassed(Exception):
@@ -31,7 +32,8 @@ class Run:
 
     def __init__(self, deadline: float = float("inf")) -> None:
         self.started = time.monotonic()
-        self._end = self.started + deadline
+        # Waits of many centuries overflow the clocks that they are handed to.
+        self._end = self.started + min(deadline, _MOST_SECONDS)
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._undo: list[Callable[[], None]] = []
@@ -129,9 +131,11 @@ class Run:
             while True:
                 with changed:
                     job = next(iter(jobs), None)
-                if job is None or self.closed:
+                if job is None:
                     return
                 try:
+                    if self.closed:
+                        raise Closed
                     result = work(job[1])
                 except BaseException as error:  # handed on to the thread that waits
                     with changed:

@@ -94,9 +94,9 @@ def _words(text: str) -> list[str]:
 
 
 def _parse_cache_dir(text: str) -> str:
-    if not text:
-        raise BadSetting("it is empty: name the folder that the consumer mounts, as in '/cache/tiktoken'")
     bare = text.strip().strip("\"'").strip()
+    if not bare:
+        raise BadSetting("it is empty: name the folder that the consumer mounts, as in '/cache/tiktoken'")
     if bare != text:
         raise BadSetting(
             f"a stray space or quote: write '{bare}' (the consumer would look in a folder that is really called {text!r})"
@@ -113,18 +113,24 @@ def _parse_cache_dir_variable(text: str) -> str:
     if not os.path.isabs(path):
         raise BadSetting(
             "a relative folder, and each program takes it from its own working directory: "
-            f"write '{os.path.abspath(path)}' or whatever absolute path the consumer mounts"
+            f"write '{_absolute(path)}' or whatever absolute path the consumer mounts"
         )
     return path
+
+
+def _absolute(path: str) -> str:
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:  # the working directory is gone
+        return f"/{path}"
 
 
 def _parse_encodings(text: str) -> tuple[Encoding, ...]:
     names = _words(text)
     if not names:
         raise BadSetting("no encoding named: write names, or 'all'")
-    if "all" in names:
-        return catalogue.ENCODINGS
-    return tuple(dict.fromkeys(catalogue.encoding(name) for name in names))
+    named = tuple(dict.fromkeys(catalogue.encoding(name) for name in names if name != "all"))
+    return catalogue.ENCODINGS if "all" in names else named
 
 
 def _parse_sources(text: str) -> tuple[str, ...]:
@@ -160,7 +166,19 @@ def _parse_switch(text: str) -> bool:
     )
 
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "k": 1024, "kb": 1024, "kib": 1024, "mb": 1 << 20, "mib": 1 << 20}
+_SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}
+_BYTES = {
+    "b": 1,
+    "k": 1 << 10,
+    "kb": 1 << 10,
+    "kib": 1 << 10,
+    "m": 1 << 20,
+    "mb": 1 << 20,
+    "mib": 1 << 20,
+    "g": 1 << 30,
+}
+_UNITS = {"seconds": _SECONDS, "bytes": _BYTES, "bytes a second": _BYTES}
+_MOST_NUMBER = 1e12
 
 
 def _parse_number(least: float, unit: str, *, whole: bool = False) -> Callable[[str], Any]:
@@ -168,18 +186,18 @@ def _parse_number(least: float, unit: str, *, whole: bool = False) -> Callable[[
         try:
             number: float = int(text) if whole else float(text)
         except ValueError:
-            raise BadSetting(f"'{text}' is not a number of {unit}{_in_units(text)}") from None
+            raise BadSetting(f"'{text}' is not a number of {unit}{_in_units(text, unit)}") from None
         # Written so that a NaN fails it too.
-        if not least <= number < 1e12:
-            raise BadSetting(f"'{text}' is out of range: write a number of {unit} from {least:g} on")
+        if not least <= number <= _MOST_NUMBER:
+            raise BadSetting(f"'{text}' is out of range: write a number of {unit} from {least:g} to {_MOST_NUMBER:.0f}")
         return number
 
     return parse
 
 
-def _in_units(text: str) -> str:
+def _in_units(text: str, unit: str) -> str:
     digits = text.lower().rstrip("abcdefghijklmnopqrstuvwxyz ")
-    factor = _UNITS.get(text.lower()[len(digits) :].strip())
+    factor = _UNITS.get(unit, {}).get(text.lower()[len(digits) :].strip())
     if factor is None or not digits.isdigit():
         return ": write digits only"
     return f": write '{int(digits) * factor}'"
@@ -243,23 +261,28 @@ def _parse_one_extra(text: str) -> Vocabulary:
     digest = digest.lower()
     # The limit is another setting; `load` puts it in when both are known.
     vocabulary = Vocabulary(url, digest, None, 0)
-    if not url.startswith(("http://", "https://")) or vocabulary.published_name in ("", ".", ".."):
+    name = vocabulary.published_name
+    if not url.startswith(("http://", "https://")) or url_problem(url) or name in ("", ".", ".."):
         raise BadSetting(f"'{shown(url)}' is not the http(s) URL of a file")
+    from .staging import PREFIX
+
+    if name.startswith(PREFIX):
+        raise BadSetting(f"'{shown(url)}': names that begin with {PREFIX} are those of temporary files")
     if len(digest) != 64 or digest.strip("0123456789abcdef"):
         raise BadSetting(f"'{shown(url)}': a SHA-256 digest is 64 hex digits, this has {len(digest)} characters")
     # What is in the catalogue is known better than by its digest alone.
     return next((v for v in catalogue.VOCABULARIES if (v.url, v.sha256) == (url, digest)), vocabulary)
 
 
-def _parse_mode(most: int) -> Callable[[str], int]:
+def _parse_mode(most: int, least: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         digits = text.removeprefix("0o")
         if not digits or digits.strip("01234567") or int(digits, 8) > most:
             raise BadSetting(
                 f"'{text}' is not an octal mode: write digits as in '{'0644' if most == 0o777 else '0755'}'"
             )
-        if not int(digits, 8) & 0o400:
-            raise BadSetting(f"mode '{text}' would keep the owner from reading")
+        if int(digits, 8) & least != least:
+            raise BadSetting(f"mode '{text}' would keep the owner from reading: it takes at least {least:04o}")
         return int(digits, 8)
 
     return parse
@@ -437,7 +460,7 @@ SETTINGS: tuple[Setting, ...] = (
         "OCTAL",
         "0644",
         "mode of the files",
-        _parse_mode(0o777),
+        _parse_mode(0o777, 0o400),
         _FILES,
     ),
     Setting(
@@ -447,7 +470,7 @@ SETTINGS: tuple[Setting, ...] = (
         "OCTAL",
         "0755",
         "mode of the folder, if it must be made; an existing one only gains what it lacks of it",
-        _parse_mode(0o7777),
+        _parse_mode(0o7777, 0o500),
         _FILES,
     ),
     Setting(
@@ -509,6 +532,8 @@ def load(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
             values[setting.field] = _parse_flag(setting, given[setting.field])
         else:
             values[setting.field] = _parse_variable(setting, environment)
+    if command == "list" and not ("encodings" in given or environment.get(f"{_PREFIX}ENCODINGS", "").strip()):
+        values["encodings"] = catalogue.ENCODINGS
     if not values["cache_dir"] and command != "list":
         raise BadSetting("no folder named: give --cache-dir DIR, or set TIKTOKEN_CACHE_DIR")
     if not values["sources"]:
@@ -563,8 +588,9 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
         if name.startswith(_PREFIX) and name not in known and not _is_service_link(name):
             from .spelling import nearest
 
-            guess = nearest(name, known)
-            hint = f"did you mean {guess}?" if guess else "see --help for those that do"
+            words = {each.removeprefix(_PREFIX).removeprefix("TIKTOKEN_"): each for each in known}
+            guess = nearest(name.removeprefix(_PREFIX), words)
+            hint = f"did you mean {words[guess]}?" if guess else "see --help for those that do"
             raise BadSetting(f"{name}: no such setting exists; {hint}")
 
 

@@ -21,7 +21,7 @@ from .catalogue import Vocabulary
 from .errors import VolumeError
 from .run import Closed, Run
 from .settings import Settings
-from .volume import CHUNK, Volume, explain
+from .volume import CHUNK, Volume, explain, explain_owner
 
 if TYPE_CHECKING:
     from .volume import Target
@@ -291,12 +291,7 @@ class StagedFile:
             try:
                 os.fchown(self._fd, owner[0], -1 if owner[1] is None else owner[1])
             except OSError as error:
-                wanted = f"{owner[0]}" + ("" if owner[1] is None else f":{owner[1]}")
-                raise VolumeError(
-                    f"cannot give the files to {wanted}: {error.strerror}: that takes root with the capability CHOWN "
-                    f'(compose: cap_add: [CHOWN]); or run as that user (compose: user: "{wanted}"; '
-                    f"Kubernetes: securityContext.runAsUser: {owner[0]})"
-                ) from error
+                raise VolumeError(explain_owner(error, owner)) from error
         try:
             os.fchmod(self._fd, mode)
         except OSError:

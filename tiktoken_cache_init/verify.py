@@ -99,7 +99,7 @@ def _cure(finding: Finding, elsewhere: dict[Vocabulary, str], findings: Sequence
     place = elsewhere.get(vocabulary)
     if place is None:
         return "run fill"
-    if place.startswith(".."):
+    if place.startswith("../"):
         return f"its bytes are one folder too high, in {place}: mount that folder, or move the file to {name}"
     if "/" in place:
         return f"its bytes are a folder too deep, in {place}: run fill, which copies them to {name}"

@@ -199,6 +199,10 @@ def open_volume(settings: Settings, *, create: bool) -> Volume:
             _make(path, settings)
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:
+        if create:
+            raise VolumeError(
+                f"{path} is a link that leads nowhere: remove it, or make the folder it leads to"
+            ) from None
         raise NotReady(
             f"there is no folder {path}: mount the volume there and run fill, or name the right one"
         ) from None
@@ -221,7 +225,10 @@ def _make(path: str, settings: Settings) -> None:
     with contextlib.suppress(PermissionError):
         os.chmod(path, settings.dir_mode)
     if settings.owner:
-        os.chown(path, settings.owner[0], -1 if settings.owner[1] is None else settings.owner[1])
+        try:
+            os.chown(path, settings.owner[0], -1 if settings.owner[1] is None else settings.owner[1])
+        except OSError as error:
+            raise VolumeError(explain_owner(error, settings.owner)) from error
 
 
 def is_mounted(path: str) -> bool:
@@ -308,6 +315,15 @@ def explain(error: OSError, doing: str, path: str, *, needed: int = 0) -> str:
     if error.errno == errno.EBUSY:
         return f"{head}: a single file is mounted there; mount the folder instead"
     return f"{head}: check the volume's storage, then run again"
+
+
+def explain_owner(error: OSError, owner: tuple[int, int | None]) -> str:
+    """Return one line: why files cannot be given to their owner, and the ways out."""
+    wanted = ":".join(str(part) for part in owner if part is not None)
+    return (
+        f"cannot give the files to {wanted}: {error.strerror}: that takes root with the capability CHOWN (compose: "
+        f'cap_add: [CHOWN]); or run as that user (compose: user: "{wanted}"; Kubernetes: securityContext.runAsUser: {owner[0]})'
+    )
 
 
 def _free_space(path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from ..catalogue import Vocabulary
 from ..staging import StagedFile, TooLong
@@ -25,6 +26,8 @@ class LocalFile:
             # Non-blocking, so that a FIFO in a folder that somebody handed in cannot hang the run.
             fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
+                if not stat.S_ISREG(os.fstat(fd).st_mode):
+                    raise RouteFailed(f"{self._path} is not a regular file")
                 staged.copy(fd)
             finally:
                 os.close(fd)

@@ -49,11 +49,13 @@ class FolderMirror:
         if not os.path.isdir(self._folder):
             raise RouteFailed(f"there is no folder {self._folder}", advice=f"mount the folder at {self._folder}")
         failures: list[RouteFailed] = []
+        seen = False
         for name in names_below(vocabulary):
             path = os.path.join(self._folder, name)
             if os.path.lexists(path):
                 try:
-                    LocalFile(self.label, path, "").deliver(vocabulary, staged)
+                    LocalFile(self.label, path, f"{path} is a link that leads nowhere").deliver(vocabulary, staged)
+                    seen = True
                 except RouteFailed as failure:
                     failures.append(failure)
                     continue
@@ -66,5 +68,5 @@ class FolderMirror:
             LocalFile(self.label, found, "it went away").deliver(vocabulary, staged)
         elif failures:
             raise failures[0]
-        elif not staged.position:
+        elif not seen:
             raise RouteFailed(f"{self._folder} holds no {vocabulary.published_name} and no {vocabulary.cache_key}")

@@ -114,7 +114,10 @@ def proxies_of(environment: Mapping[str, str]) -> set[str]:
     for variable, value in environment.items():
         if value and variable.upper() in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             url = value if "://" in value else f"http://{value}"
-            if problem := url_problem(url):
+            problem = url_problem(url)
+            if not problem and not url.lower().startswith(("http://", "https://", "socks5://", "socks5h://")):
+                problem = "is no proxy that can be used: write http://, https://, socks5:// or socks5h://"
+            if problem:
                 raise BadSetting(f"{variable}: '{shown(url)}' {problem}")
             parsed = httpx.URL(url)
             found.add(f"{parsed.host}:{parsed.port or {'https': 443, 'http': 80}.get(parsed.scheme, 1080)}")
@@ -257,7 +260,8 @@ class _Transfer:
         begun = start and response.status_code == 206
         if not begun:
             head, chunks = _peek(chunks)
-            if found := looks_like(head):
+            # What a private vocabulary looks like only its digest knows.
+            if self._vocabulary.size is not None and (found := looks_like(head)):
                 where = f"redirected to {response.url.netloc.decode()}, which " if response.history else ""
                 raise NotThere(f"{where}answered with {found[1]}", advice=_PORTAL_ADVICE)
             self._check_length(response)
@@ -278,7 +282,7 @@ class _Transfer:
     def _check_length(self, response: httpx.Response) -> None:
         size = self._vocabulary.size
         length = response.headers.get("Content-Length", "")
-        if not length.isdigit() or "Content-Encoding" in response.headers or response.status_code != 200:
+        if not _is_number(length) or "Content-Encoding" in response.headers or response.status_code != 200:
             return
         if size is not None and int(length) != size:
             raise NotThere(f"has a file of {int(length):,} bytes there, where {size:,} are right")
@@ -370,9 +374,14 @@ def _content_range(text: str) -> tuple[int | None, int | None]:
     unit, _, rest = text.strip().partition(" ")
     span, _, total = rest.partition("/")
     first = span.partition("-")[0].strip()
-    if unit.lower() != "bytes" or not first.isdigit():
+    if unit.lower() != "bytes" or not _is_number(first):
         return None, None
-    return int(first), int(total) if total.strip().isdigit() else None
+    return int(first), int(total) if _is_number(total.strip()) else None
+
+
+def _is_number(text: str) -> bool:
+    # Other scripts have digits too, which int() does not take.
+    return text.isascii() and text.isdigit()
 
 
 def _refusal(response: httpx.Response) -> RouteFailed:
@@ -394,7 +403,7 @@ def _refusal(response: httpx.Response) -> RouteFailed:
 
 def _retry_after(response: httpx.Response) -> float | None:
     text = response.headers.get("Retry-After", "").strip()
-    if text.isdigit():
+    if _is_number(text):
         return float(text[:9])
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())

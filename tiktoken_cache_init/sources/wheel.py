@@ -102,14 +102,13 @@ class Wheel:
         ]
         limits = ["--retries", "1", "--timeout", str(max(1, round(self._settings.stall_timeout)))]
         command = [sys.executable, "-m", "pip", *arguments, *limits, "--dest", folder, requirement]
-        pip = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-        )
+        quiet = subprocess.DEVNULL
+        try:
+            pip = subprocess.Popen(
+                command, stdin=quiet, stdout=quiet, stderr=subprocess.PIPE, text=True, errors="replace"
+            )
+        except OSError as error:
+            raise RouteFailed(f"pip cannot be started: {error.strerror}") from error
         self._run.at_end(pip.kill)
         try:
             _, complaint = pip.communicate(timeout=self._run.remaining())
@@ -118,7 +117,7 @@ class Wheel:
             raise RouteFailed("pip was not done by the deadline") from None
         if pip.returncode:
             raise RouteFailed(*_why(complaint))
-        wheels = [name for name in os.listdir(folder) if name.endswith(".whl")]
+        wheels = [name for name in os.listdir(folder) if name.endswith(".whl")] if os.path.isdir(folder) else []
         if not wheels:
             raise RouteFailed("pip brought no wheel")
         return os.path.join(folder, wheels[0])
