@@ -10,6 +10,7 @@ import pytest
 
 from tests.containers import engine
 from tests.docs.mistakes import Clinic, opened
+from tests.docs.shell import Shell
 
 
 @pytest.fixture
@@ -24,6 +25,39 @@ def image() -> str:
     """The image under test."""
     engine.require_engine()
     return engine.image()
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    """A shell in a scratch clone."""
+    shell = Shell(tmp_path)
+    yield shell
+    shell.clean()
+
+
+@pytest.fixture
+def with_engine(shell: Shell, gateway_image_context: Path) -> Shell:
+    """The same, with a container engine."""
+    engine.require_engine()
+    gateway = "tiktoken-cache-init-test-gateway"
+    engine.docker("build", "--tag", gateway, str(gateway_image_context))
+    shell.use_docker(gateway)
+    return shell
+
+
+@pytest.fixture
+def with_image(with_engine: Shell, image: str) -> Shell:
+    """The same, where the image has been built."""
+    engine.docker("tag", image, with_engine.image)
+    return with_engine
+
+
+@pytest.fixture
+def with_volume(with_image: Shell) -> Shell:
+    """The same, where the volume has been filled."""
+    done = engine.run(with_image.image, [f"{with_image.volume}:/cache/tiktoken"])
+    assert done.returncode == 0, done.stderr
+    return with_image
 
 
 _HEAD = ["mistake", "verify: exit code, and what it foretells", "what the gateway did", "cure that helped"]

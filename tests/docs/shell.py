@@ -82,7 +82,7 @@ class Shell:
     def put(self, name: str, script: str) -> None:
         """Put a program of ours before the machine's."""
         path = self._programs / name
-        path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        path.write_text(f"#!/bin/sh -e\n{script}\n", encoding="utf-8")
         path.chmod(0o755)
 
     def start(self, command: str) -> subprocess.Popen[str]:

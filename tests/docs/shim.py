@@ -22,8 +22,10 @@ def translated(arguments: list[str], plan: dict[str, Any]) -> list[str]:
     if command == "run":
         return [command, "--label", plan["label"], *rest]
     if command == "compose":
-        last = max(index for index, word in enumerate(rest) if word == "-f") + 2
-        own = ["-f", plan["overrides"][arguments[last]]]
+        last = max((index + 2 for index, word in enumerate(rest) if word == "-f"), default=0)
+        # Where no file is named, compose finds the one with the usual name.
+        named = [] if last else ["-f", "docker-compose.yml"]
+        own = [*named, "-f", plan["overrides"][arguments[last] if last else "docker-compose.yml"]]
         return [command, "--project-name", plan["project"], *rest[:last], *own, *rest[last:]]
     return [command, *rest]
 

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,39 +45,6 @@ def test_every_block_of_commands_is_run_by_a_test() -> None:
 def test_no_test_runs_what_the_page_no_longer_says() -> None:
     stale = {test: commands for commands, test in RUN.items() if commands not in BLOCKS}
     assert not stale, f"{PAGE} has no such commands: {stale}"
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
-    """A shell in a scratch clone."""
-    shell = Shell(tmp_path)
-    yield shell
-    shell.clean()
-
-
-@pytest.fixture
-def with_engine(shell: Shell, gateway_image_context: Path) -> Shell:
-    """The same, with a container engine."""
-    engine.require_engine()
-    gateway = "tiktoken-cache-init-test-gateway"
-    engine.docker("build", "--tag", gateway, str(gateway_image_context))
-    shell.use_docker(gateway)
-    return shell
-
-
-@pytest.fixture
-def with_image(with_engine: Shell, image: str) -> Shell:
-    """The same, where the image has been built."""
-    engine.docker("tag", image, with_engine.image)
-    return with_engine
-
-
-@pytest.fixture
-def with_volume(with_image: Shell) -> Shell:
-    """The same, where the volume has been filled."""
-    done = engine.run(with_image.image, [f"{with_image.volume}:/cache/tiktoken"])
-    assert done.returncode == 0, done.stderr
-    return with_image
 
 
 GATEWAY = """

@@ -33,9 +33,13 @@ def test_the_table_has_every_command_with_its_default_first() -> None:
     assert [spans(row[0])[0] for row in COMMANDS_TABLE if "default" in row[0]] == ["fill"]
 
 
-def test_every_exit_code_is_listed() -> None:
-    [text] = [line for line in section("README.md", "Commands").prose.split("\n\n") if line.startswith("Exit codes: ")]
-    listed = [part.split()[0] for part in text.removeprefix("Exit codes: ").replace("128 + n", "128+n").split("; ")]
+@pytest.mark.parametrize(
+    ("page", "title", "start", "between"),
+    [("README.md", "Commands", "Exit codes: ", "; "), ("README.zh-CN.md", "命令", "退出码：", "；")],  # noqa: RUF001
+)
+def test_every_exit_code_is_listed(page: str, title: str, start: str, between: str) -> None:
+    [text] = [part for part in section(page, title).prose.split("\n\n") if part.startswith(start)]
+    listed = [part.split()[0] for part in text.removeprefix(start).replace("128 + n", "128+n").split(between)]
     assert listed == list(EXIT_CODES)
 
 
