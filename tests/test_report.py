@@ -136,10 +136,10 @@ def test_the_first_line_in_json_has_the_same_in_fields() -> None:
     [
         (Outcome(RIGHT, KEPT), "already right"),
         (Outcome(RIGHT._replace(text="right, a link to x"), KEPT), "right, a link to x"),
-        (Outcome(CLOSED, MENDED), "right, but was not readable by every user (mode 0600): mended"),
+        (Outcome(CLOSED, MENDED), "right, but not readable by every user (mode 0600): mended"),
         (Outcome(ABSENT, INSTALLED, "baked"), "installed from baked"),
         (Outcome(EMPTY, REPLACED, "baked"), "was empty (0 bytes): replaced from baked"),
-        (Outcome(CLOSED, REPLACED, "x"), "was not readable by every user (mode 0600): replaced from x"),
+        (Outcome(CLOSED, REPLACED, "x"), "right, but not readable by every user (mode 0600): replaced from x"),
         (Outcome(ABSENT, FAILED), "missing"),
         (Outcome(CLOSED, FAILED), "not readable by every user (mode 0600)"),
     ],

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from . import __version__
 from .errors import EXIT_CODES, BadSetting
+from .redaction import shown
 from .settings import COMMANDS, SETTINGS
 
 _EXAMPLES = """\
@@ -82,7 +83,9 @@ def read(arguments: Sequence[str]) -> tuple[str, dict[str, list[str]], bool]:
     parser = _build()
     known, unknown = parser.parse_known_args(rest)
     if unknown:
-        word = unknown[0].partition("=")[0]
+        if not unknown[0].startswith("-") and unknown[0] not in COMMANDS:
+            raise BadSetting(f"'{shown(unknown[0])}' belongs to no flag: see --help")
+        word = shown(unknown[0].partition("=")[0])
         if word in COMMANDS:
             raise BadSetting(f"'{word}' comes first: tiktoken-cache-init {word} ...")
         from .spelling import nearest

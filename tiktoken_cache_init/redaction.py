@@ -19,7 +19,7 @@ def _parts(url: str) -> tuple[str, str, str]:
     scheme, mark, rest = url.partition("://")
     if not mark:
         scheme, rest = "", url
-    slashes = rest[: len(rest) - len(rest.lstrip("/"))] if mark else ""
+    slashes = rest[: len(rest) - len(rest.lstrip("/"))] if mark or rest.startswith("//") else ""
     mark, rest = mark + slashes, rest[len(slashes) :]
     authority = rest
     for end in "/?#":

@@ -188,8 +188,8 @@ def _parse_number(least: float, unit: str, *, whole: bool = False) -> Callable[[
         except ValueError:
             raise BadSetting(f"'{text}' is not a number of {unit}{_in_units(text, unit)}") from None
         # Written so that a NaN fails it too.
-        if not least <= number <= _MOST_NUMBER:
-            raise BadSetting(f"'{text}' is out of range: write a number of {unit} from {least:g} to {_MOST_NUMBER:.0f}")
+        if not least <= number < _MOST_NUMBER:
+            raise BadSetting(f"'{text}' is out of range: write a number of {unit} from {least:g} on")
         return number
 
     return parse

@@ -24,6 +24,9 @@ from ..staging import StagedFile, TooLong
 from ..volume import CHUNK
 from . import Route, RouteFailed
 
+# poll(2) takes no longer waits.
+_MOST_SECONDS = 1e6
+
 
 class _Holding(NamedTuple):
     requirement: str
@@ -111,7 +114,7 @@ class Wheel:
             raise RouteFailed(f"pip cannot be started: {error.strerror}") from error
         self._run.at_end(pip.kill)
         try:
-            _, complaint = pip.communicate(timeout=self._run.remaining())
+            _, complaint = pip.communicate(timeout=min(self._run.remaining(), _MOST_SECONDS))
         except subprocess.TimeoutExpired:
             pip.kill()
             raise RouteFailed("pip was not done by the deadline") from None
