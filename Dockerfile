@@ -39,6 +39,15 @@ WORKDIR /build
 COPY image/install.sh image/trust.sh image/packages.txt image/
 RUN --mount=type=secret,id=ca --mount=type=tmpfs,target=/tmp image/install.sh
 
+# Not for the image: `docker build --no-cache-filter recorded --target packages --output image .` records the versions that
+# Debian's archive holds now.
+FROM ${BASE_IMAGE} AS recorded
+WORKDIR /build
+COPY image/install.sh image/trust.sh image/packages.txt image/
+RUN --mount=type=secret,id=ca --mount=type=tmpfs,target=/tmp image/install.sh --record >packages.txt
+FROM scratch AS packages
+COPY --from=recorded /build/packages.txt /
+
 # What talks HTTP, by hash. No compiling: the modules that are needed are compiled later, all in one way.
 FROM debian AS wheels
 ARG PIP_INDEX_URL

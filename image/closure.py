@@ -7,7 +7,6 @@ module that goes into the image, or be left out on purpose, with its reason, in 
 from __future__ import annotations
 
 import ast
-import functools
 import importlib.machinery
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -126,8 +125,9 @@ def close_over(
                 closure.unresolved.append(Left(importer, wanted.line, wanted.name))
             continue
         closure.modules[wanted.name] = module
-        closure.uses.extend(uses_in(module, [name for name in replaced if (wanted.name, name) not in left_out]))
-        found = list(imports_of(module))
+        tree = _parse(module)
+        closure.uses.extend(uses_in(module, tree, [name for name in replaced if (wanted.name, name) not in left_out]))
+        found = list(imports_of(module, tree))
         if parent := wanted.name.rpartition(".")[0]:
             found.append(Import(parent, 0, sure=True, guarded=False, deferred=False))
         queue += found
@@ -146,21 +146,24 @@ def _rule_for(importer: str, name: str, left_out: Mapping[tuple[str, str], str])
     return None
 
 
-def imports_of(module: Module) -> Iterator[Import]:
+def _parse(module: Module) -> ast.Module:
+    """Return a module's source; what is not Python has none."""
+    source = Path(module.path).read_bytes() if module.path.endswith(".py") else b""
+    return ast.parse(source, module.path)
+
+
+def _package_of(module: Module) -> str:
+    return module.name if module.is_package else module.name.rpartition(".")[0]
+
+
+def imports_of(module: Module, tree: ast.Module) -> Iterator[Import]:
     """Yield what a module's source imports."""
-    if not module.path.endswith(".py"):
-        return
-    tree = _parse(module.path)
-    package = module.name if module.is_package else module.name.rpartition(".")[0]
-    yield from _Reader(package).read(tree.body, guarded=False, deferred=False)
+    yield from _Reader(_package_of(module)).read(tree.body, guarded=False, deferred=False)
 
 
-def uses_in(module: Module, replaced: Collection[str]) -> Iterator[Use]:
+def uses_in(module: Module, tree: ast.Module, replaced: Collection[str]) -> Iterator[Use]:
     """Yield which names a module's source uses of those modules."""
-    if not module.path.endswith(".py"):
-        return
-    tree = _parse(module.path)
-    package = module.name if module.is_package else module.name.rpartition(".")[0]
+    package = _package_of(module)
     bound: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (base := _absolute(node, package)) in replaced:
@@ -170,11 +173,6 @@ def uses_in(module: Module, replaced: Collection[str]) -> Iterator[Use]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and (name := ast.unparse(node.value)) in bound:
             yield Use(module.name, bound[name], node.attr)
-
-
-@functools.cache
-def _parse(path: str) -> ast.Module:
-    return ast.parse(Path(path).read_bytes(), path)
 
 
 class _Reader:

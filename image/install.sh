@@ -1,9 +1,11 @@
 #!/bin/sh
-# Installs Debian's packages in the versions that packages.txt records.
+# Installs Debian's packages in the versions that packages.txt records; with --record, prints the versions to record.
 #
 # A stable release's archive keeps only the newest of each, and a version leaves it because a fix takes its place. So a
 # version that is gone is not an error: the one that took its place is installed, and a line says so. Two builds give the
-# same image as long as the archive holds the same versions; `make packages` records the ones it holds now.
+# same image while the archive holds the same versions. To record those that it holds now:
+#
+#   docker build --no-cache-filter recorded --target packages --output image .
 set -eu
 here=$(dirname "$0")
 # shellcheck source=image/trust.sh
@@ -14,6 +16,12 @@ apt() {
 }
 
 apt update
+if [ "${1:-}" = --record ]; then
+  while IFS='=' read -r name _; do
+    echo "$name=$(apt-cache policy "$name" | sed -n 's/^  Candidate: //p')"
+  done <"$here/packages.txt"
+  exit
+fi
 wanted=
 while read -r package; do
   case $package in '' | '#'*) continue ;; esac

@@ -11,7 +11,7 @@ import pytest
 from tests.containers import engine
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def _engine() -> None:
     engine.require_engine()
 
@@ -29,7 +29,7 @@ def busybox(_engine: None) -> str:
 
 
 @pytest.fixture
-def volume() -> Iterator[str]:
+def volume(_engine: None) -> Iterator[str]:
     """A new named volume."""
     name = f"tiktoken-cache-init-test-{uuid.uuid4().hex[:12]}"
     engine.docker("volume", "create", name)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from image.size import BUDGETS, measure
 from tests.containers.engine import build, docker, run
 from tiktoken_cache_init.catalogue import VOCABULARIES
 
@@ -73,6 +74,22 @@ def test_the_offline_target_fills_and_has_no_way_to_talk(image: str, volume: str
     assert run(tag, mounts, "verify").returncode == 0
     words = {word for name in layer_names(tag, tmp_path / "saved.tar") for word in name.replace(".", "/").split("/")}
     assert not words & {"httpx", "httpcore", "h11", "ssl", "socket", "_ssl", "libssl", "libcrypto", "certs", "urllib3"}
+
+
+def test_building_again_gives_the_same_image(image: str, tmp_path: Path) -> None:
+    # All is laid out, compiled and written down again; what was downloaded is not.
+    again = ["--no-cache-filter", "lay-out-default,default", "--build-arg", "SOURCE_DATE_EPOCH=1700000000"]
+    for name in ("first", "second"):
+        build(*again, "--iidfile", str(tmp_path / name))
+    assert (tmp_path / "first").read_text() == (tmp_path / "second").read_text()
+
+
+@pytest.mark.parametrize("target", BUDGETS)
+def test_no_target_is_larger_than_its_budget(image: str, tag: str, target: str) -> None:
+    build("--target", target, "--tag", tag)
+    megabytes = measure(tag).compressed / 1e6
+    assert megabytes <= BUDGETS[target]
+    assert megabytes > BUDGETS[target] * 0.9, "the budget is out of date: lower it"
 
 
 def layer_names(image: str, saved: Path) -> set[str]:
