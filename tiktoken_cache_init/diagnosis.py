@@ -48,15 +48,23 @@ class Diagnosis(NamedTuple):
     text: str
     """The same for people."""
     prognosis: Prognosis
+    other: Vocabulary | None = None
+    """The vocabulary whose right bytes these are, if they are another's."""
 
 
 def diagnose(data: bytes, vocabulary: Vocabulary) -> Diagnosis:
     """Say what ``data`` is, which stands where ``vocabulary`` should and is not it."""
-    kind, text = _recognise(data, vocabulary)
     complaint = parsing_error(data)
     if complaint or vocabulary.published_name not in _LOADED_AT_START:
-        return Diagnosis(kind, text, death(vocabulary, complaint))
-    return Diagnosis(kind, text, Prognosis(COUNTS_WRONG, "the gateway starts and COUNTS WRONG"))
+        prognosis = death(vocabulary, complaint)
+    else:
+        prognosis = Prognosis(COUNTS_WRONG, "the gateway starts and COUNTS WRONG")
+    for other in catalogue.VOCABULARIES:
+        if other.size == len(data) and other != vocabulary and _digest_is(data, other):
+            text = f"the bytes of another vocabulary, {other.published_name}"
+            return Diagnosis("other-vocabulary", text, prognosis, other)
+    kind, text = _recognise(data, vocabulary)
+    return Diagnosis(kind, text, prognosis)
 
 
 def death(vocabulary: Vocabulary, complaint: str) -> Prognosis:
@@ -96,9 +104,6 @@ def _recognise(data: bytes, vocabulary: Vocabulary) -> tuple[str, str]:
         return found[0], f"{found[1]} ({size})"
     if not data.strip(b"\0"):
         return "zeros", f"nothing but zero bytes ({size}), as a crash can leave"
-    for other in catalogue.VOCABULARIES:
-        if other.size == len(data) and other != vocabulary and hashlib.sha256(data).hexdigest() == other.sha256:
-            return "other-vocabulary", f"the bytes of another vocabulary, {other.published_name}"
     if b"\r\n" in data and _digest_is(data.replace(b"\r\n", b"\n"), vocabulary):
         return "crlf", "the right text with CRLF line ends, as a text-mode copy makes"
     if data.startswith(b"\xef\xbb\xbf") and _digest_is(data[3:], vocabulary):

@@ -126,8 +126,7 @@ class _Job:
         if originals:
             self._stage.needed = sum(finding.target.vocabulary.size or 0 for finding in originals)
             self._attempts = {finding.target: Attempts() for finding in originals}
-            self._rescue(originals)
-            self._obtain([finding for finding in originals if finding.target not in self._outcomes])
+            self._obtain(originals)
         for finding in beside:
             self._put_beside(finding)
         self._stage.sweep()
@@ -165,48 +164,70 @@ class _Job:
         self._outcomes[finding.target] = Outcome(finding, MENDED)
         return True
 
-    def _rescue(self, findings: Sequence[Finding]) -> None:
-        """Install what lies in the volume under other names.
-
-        All of it is staged before any is installed: where names are swapped, putting one right overwrites the other's bytes.
+    def _obtain(self, findings: Sequence[Finding]) -> None:
+        """Install what is needed, side by side: from the volume itself where the bytes lie under another name, else from the
+        sources. Whatever would overwrite bytes that are needed elsewhere is held back until those are safe.
         """
         from . import search
 
         found = search.find(self._volume.path, [finding.target.vocabulary for finding in findings])
         places = {vocabulary: os.path.relpath(path, self._volume.path) for vocabulary, path in found.items()}
         self._stage.sweep(spare=places.values())
-
-        def stage(finding: Finding) -> StagedFile | None:
-            vocabulary = finding.target.vocabulary
-            route = LocalFile(f"{places[vocabulary]} in the volume", found[vocabulary], "it went away")
-            return self._received(finding, [route])
-
-        here = [finding for finding in findings if finding.target.vocabulary in found]
-        staged = self._run.map(stage, here) if here else []
-        copies = [(finding, copy) for finding, copy in zip(here, staged, strict=True) if copy]
-        for finding, copy in copies:
-            for other, its_copy in copies:
-                overwritten = places[other.target.vocabulary] == finding.target.name and other is not finding
-                its_copy.last_copy |= overwritten and other.target not in self._outcomes
-            self._put_in_place(finding, copy)
-
-    def _obtain(self, findings: Sequence[Finding]) -> None:
-        """Install what must come from the sources, side by side."""
-        if not findings:
-            return
         sources = sources_of(self._settings, self._run)
         attempts = list(self._attempts.values())
+        held: list[tuple[Finding, StagedFile]] = []
 
-        def install(finding: Finding) -> None:
-            routes = [route for source in sources for route in source.routes(finding.target.vocabulary)]
+        def work(finding: Finding) -> None:
+            vocabulary = finding.target.vocabulary
+            routes = [route for source in sources for route in source.routes(vocabulary)]
+            if vocabulary in found:
+                here = LocalFile(f"{places[vocabulary]} in the volume", found[vocabulary], "it went away")
+                routes.insert(0, here)
             copy = self._received(finding, routes)
-            if copy:
-                self._put_in_place(finding, copy)
+            if copy is None:
+                self._fail(finding)
+            elif self._holds_needed(finding):
+                held.append((finding, copy))
             else:
-                failures = tuple(self._attempts[finding.target].failures)
-                self._outcomes[finding.target] = Outcome(finding, FAILED, failures=failures)
+                self._put_in_place(finding, copy)
 
-        self._run.map(install, findings, tick=lambda: self._watch(attempts))
+        self._run.map(work, findings, tick=lambda: self._watch(attempts))
+        for index, (finding, copy) in enumerate(held):
+            self._put_in_place_of_needed(finding, copy, held[index + 1 :])
+
+    def _holds_needed(self, finding: Finding) -> bool:
+        """Whether a name holds the right bytes of another vocabulary that is not in its own place."""
+        other = finding.diagnosis.other if finding.diagnosis else None
+        return any(
+            needed.target.vocabulary == other and not needed.target.beside and self._outcome_of(needed).action == FAILED
+            for needed in self._findings
+        )
+
+    def _put_in_place_of_needed(
+        self, finding: Finding, copy: StagedFile, held: Sequence[tuple[Finding, StagedFile]]
+    ) -> None:
+        """Install a file over bytes that are needed elsewhere, if they are safe: in place by now, or in a copy of our own."""
+        other = finding.diagnosis.other if finding.diagnosis else None
+        rescued = [copy_of_other for needed, copy_of_other in held if needed.target.vocabulary == other]
+        if self._holds_needed(finding) and not rescued:
+            copy.discard()
+            self._fail(
+                finding, "its name holds the only copy of another vocabulary, which could not be put in its place"
+            )
+            return
+        for each in rescued:
+            each.last_copy = True
+        try:
+            self._put_in_place(finding, copy)
+        finally:
+            for each in rescued:
+                each.last_copy = copy.installed
+
+    def _fail(self, finding: Finding, reason: str = "") -> None:
+        attempts = self._attempts[finding.target]
+        if reason:
+            attempts.failures.append(Failure("the volume", reason, ""))
+        self._outcomes[finding.target] = Outcome(finding, FAILED, failures=tuple(attempts.failures))
 
     def _received(self, finding: Finding, routes: list[Route]) -> StagedFile | None:
         """Return the vocabulary as a staged file, or None if no route could supply it."""
@@ -233,7 +254,7 @@ class _Job:
         """Provide a second name for bytes that are in the volume: a link where it can hold one, else a copy."""
         target = finding.target
         original = next(other for other in self._findings if other.target.name == target.beside)
-        if self._outcome_of(original).action == FAILED:
+        if self._outcome_of(original).action == FAILED or self._holds_needed(finding):
             return
         if self._stage.link(target):
             source = f"a link to {target.beside}"

@@ -220,10 +220,10 @@ def _parse_mirror(text: str) -> str:
             f"'{shown(text)}': a mirror is http://, https://, file:// or a folder; did you mean '{right}://'?"
         )
     if scheme == "file":
-        host, _, path = text.partition("://")[2].partition("/")
+        host = text.partition("://")[2].partition("/")[0]
         if host not in ("", "localhost"):
             raise BadSetting(
-                f"'{text}' names the host '{host}': mount its folder, and write 'file:///{path}' or '/{path}'"
+                f"'{shown(text)}' names a host: mount its folder here, and write 'file:///FOLDER' or '/FOLDER'"
             )
     elif problem := url_problem(text):
         raise BadSetting(f"'{shown(text)}' {problem}")

@@ -186,6 +186,8 @@ class StagedFile:
         self.last_copy = False
         """Whether these bytes are about to be nowhere else, because the name that held them is being put right: then they
         are left where the next run finds them, if they cannot be installed."""
+        self.installed = False
+        """Whether it is in place under its final name."""
         self._stage = stage
         self._fd = -1
         self._name = ""
@@ -314,6 +316,7 @@ class StagedFile:
                     if attempt == _MOST_RENAMES - 1:
                         raise
                 else:
+                    self.installed = True
                     self._stage.forget(self)
                     self._close()
                     return
