@@ -1,0 +1,174 @@
+"""Container engines of the tests' own, with empty stores and no way out: nothing of the machine's engine is touched.
+
+In such an engine the published names of other people's images can be given to stand-ins, and the compose files that use them
+run just as they are typed, ports, container names and all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.orchestrators.running import Done, lacking, run
+
+_START = 60.0
+"""Seconds that an engine may take to start or to stop."""
+
+
+class Engine:
+    """A Docker engine that has an empty store and no network interface."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.variables = {"DOCKER_HOST": f"unix://{folder}/sock"}
+
+    def docker(
+        self, *arguments: str | Path, check: bool = True, folder: Path | None = None, given: str | None = None
+    ) -> Done:
+        """Run a docker command on this engine."""
+        return run("docker", *arguments, check=check, variables=self.variables, folder=folder, given=given)
+
+    def load(self, *images: str) -> None:
+        """Copy images from the machine's engine."""
+        with subprocess.Popen(["docker", "save", *images], stdout=subprocess.PIPE) as saved:
+            subprocess.run(
+                ["docker", "load", "--quiet"],
+                check=True,
+                stdin=saved.stdout,
+                stdout=subprocess.DEVNULL,
+                env=os.environ | self.variables,
+                timeout=300,
+            )
+
+    def clear(self) -> None:
+        """Remove every container, so that none holds up the engine's end."""
+        containers = self.docker("ps", "--all", "--quiet").stdout.split()
+        if containers:
+            self.docker("rm", "--force", *containers)
+
+    def command(self) -> list[str]:
+        """Return the command line that runs the engine."""
+        options = {
+            "data-root": self._folder / "data",
+            "exec-root": self._folder / "exec",
+            "pidfile": self._folder / "pid",
+            "host": f"unix://{self._folder}/sock",
+            # The rules that it would write lead to networks, and here there is none.
+            "iptables": "false",
+            "ip6tables": "false",
+            # Refuses at once, where the machine's own would be tried for seconds from in here.
+            "dns": "127.0.0.1",
+        }
+        # A network namespace of its own, which has no interface but those that the engine makes.
+        return ["unshare", "--net", "dockerd", *(f"--{name}={value}" for name, value in options.items())]
+
+
+@contextlib.contextmanager
+def running_engine() -> Iterator[Engine]:
+    """Start an engine, and stop it and remove all that it made in the end."""
+    if os.geteuid() or not shutil.which("dockerd"):
+        lacking("an engine of the tests' own needs root and dockerd")
+    # A socket's path may have 107 characters at most.
+    folder = Path(tempfile.mkdtemp(prefix="tiktoken-engine-"))
+    engine = Engine(folder)
+    try:
+        with (folder / "log").open("wb") as log, subprocess.Popen(engine.command(), stdout=log, stderr=log) as process:
+            try:
+                _await_answer(engine, process, folder / "log")
+                yield engine
+            finally:
+                with contextlib.suppress(pytest.fail.Exception):
+                    engine.clear()
+                process.terminate()
+                process.wait(_START)
+    finally:
+        _remove(folder)
+
+
+def _await_answer(engine: Engine, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + _START
+    while engine.docker("version", check=False).returncode:
+        if process.poll() is not None or time.monotonic() > end:
+            pytest.fail(f"dockerd did not start:\n{log.read_text()[-2000:]}", pytrace=False)
+        time.sleep(0.1)
+
+
+class Podman:
+    """podman, root or rootless, with a store of its own."""
+
+    def __init__(self, folder: Path, *, rootless: bool = False) -> None:
+        self.folder = folder
+        self._rootless = rootless
+
+    def command(self) -> list[str]:
+        """Return the words before podman's own arguments."""
+        # The one that is installed, whatever a test puts in front of it on PATH; and with what needs no systemd.
+        podman = [shutil.which("podman") or "podman", "--runtime", "runc", "--cgroup-manager", "cgroupfs"]
+        stores = ["--root", str(self.folder / "root"), "--runroot", str(self.folder / "run")]
+        if not self._rootless:
+            return [*podman, *stores]
+        # A user without an entry in /etc/subuid: root in its containers, and nobody else.
+        home = [f"HOME={self.folder}", f"XDG_RUNTIME_DIR={self.folder}", f"PATH={os.environ['PATH']}"]
+        become = ["setpriv", f"--reuid={UNPRIVILEGED}", f"--regid={UNPRIVILEGED}", "--clear-groups"]
+        return [*become, "env", "--ignore-environment", *home, *podman, *stores]
+
+    def __call__(self, *arguments: str | Path, check: bool = True, given: str | None = None) -> Done:
+        """Run a podman command."""
+        return run(*self.command(), *arguments, check=check, given=given, folder=self.folder)
+
+    def load(self, image: str, *names: str) -> None:
+        """Copy an image from the Docker engine, and give it names."""
+        with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saved:
+            command = [*self.command(), "load", "--quiet"]
+            done = subprocess.run(
+                command, check=True, stdin=saved.stdout, capture_output=True, text=True, cwd=self.folder, timeout=300
+            )
+        loaded = done.stdout.strip().rpartition(" ")[2]
+        self("tag", loaded, *names)
+
+    def volume(self, name: str) -> Path:
+        """Return where the files of a volume are."""
+        return self.folder / "root" / "volumes" / name / "_data"
+
+    def clear(self) -> None:
+        """Remove every pod, container, volume and secret."""
+        for kind in ("pod", "container", "volume"):
+            self(kind, "rm", "--all", "--force")
+        self("secret", "rm", "--all")
+
+
+UNPRIVILEGED = 65531
+"""A user id that no account has."""
+
+
+@contextlib.contextmanager
+def own_podman(*, rootless: bool = False) -> Iterator[Podman]:
+    """Give a podman with an empty store, and remove all that it made in the end."""
+    if os.geteuid() or not shutil.which("podman") or not shutil.which("runc"):
+        lacking("podman with a store of the tests' own needs root, podman and runc")
+    folder = Path(tempfile.mkdtemp(prefix="tiktoken-podman-"))
+    podman = Podman(folder, rootless=rootless)
+    try:
+        if rootless:
+            os.chown(folder, UNPRIVILEGED, UNPRIVILEGED)
+        yield podman
+    finally:
+        with contextlib.suppress(pytest.fail.Exception):
+            podman.clear()
+            podman("rmi", "--all", "--force")
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for mount in sorted((mount for mount in mounts if mount.startswith(f"{folder}/")), reverse=True):
+        run("umount", "--lazy", mount, check=False)
+    shutil.rmtree(folder)

@@ -1,0 +1,91 @@
+"""The Kubernetes manifests as data: read, taken apart, and put together as charts do."""
+
+from __future__ import annotations
+
+import copy
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.containers.engine import ROOT
+
+KUBERNETES = ROOT / "deploy" / "kubernetes"
+
+Manifest = dict[str, Any]
+
+MANIFESTS = (
+    KUBERNETES / "init-container" / "gateway.yaml",
+    KUBERNETES / "fleet" / "claim.yaml",
+    KUBERNETES / "fleet" / "job.yaml",
+    KUBERNETES / "fleet" / "gateways.yaml",
+    KUBERNETES / "image-volume" / "gateway.yaml",
+)
+VALUES = (KUBERNETES / "helm" / "values.yaml", KUBERNETES / "helm" / "values-open-webui.yaml")
+
+RESTRICTED: Manifest = {
+    "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}, "runAsUser": 1000},
+    "containers": [
+        {
+            "name": "app",
+            "image": "app",
+            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        }
+    ],
+}
+"""The pod of a chart that fits the restricted standard by itself."""
+
+
+def read(path: Path) -> list[Manifest]:
+    """Return the manifests in a file."""
+    return list(yaml.safe_load_all(path.read_text()))
+
+
+def written(manifests: list[Manifest]) -> str:
+    """Return manifests as YAML."""
+    text: str = yaml.safe_dump_all(manifests)
+    return text
+
+
+def claimed(path: Path) -> list[str]:
+    """Return the versions of Kubernetes that a file says it is for."""
+    found = re.search(r"^# .*Kubernetes 1\.(\d+) to 1\.(\d+)", path.read_text(), re.MULTILINE)
+    assert found, f"{path} does not say which versions of Kubernetes it is for"
+    return [f"1.{minor}" for minor in range(int(found[1]), int(found[2]) + 1)]
+
+
+def with_values(path: Path) -> Manifest:
+    """Return the pod that a chart makes of its values."""
+    [values] = read(path)
+    spec = copy.deepcopy(RESTRICTED)
+    spec["initContainers"] = values["extraInitContainers"]
+    spec["volumes"] = values.get("extraVolumes") or values["volumes"]
+    [app] = spec["containers"]
+    app["volumeMounts"] = values.get("extraVolumeMounts") or values["volumeMounts"]["container"]
+    app["env"] = values["extraEnvVars"]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "app"}, "spec": spec}
+
+
+def as_pod(manifest: Manifest) -> Manifest:
+    """Return the pod of a Deployment or a Job as a pod of its own, which is not started again when it fails.
+
+    podman before 4.6 starts init containers for ever where the pod's policy is Always, and knows no Jobs.
+    """
+    template = copy.deepcopy(manifest["spec"]["template"])
+    metadata = {"name": manifest["metadata"]["name"], **template["metadata"]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": {**template["spec"], "restartPolicy": "Never"},
+    }
+
+
+def pod_spec(manifest: Manifest) -> Manifest | None:
+    """Return the part of a manifest that says what a pod is like, or None if it has none."""
+    spec: Manifest = manifest["spec"]
+    if manifest["kind"] == "Pod":
+        return spec
+    found: Manifest | None = spec.get("template", {}).get("spec")
+    return found

@@ -1,0 +1,49 @@
+"""The data-only image: what is in it, and the ways in which it gets to a consumer with nothing run."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+from pathlib import Path
+
+from tests.containers.engine import ROOT, docker
+from tests.orchestrators.conftest import NEW_API
+from tests.orchestrators.engines import Engine, Podman
+from tests.orchestrators.running import COUNTS, DIES, files_in
+from tiktoken_cache_init.catalogue import VOCABULARIES
+
+WANTED = {vocabulary.cache_key: vocabulary.sha256 for vocabulary in VOCABULARIES[:2]}
+
+DOCKERFILE = ROOT / "examples" / "new-api.Dockerfile"
+
+
+def test_it_holds_the_vocabularies_at_its_root_and_nothing_else(data_image: str) -> None:
+    container = docker("create", data_image, "nothing").stdout.strip()
+    try:
+        exported = subprocess.run(["docker", "export", container], check=True, capture_output=True).stdout
+    finally:
+        docker("rm", container)
+    # Docker adds the places where it mounts things, all of them empty.
+    held = files_in(io.BytesIO(exported))
+    assert {name: digest for name, (_, digest) in held.items()} == WANTED
+    assert {(e.uid, e.gid, e.mode, e.type) for e, _ in held.values()} == {(0, 0, 0o644, tarfile.REGTYPE)}
+
+
+def test_it_has_nothing_to_run(data_image: str) -> None:
+    commands = docker("inspect", "--format", "{{.Config.Entrypoint}}{{.Config.Cmd}}", data_image).stdout
+    assert commands == "[][]\n"
+
+
+def test_a_dockerfile_copies_from_it(engine: Engine, tmp_path: Path) -> None:
+    engine.docker("build", "--tag", "new-api-offline", "-", given=DOCKERFILE.read_text())
+    checked = ("run", "--rm", "--network", "none", "--read-only", "--user", "1234:1234")
+    assert COUNTS in engine.docker(*checked, "new-api-offline", "--check").stdout
+    assert DIES in engine.docker(*checked, NEW_API, "--check", check=False).stdout
+
+
+def test_podman_mounts_it(podman: Podman) -> None:
+    mount = "type=image,source=localhost/tiktoken-cache-init:data,destination=/tiktoken"
+    checked = ("run", "--rm", "--network", "none", "--env", "TIKTOKEN_CACHE_DIR=/tiktoken")
+    assert COUNTS in podman(*checked, "--mount", mount, NEW_API, "--check").stdout
+    assert DIES in podman(*checked, NEW_API, "--check", check=False).stdout

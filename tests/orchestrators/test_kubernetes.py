@@ -1,0 +1,178 @@
+"""The Kubernetes manifests, held against the schemas of each version that they claim and by Kubernetes' own code."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import kubernetes_validate  # type: ignore[import-untyped]
+import pytest
+
+from tests.orchestrators.build import kubernetes_program
+from tests.orchestrators.manifests import (
+    KUBERNETES,
+    MANIFESTS,
+    RESTRICTED,
+    VALUES,
+    Manifest,
+    claimed,
+    pod_spec,
+    read,
+    with_values,
+    written,
+)
+from tests.orchestrators.running import Done, run
+
+ALL = {path: read(path) for path in MANIFESTS} | {path: [with_values(path)] for path in VALUES}
+"""File -> the manifests in it, or those that a chart makes of it."""
+
+PODS = {path: manifests for path, manifests in ALL.items() if any(pod_spec(manifest) for manifest in manifests)}
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(KUBERNETES))
+
+
+each_file = pytest.mark.parametrize("path", ALL, ids=name_of)
+each_file_with_a_pod = pytest.mark.parametrize("path", PODS, ids=name_of)
+
+
+def validate(manifests: list[Manifest], version: str) -> None:
+    for manifest in manifests:
+        # Of a version that it does not know, the validator takes the one before.
+        assert kubernetes_validate.validate(manifest, version, strict=True) == version
+
+
+def restricted(manifests: list[Manifest], version: str) -> Done:
+    return run(kubernetes_program(), "restricted", f"v{version}", check=False, given=written(manifests))
+
+
+def test_every_file_is_tried() -> None:
+    others = set(KUBERNETES.rglob("*.yaml")) - set(ALL)
+    assert {path.name for path in others} == {"kustomization.yaml"}
+
+
+@each_file
+def test_a_manifest_is_valid_in_every_version_that_it_claims(path: Path) -> None:
+    for version in claimed(path):
+        validate(ALL[path], version)
+
+
+def test_an_image_volume_is_unknown_before_the_first_version_that_is_claimed() -> None:
+    path = KUBERNETES / "image-volume" / "gateway.yaml"
+    assert claimed(path)[0] == "1.31"
+    with pytest.raises(kubernetes_validate.ValidationError, match="'image' was unexpected"):
+        validate(ALL[path], "1.30")
+
+
+Find = Callable[[Manifest], Manifest]
+
+PLACES: dict[str, Find] = {
+    "manifest": lambda manifest: manifest,
+    "pod": lambda manifest: pod_spec(manifest) or {},
+    "pod's security context": lambda manifest: (pod_spec(manifest) or {})["securityContext"],
+    "container": lambda manifest: (pod_spec(manifest) or {})["containers"][0],
+    "container's mount": lambda manifest: (pod_spec(manifest) or {})["containers"][0]["volumeMounts"][0],
+    "volume": lambda manifest: (pod_spec(manifest) or {})["volumes"][0],
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@each_file_with_a_pod
+def test_an_unknown_field_is_refused(path: Path, place: str) -> None:
+    [manifest] = [copy.deepcopy(manifest) for manifest in PODS[path] if pod_spec(manifest)]
+    PLACES[place](manifest)["unheardOf"] = "x"
+    with pytest.raises(kubernetes_validate.ValidationError, match="'unheardOf' was unexpected"):
+        validate([manifest], claimed(path)[-1])
+
+
+@each_file_with_a_pod
+def test_it_fits_the_restricted_standard(path: Path) -> None:
+    for version in (claimed(path)[0], claimed(path)[-1]):
+        done = restricted(PODS[path], version)
+        assert done.returncode == 0, done.stdout
+        assert done.stdout.count(": allowed\n") == 1
+
+
+REMOVED = {
+    "allowPrivilegeEscalation": "allowPrivilegeEscalation != false",
+    "capabilities": "unrestricted capabilities",
+    "runAsNonRoot": "runAsNonRoot != true",
+    "seccompProfile": "seccompProfile",
+}
+"""Field of a security context -> what the standard says when no context of the pod has it."""
+
+
+@pytest.mark.parametrize("field", REMOVED)
+def test_the_restricted_standard_notices_what_is_missing(field: str) -> None:
+    [manifest] = [copy.deepcopy(manifest) for manifest in ALL[MANIFESTS[0]] if pod_spec(manifest)]
+    spec = pod_spec(manifest) or {}
+    for part in (spec, *spec["initContainers"], *spec["containers"]):
+        part["securityContext"].pop(field, None)
+    done = restricted([manifest], "1.37")
+    assert done.returncode == 1
+    assert REMOVED[field] in done.stdout
+
+
+def test_what_is_no_pod_is_not_taken_for_an_allowed_one() -> None:
+    [claim] = read(KUBERNETES / "fleet" / "claim.yaml")
+    assert restricted([claim], "1.37").returncode == 1
+
+
+def build(folder: Path) -> list[Manifest]:
+    target = folder / "built.yaml"
+    target.write_text(run(kubernetes_program(), "build", folder).stdout)
+    return read(target)
+
+
+def named(manifests: list[Manifest]) -> dict[str, Manifest]:
+    return {f"{manifest['kind']} {manifest['metadata']['name']}": manifest for manifest in manifests}
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of the manifests, to change and to add to."""
+    return shutil.copytree(KUBERNETES, tmp_path / "kubernetes")
+
+
+@pytest.mark.parametrize("kind", ["init-container", "fleet", "image-volume"])
+def test_a_kustomization_gives_the_manifests_beside_it(kind: str, tree: Path) -> None:
+    beside = [manifest for path in MANIFESTS if path.parent.name == kind for manifest in read(path)]
+    assert named(build(tree / kind)) == named(beside)
+
+
+@pytest.mark.parametrize("kind", ["init-container", "fleet", "image-volume"])
+def test_a_kustomization_renames_the_image_as_its_comment_says(kind: str, tree: Path) -> None:
+    file = tree / kind / "kustomization.yaml"
+    before, _, comment = file.read_text().partition("\n# The name under which")
+    uncommented = "\n".join(line.removeprefix("# ") for line in comment.splitlines()[1:])
+    file.write_text(f"{before}\n{uncommented}\n")
+    built = written(build(tree / kind))
+    assert "registry.example/tiktoken-cache-init:" in built
+    assert ": tiktoken-cache-init" not in built.replace("name: tiktoken-cache-init", "")
+
+
+def test_the_component_adds_the_init_container_to_a_deployment(tree: Path) -> None:
+    spec = copy.deepcopy(RESTRICTED)
+    spec["containers"][0]["name"] = "new-api"
+    template = {"metadata": {"labels": {"app": "new-api"}}, "spec": spec}
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "new-api"},
+        "spec": {"selector": {"matchLabels": {"app": "new-api"}}, "template": template},
+    }
+    (tree / "deployment.yaml").write_text(written([deployment]))
+    (tree / "kustomization.yaml").write_text(written([{"resources": ["deployment.yaml"], "components": ["component"]}]))
+    [built] = build(tree)
+    validate([built], "1.26")
+    validate([built], "1.37")
+    assert restricted([built], "1.37").returncode == 0
+    added = pod_spec(built) or {}
+    assert added["initContainers"] == with_values(VALUES[0])["spec"]["initContainers"]
+    assert added["volumes"] == with_values(VALUES[0])["spec"]["volumes"]
+    [app] = added["containers"]
+    assert app["volumeMounts"] == [{"name": "tiktoken", "mountPath": "/tiktoken", "readOnly": True}]
+    assert app["env"] == [{"name": "TIKTOKEN_CACHE_DIR", "value": "/tiktoken"}]

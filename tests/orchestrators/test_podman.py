@@ -1,0 +1,163 @@
+"""podman: the plain run, root and rootless, and the Kubernetes manifests played for real."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.orchestrators.conftest import NEW_API
+from tests.orchestrators.engines import UNPRIVILEGED, Podman
+from tests.orchestrators.manifests import KUBERNETES, Manifest, as_pod, pod_spec, read, written
+from tests.orchestrators.running import COUNTS, DIES, Done, documented, run, wait_for
+from tiktoken_cache_init.catalogue import VOCABULARIES
+
+WANTED = sorted(vocabulary.cache_key for vocabulary in VOCABULARIES[:2])
+
+LOCKED_DOWN = ("run", "--rm", "--network", "none", "--read-only", "--cap-drop", "ALL")
+IMAGE = "localhost/tiktoken-cache-init"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def checked(podman: Podman) -> str:
+    """Return what the gateway says of the volume ``tiktoken``."""
+    mount = ("--volume", "tiktoken:/tiktoken:ro", "--env", "TIKTOKEN_CACHE_DIR=/tiktoken")
+    return podman("run", "--rm", "--network", "none", *mount, NEW_API, "--check", check=False).stdout
+
+
+# --- the plain run -----------------------------------------------------------------------------------------------------
+
+
+def type_in(podman: Podman, folder: Path) -> str:
+    """Run the commands of the document, with this podman in the place of podman."""
+    shim = folder / "podman"
+    shim.write_text(f'#!/bin/sh\nexec {" ".join(podman.command())} "$@"\n')
+    shim.chmod(0o755)
+    variables = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    commands = documented("podman.md", "## Build and run")
+    return run("bash", "-euc", commands, variables=variables, folder=podman.folder).stdout
+
+
+def test_the_documented_commands_fill_a_volume(podman: Podman, tmp_path: Path) -> None:
+    assert "ready: a gateway with /cache/tiktoken starts and counts right" in type_in(podman, tmp_path)
+    assert COUNTS in checked(podman)
+
+
+def test_the_documented_commands_fill_a_volume_rootless(rootless_podman: Podman, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    assert "ready: a gateway with /cache/tiktoken starts and counts right" in type_in(rootless_podman, tmp_path)
+    volume = rootless_podman.volume("tiktoken")
+    assert {path.stat().st_uid for path in volume.iterdir()} == {UNPRIVILEGED}
+    assert COUNTS in checked(rootless_podman)
+
+
+def test_a_folder_must_be_there(podman: Podman, tmp_path: Path) -> None:
+    done = podman(*LOCKED_DOWN, "--volume", f"{tmp_path}/tiktoken:/cache/tiktoken", IMAGE, check=False)
+    assert "no such file or directory" in done.stdout
+    (tmp_path / "tiktoken").mkdir()
+    podman(*LOCKED_DOWN, "--volume", f"{tmp_path}/tiktoken:/cache/tiktoken", IMAGE)
+    assert names(tmp_path / "tiktoken") == WANTED
+
+
+def test_a_folder_can_be_given_to_the_containers_user(podman: Podman, tmp_path: Path) -> None:
+    podman(*LOCKED_DOWN, "--user", "1234:1234", "--volume", f"{tmp_path}:/cache/tiktoken:U", IMAGE)
+    assert names(tmp_path) == WANTED
+    assert tmp_path.stat().st_uid == 1234
+
+
+def test_a_new_volume_belongs_to_the_containers_user_where_the_image_has_no_folder(podman: Podman) -> None:
+    as_somebody = (*LOCKED_DOWN, "--user", "1234:1234")
+    refused = podman(*as_somebody, "--volume", "first:/cache/tiktoken", IMAGE, check=False)
+    assert refused.returncode == 3
+    elsewhere = ("--volume", "second:/tiktoken", "--env", "TIKTOKEN_CACHE_DIR=/tiktoken")
+    podman(*as_somebody, *elsewhere, IMAGE)
+    assert names(podman.volume("second")) == WANTED
+
+
+# --- Kubernetes manifests -----------------------------------------------------------------------------------------------
+
+
+def play(podman: Podman, *manifests: Manifest, check: bool = True) -> Done:
+    return podman("kube", "play", "--network", "none", "-", given=written(list(manifests)), check=check)
+
+
+def pods(*parts: str) -> list[Manifest]:
+    """Return the manifests in a file, with a pod for what makes pods."""
+    return [as_pod(manifest) if pod_spec(manifest) else manifest for manifest in read(KUBERNETES.joinpath(*parts))]
+
+
+def said(podman: Podman, container: str) -> str:
+    return podman("logs", container, check=False).stdout
+
+
+def test_the_init_container_fills_an_empty_dir_and_the_gateway_starts(podman: Podman) -> None:
+    play(podman, *pods("init-container", "gateway.yaml"))
+    wait_for(COUNTS, lambda: said(podman, "new-api-new-api"))
+    [gateway] = json.loads(podman("inspect", "new-api-new-api").stdout)
+    assert gateway["Config"]["User"] == "65532:65532"
+    assert not gateway["EffectiveCaps"]
+    assert {mount["Destination"]: mount["RW"] for mount in gateway["Mounts"]} == {"/data": True, "/tiktoken": False}
+    volume = podman.volume("tiktoken")
+    assert names(volume) == WANTED
+    assert {path.stat().st_uid for path in volume.iterdir()} == {65532}
+
+
+def test_without_the_init_container_the_gateway_dies(podman: Podman) -> None:
+    [claim, service, pod] = pods("init-container", "gateway.yaml")
+    del pod["spec"]["initContainers"]
+    play(podman, claim, service, pod)
+    wait_for(DIES, lambda: said(podman, "new-api-new-api"))
+
+
+def test_a_failing_init_container_keeps_the_gateway_from_starting(podman: Podman) -> None:
+    manifests = pods("init-container", "gateway.yaml")
+    manifests[-1]["spec"]["initContainers"][0]["env"][1]["value"] = "cl100k_bse"
+    assert play(podman, *manifests, check=False).returncode != 0
+    assert "did you mean 'cl100k_base'?" in said(podman, "new-api-tiktoken-init")
+    assert podman("inspect", "--format", "{{.State.Status}}", "new-api-new-api").stdout == "created\n"
+
+
+@pytest.fixture
+def fleet(podman: Podman) -> Podman:
+    """A podman with the fleet's claim, and the Secret that its gateways ask for."""
+    play(podman, *pods("fleet", "claim.yaml"))
+    podman("secret", "create", "new-api", "-", given='{"SQL_DSN": "eA==", "SESSION_SECRET": "eQ=="}')
+    return podman
+
+
+def run_job(podman: Podman) -> str:
+    """Run the Job's pod to its end; return what it said."""
+    play(podman, *pods("fleet", "job.yaml"))
+    assert podman("wait", "tiktoken-init-tiktoken-init").stdout == "0\n"
+    log = said(podman, "tiktoken-init-tiktoken-init")
+    podman("pod", "rm", "--force", "tiktoken-init")
+    return log
+
+
+def test_the_job_can_be_run_again_and_again(fleet: Podman) -> None:
+    assert run_job(fleet).count("installed from baked") == 2
+    before = {path: path.stat() for path in fleet.volume("tiktoken").iterdir()}
+    assert run_job(fleet).count("already right") == 2
+    assert {path: path.stat() for path in fleet.volume("tiktoken").iterdir()} == before
+
+
+def test_the_job_mends_what_has_been_damaged_in_the_meantime(fleet: Podman) -> None:
+    run_job(fleet)
+    (fleet.volume("tiktoken") / WANTED[0]).write_bytes(b"")
+    assert "replaced from baked" in run_job(fleet)
+
+
+def test_the_fleet_starts_when_the_job_is_done_and_not_before(fleet: Podman) -> None:
+    gateways = pods("fleet", "gateways.yaml")
+    assert play(fleet, *gateways, check=False).returncode != 0
+    assert "not ready: 2 of 2 files" in said(fleet, "new-api-fleet-tiktoken-verify")
+    assert fleet("inspect", "--format", "{{.State.Status}}", "new-api-fleet-new-api").stdout == "created\n"
+    fleet("pod", "rm", "--force", "new-api-fleet")
+    run_job(fleet)
+    play(fleet, *gateways)
+    wait_for(COUNTS, lambda: said(fleet, "new-api-fleet-new-api"))
