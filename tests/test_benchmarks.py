@@ -96,9 +96,10 @@ def test_the_report_has_every_figure(results: Results) -> None:
 
 
 def test_bars_are_as_long_as_their_amounts() -> None:
-    drawn = ET.fromstring(draw([Panel("p", [Bar("a", 4.0, "4", True), Bar("b", 1.0, "1", False)])]))
+    drawn = ET.fromstring(draw([Panel("p", [Bar("a", 4e6, "4", True), Bar("b", 1e6, "1", False)])]))
     long, short = (float(bar.attrib["width"]) for bar in drawn.iter("{http://www.w3.org/2000/svg}rect"))
     assert long == pytest.approx(4 * short, rel=0.01)
+    assert 100 < long < float(drawn.attrib["width"])
 
 
 def test_the_picture_is_well_formed_and_has_a_dark_side(results: Results) -> None:
