@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
-from typing import TYPE_CHECKING, cast
 
 from .cli import main
-
-if TYPE_CHECKING:
-    from io import TextIOWrapper
 
 _STANDARD_ERROR = 2
 
@@ -23,7 +20,8 @@ def run() -> None:
     out, err = (stream or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w") for stream in (sys.stdout, sys.stderr))
     for stream in (out, err):
         # A path may hold what the terminal's encoding does not.
-        cast("TextIOWrapper", stream).reconfigure(errors="backslashreplace")
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # Not sys.exit: a worker that is stuck in a system call must not hold up the end.
     os._exit(main(sys.argv[1:], os.environ, out, err))
 

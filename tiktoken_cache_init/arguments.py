@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from typing import NoReturn
 
 from . import __version__
 from .errors import EXIT_CODES, BadSetting
 from .redaction import shown
 from .settings import COMMANDS, SETTINGS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
 
 _EXAMPLES = """\
 examples:

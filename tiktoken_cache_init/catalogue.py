@@ -7,9 +7,9 @@ the installed tiktoken. Sizes were counted on the published files. To add an enc
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
 
 from .errors import BadSetting
+from .light import NamedTuple
 
 ORIGIN = "https://openaipublic.blob.core.windows.net"
 

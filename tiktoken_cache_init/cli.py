@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TextIO
 
 from . import stopping
 from .errors import BUG, NOT_READY, READY, SIGNALLED, BadSetting, InitError, NotReady, OutputFailed, VolumeError
 from .fill import Filled, fill
+from .light import NamedTuple
 from .progress import Progress
 from .redaction import Scrubber
 from .report import (
@@ -28,6 +26,12 @@ from .run import DeadlinePassed, Run
 from .settings import DEFAULT_BAKED_DIR, Settings, load
 from .volume import is_mounted
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+    from typing import Any, TextIO
+
 _SIGPIPE = 13
 
 
@@ -37,7 +41,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, 
     log = Log(err, _log_form(arguments, environment), scrub)
     try:
         code = _command(arguments, environment, log, scrub, out, err)
-        with _writing():
+        with _Writing():
             out.flush()
         return code
     except BrokenPipeError:
@@ -55,7 +59,7 @@ def _log_form(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
     """Return the form of the log before the settings are read, for complaints about the settings themselves."""
     words = " ".join(arguments).replace("=", " ").split()
     if "--log" in words[:-1]:
-        return words[words.index("--log") + 1]
+        return words[len(words) - words[::-1].index("--log")] if words[-1] != "--log" else ""
     return environment.get("TIKTOKEN_INIT_LOG", "").strip()
 
 
@@ -70,14 +74,16 @@ def _command(
     return _run(settings, _Console(log, scrub, out, err))
 
 
-@contextlib.contextmanager
-def _writing() -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputFailed(f"cannot write to standard output: {error.strerror}: send it elsewhere") from error
+class _Writing:
+    """Tells a failure of standard output from one of the volume."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+            raise OutputFailed(f"cannot write to standard output: {error.strerror}: send it elsewhere") from error
 
 
 def _texts_with_secrets(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
@@ -103,14 +109,14 @@ class _Console(NamedTuple):
 
     def say(self, line: str) -> None:
         """Write one line of a result."""
-        with _writing():
+        with _Writing():
             self.out.write(printable(self.scrub(line)) + "\n")
 
     def document(self, document: Any) -> None:
         """Write a result as JSON."""
         import json
 
-        with _writing():
+        with _Writing():
             self.out.write(json.dumps(scrubbed(document, self.scrub), indent=2) + "\n")
 
 
@@ -179,6 +185,6 @@ def _export(settings: Settings, run: Run, console: _Console) -> int:
 
     if console.out.isatty():
         raise BadSetting("export writes a tar: send it to a file, as in 'export >cache.tar'")
-    with _writing():
+    with _Writing():
         run.wait_for(lambda: export(settings, console.out.buffer))
     return READY

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import binascii
 import hashlib
-from typing import NamedTuple
 
 from . import catalogue
 from .catalogue import Vocabulary
+from .light import NamedTuple
 
 COUNTS_RIGHT = "counts-right"
 COUNTS_WRONG = "counts-wrong"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-from typing import BinaryIO
 
 from .errors import NotReady, VolumeError
 from .settings import Settings
 from .volume import GOOD, Target, Volume, explain, open_volume, targets_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 
 def export(settings: Settings, stream: BinaryIO) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
+from .catalogue import Vocabulary
 from .errors import InitError, NotObtained, VolumeError
+from .light import NamedTuple
 from .obtain import Attempts, Failure, obtain
 from .run import DeadlinePassed, Run
 from .settings import Settings
@@ -16,6 +16,12 @@ from .sources import Route, sources_of
 from .sources.baked import LocalFile
 from .staging import Stage, StagedFile
 from .volume import MISSING, Demand, Finding, Target, Volume, explain, open_volume, targets_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Watch = Callable[[Sequence[Attempts]], None]
 
 KEPT = "kept"
 MENDED = "mended"
@@ -53,9 +59,6 @@ class Filled(NamedTuple):
         return self.error is None
 
 
-Watch = Callable[[Sequence[Attempts]], None]
-
-
 def fill(settings: Settings, run: Run, watch: Watch) -> Filled:
     """Make the volume ready. ``watch`` is called a few times a second while bytes are awaited.
 
@@ -90,6 +93,8 @@ class _Job:
         self._watch = watch
         self._outcomes: dict[Target, Outcome] = {}
         self._attempts: dict[Target, Attempts] = {}
+        self._places: dict[Vocabulary, str] = {}
+        """Where in the volume right bytes were found, relative to it."""
 
     def outcome(self) -> Filled:
         error: InitError | None = None
@@ -171,8 +176,8 @@ class _Job:
         from . import search
 
         found = search.find(self._volume.path, [finding.target.vocabulary for finding in findings])
-        places = {vocabulary: os.path.relpath(path, self._volume.path) for vocabulary, path in found.items()}
-        self._stage.sweep(spare=places.values())
+        self._places = {vocabulary: os.path.relpath(path, self._volume.path) for vocabulary, path in found.items()}
+        self._stage.sweep(spare=self._places.values())
         sources = sources_of(self._settings, self._run)
         attempts = list(self._attempts.values())
         held: list[tuple[Finding, StagedFile]] = []
@@ -181,12 +186,12 @@ class _Job:
             vocabulary = finding.target.vocabulary
             routes = [route for source in sources for route in source.routes(vocabulary)]
             if vocabulary in found:
-                here = LocalFile(f"{places[vocabulary]} in the volume", found[vocabulary], "it went away")
+                here = LocalFile(f"{self._places[vocabulary]} in the volume", found[vocabulary], "it went away")
                 routes.insert(0, here)
             copy = self._received(finding, routes)
             if copy is None:
                 self._fail(finding)
-            elif self._holds_needed(finding):
+            elif self._needed_within(finding):
                 held.append((finding, copy))
             else:
                 self._put_in_place(finding, copy)
@@ -195,21 +200,27 @@ class _Job:
         for index, (finding, copy) in enumerate(held):
             self._put_in_place_of_needed(finding, copy, held[index + 1 :])
 
-    def _holds_needed(self, finding: Finding) -> bool:
-        """Whether a name holds the right bytes of another vocabulary that is not in its own place."""
-        other = finding.diagnosis.other if finding.diagnosis else None
-        return any(
-            needed.target.vocabulary == other and not needed.target.beside and self._outcome_of(needed).action == FAILED
+    def _needed_within(self, finding: Finding) -> set[Vocabulary]:
+        """Return the vocabularies whose right bytes stand under this name, and that are not in their own place."""
+        held = {vocabulary for vocabulary, place in self._places.items() if place == finding.target.name}
+        if finding.diagnosis and finding.diagnosis.other:
+            held.add(finding.diagnosis.other)
+        held.discard(finding.target.vocabulary)
+        return {
+            needed.target.vocabulary
             for needed in self._findings
-        )
+            if needed.target.vocabulary in held
+            and not needed.target.beside
+            and self._outcome_of(needed).action == FAILED
+        }
 
     def _put_in_place_of_needed(
         self, finding: Finding, copy: StagedFile, held: Sequence[tuple[Finding, StagedFile]]
     ) -> None:
         """Install a file over bytes that are needed elsewhere, if they are safe: in place by now, or in a copy of our own."""
-        other = finding.diagnosis.other if finding.diagnosis else None
-        rescued = [copy_of_other for needed, copy_of_other in held if needed.target.vocabulary == other]
-        if self._holds_needed(finding) and not rescued:
+        needed = self._needed_within(finding)
+        rescued = [its_copy for other, its_copy in held if other.target.vocabulary in needed]
+        if len(rescued) < len(needed):
             copy.discard()
             self._fail(
                 finding, "its name holds the only copy of another vocabulary, which could not be put in its place"
@@ -254,7 +265,7 @@ class _Job:
         """Provide a second name for bytes that are in the volume: a link where it can hold one, else a copy."""
         target = finding.target
         original = next(other for other in self._findings if other.target.name == target.beside)
-        if self._outcome_of(original).action == FAILED or self._holds_needed(finding):
+        if self._outcome_of(original).action == FAILED or self._needed_within(finding):
             return
         if self._stage.link(target):
             source = f"a link to {target.beside}"

@@ -7,10 +7,10 @@ tried before anything is waited for; a route that moved a good part of the file 
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
 
 from .catalogue import Vocabulary
 from .diagnosis import diagnose
+from .light import NamedTuple
 from .run import Run
 from .sources import Route, RouteFailed
 from .staging import StagedFile

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from typing import TextIO
 
 from .obtain import Attempts
 from .report import Log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TextIO
 
 _FIRST_AFTER = 2.0
 """Seconds before anything is said."""

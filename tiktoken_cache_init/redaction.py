@@ -6,7 +6,10 @@ library worded it. URLs are shown through `shown`, and every line goes through a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 HIDDEN = "***"
 

@@ -5,21 +5,23 @@ Standard error has the log: one line a file, one line at the end. Standard outpu
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TextIO
 
 from . import __version__
 from .errors import InitError
 from .fill import FAILED, INSTALLED, KEPT, MENDED, REPLACED, Filled, Outcome
+from .light import suppress
 from .obtain import Failure
 from .redaction import Scrubber, shown
 from .settings import Settings
 from .volume import Finding
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, TextIO
+
     from .verify import Verified
 
 
@@ -46,7 +48,7 @@ class Log:
         else:
             text = printable(self._scrub(message))
         # A log that nobody takes must not keep a volume from being filled.
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             self._stream.write(text + "\n")
             self._stream.flush()
 

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
 
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import TypeVar
+
+    _Item = TypeVar("_Item")
+    _Result = TypeVar("_Result")
+
 
 # Enough that no file waits for another: the catalogue has six.
 _MOST_WORKERS = 8

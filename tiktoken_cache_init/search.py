@@ -8,10 +8,13 @@ swapped names right, its temporary file may be the last copy.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
 
 from .catalogue import Vocabulary
 from .volume import holds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 _MOST_ENTRIES = 20_000
 _MOST_LEVELS = 4

@@ -8,13 +8,17 @@ unset, because compose files pass ``${NAME:-}``.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
 
 from . import catalogue
 from .catalogue import Encoding, Vocabulary
 from .errors import BadSetting
+from .light import NamedTuple
 from .redaction import shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
 COMMANDS = {
     "fill": "fill the folder with what is missing or wrong (the default)",

@@ -6,7 +6,6 @@ fsync of the folder. Nothing else in this program ever writes to a final name.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import hashlib
@@ -14,16 +13,18 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 from .catalogue import Vocabulary
 from .errors import VolumeError
+from .light import suppress
 from .run import Closed, Run
 from .settings import Settings
 from .volume import CHUNK, Volume, explain, explain_owner
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from .volume import Target
 
 PREFIX = ".tiktoken-cache-init-"
@@ -150,7 +151,7 @@ class Stage:
             raise VolumeError(explain(error, "list", self.volume.path)) from error
         for name in names:
             # Whoever is not allowed to look or to remove leaves it to one who is: the volume is no worse for it.
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 if self._is_dead(name):
                     os.unlink(name, dir_fd=self.volume.fd)
 
@@ -203,7 +204,7 @@ class StagedFile:
             raise VolumeError(explain(error, "write in", volume.path, needed=self._stage.needed)) from error
         self._name = name
         # Without working locks (some network file systems) a sweeper goes by age instead.
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def write(self, data: bytes | memoryview) -> None:
@@ -344,7 +345,7 @@ class StagedFile:
                 if not self.last_copy:
                     self.unlink()
                 # What a close may still complain of was to be thrown away.
-                with contextlib.suppress(OSError):
+                with suppress(OSError):
                     self._close()
 
     def _close(self) -> None:
@@ -355,7 +356,7 @@ class StagedFile:
     def unlink(self) -> None:
         """Remove the temporary name. The caller holds the stage's lock."""
         # It is what an aborted run leaves at the worst, and the next run sweeps it.
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             os.unlink(self._name, dir_fd=self._stage.volume.fd)
 
 
@@ -367,7 +368,7 @@ def move_aside(folder: int, name: str) -> None:
             os.lstat(aside, dir_fd=folder)
         except FileNotFoundError:
             # Another init container may have moved it aside in the meantime, and put a good file there.
-            with contextlib.suppress(FileNotFoundError):
+            with suppress(FileNotFoundError):
                 if stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
                     os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
             return
@@ -376,6 +377,6 @@ def move_aside(folder: int, name: str) -> None:
 
 def _boot_id() -> str:
     # Absent outside Linux and in some sandboxes: then age alone tells a dead writer.
-    with contextlib.suppress(OSError), open(_BOOT_ID, "rb") as file:
+    with suppress(OSError), open(_BOOT_ID, "rb") as file:
         return file.read(8).decode("ascii", "replace")
     return ""

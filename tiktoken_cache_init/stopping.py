@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
-import signal
-from types import FrameType
-
 from .errors import Stopped
+from .light import signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import NamedTuple
 
 from . import search
 from .catalogue import Vocabulary
 from .diagnosis import DIES
 from .errors import VolumeError
+from .light import NamedTuple
 from .run import Run
 from .settings import Settings
 from .volume import MISSING, Demand, Finding, Volume, explain, open_volume, targets_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Examined(NamedTuple):

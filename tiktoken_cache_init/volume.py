@@ -6,16 +6,15 @@ mounted over in mid-run cannot lead a write astray.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import os
 import stat
-from typing import NamedTuple
 
 from .catalogue import Vocabulary
 from .diagnosis import COUNTS_RIGHT, Diagnosis, Prognosis, death, diagnose
 from .errors import NotReady, VolumeError
+from .light import NamedTuple, suppress
 from .settings import Settings
 
 CHUNK = 1 << 18
@@ -222,7 +221,7 @@ def _make(path: str, settings: Settings) -> None:
     except FileExistsError:
         return
     # Not left to the umask, which would keep the consumer out. Where modes are fixed, what they are is checked later.
-    with contextlib.suppress(PermissionError):
+    with suppress(PermissionError):
         os.chmod(path, settings.dir_mode)
     if settings.owner:
         try:
@@ -327,7 +326,7 @@ def explain_owner(error: OSError, owner: tuple[int, int | None]) -> str:
 
 
 def _free_space(path: str) -> str:
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         space = os.statvfs(path)
         return f", {space.f_bavail * space.f_frsize:,} are free ({space.f_favail:,} inodes)"
     return ""

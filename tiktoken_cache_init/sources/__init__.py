@@ -7,15 +7,18 @@ it gets into a `StagedFile` and is never trusted: the digest decides. To add a s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
-
 from ..errors import BadSetting
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from ..catalogue import Vocabulary
     from ..run import Run
     from ..settings import Settings
     from ..staging import StagedFile
+else:
+    Protocol = object
 
 
 class RouteFailed(Exception):

@@ -6,7 +6,6 @@ The HTTP client takes longer to load than a volume takes to fill from the image,
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
 
 from .. import catalogue
 from ..catalogue import Vocabulary
@@ -17,6 +16,7 @@ from ..staging import StagedFile
 from . import NotThere, Route, RouteFailed
 from .mirrors import FolderMirror, folder_of, urls_at
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .transport import Transport
 
