@@ -151,32 +151,44 @@ class Known(NamedTuple):
     """What the gateway does then, in the words of `verify --json`."""
     cures: tuple[str, ...]
     """What the doctor advises."""
+    told: str
+    """Part of what the doctor says, so that people know what they did."""
 
 
 MISTAKES: dict[str, Known] = {
-    "nothing was filled": Known(nothing_there, "dies", ("fill",)),
-    "published names": Known(published, "dies", ("fill", "rename")),
-    "a browser's names": Known(downloaded_twice, "dies", ("fill", "rename")),
-    "cl100k_base only": Known(only(0), "dies", ("fill",)),
-    "o200k_base only": Known(only(1), "dies", ("fill",)),
-    "a folder too deep": Known(too_deep, "dies", ("fill",)),
-    "a folder too shallow": Known(too_shallow, "dies", ("mount", "move")),
-    "names swapped": Known(swapped, "counts-wrong", ("fill",)),
-    "CRLF line ends": Known(rewritten(lambda content: content.replace(b"\n", b"\r\n")), "dies", ("fill",)),
-    "a byte order mark": Known(rewritten(lambda content: b"\xef\xbb\xbf" + content), "dies", ("fill",)),
-    "a web page": Known(rewritten(lambda _: PAGE), "dies", ("fill",)),
-    "a storage service's error": Known(rewritten(lambda _: b'<?xml version="1.0"?><Error/>\n'), "dies", ("fill",)),
-    "an API's error": Known(rewritten(lambda _: b'{"error": "not found"}\n'), "dies", ("fill",)),
-    "still compressed": Known(rewritten(lambda content: gzip.compress(content, 1)), "dies", ("fill",)),
-    "a Git LFS pointer": Known(rewritten(pointer), "dies", ("fill",)),
-    "zero bytes": Known(rewritten(lambda content: bytes(len(content))), "dies", ("fill",)),
-    "empty": Known(rewritten(lambda _: b""), "counts-wrong", ("fill",)),
-    "cut at a line's end": Known(cut(lambda _: 0), "counts-wrong", ("fill",)),
+    "nothing was filled": Known(nothing_there, "dies", ("fill",), "missing"),
+    "published names": Known(published, "dies", ("fill", "rename"), "under the published name"),
+    "a browser's names": Known(downloaded_twice, "dies", ("fill", "rename"), "under another name"),
+    "cl100k_base only": Known(only(0), "dies", ("fill",), "cl100k_base.tiktoken alone is not enough"),
+    "o200k_base only": Known(only(1), "dies", ("fill",), "o200k_base.tiktoken alone is not enough"),
+    "a folder too deep": Known(too_deep, "dies", ("fill",), "a folder too deep, in tiktoken/"),
+    "a folder too shallow": Known(too_shallow, "dies", ("mount", "move"), "one folder too high, in ../"),
+    "names swapped": Known(swapped, "counts-wrong", ("fill",), "under another vocabulary's name"),
+    "CRLF line ends": Known(
+        rewritten(lambda content: content.replace(b"\n", b"\r\n")), "dies", ("fill",), "CRLF line ends"
+    ),
+    "a byte order mark": Known(
+        rewritten(lambda content: b"\xef\xbb\xbf" + content), "dies", ("fill",), "byte order mark"
+    ),
+    "a web page": Known(rewritten(lambda _: PAGE), "dies", ("fill",), "an HTML page"),
+    "a storage service's error": Known(
+        rewritten(lambda _: b'<?xml version="1.0"?><Error/>\n'), "dies", ("fill",), "an XML document"
+    ),
+    "an API's error": Known(
+        rewritten(lambda _: b'{"error": "not found"}\n'), "dies", ("fill",), "a JSON error message"
+    ),
+    "still compressed": Known(
+        rewritten(lambda content: gzip.compress(content, 1)), "dies", ("fill",), "a compressed file"
+    ),
+    "a Git LFS pointer": Known(rewritten(pointer), "dies", ("fill",), "a Git LFS pointer"),
+    "zero bytes": Known(rewritten(lambda content: bytes(len(content))), "dies", ("fill",), "nothing but zero bytes"),
+    "empty": Known(rewritten(lambda _: b""), "counts-wrong", ("fill",), "empty (0 bytes)"),
+    "cut at a line's end": Known(cut(lambda _: 0), "counts-wrong", ("fill",), "cut at a line's end"),
     # The token breaks off in its second group of four letters.
-    "cut within a token": Known(cut(lambda _: 6), "dies", ("fill",)),
-    "cut behind a token": Known(cut(lambda line: line.index(b" ")), "dies", ("fill",)),
-    "cut before a rank": Known(cut(lambda line: line.index(b" ") + 1), "dies", ("fill",)),
-    "cut within a rank": Known(cut(lambda _: -2), "dies", ("fill",)),
-    "a folder in a file's place": Known(folders_in_their_place, "dies", ("fill",)),
-    "a link that leads nowhere": Known(links_to_nowhere, "dies", ("fill",)),
+    "cut within a token": Known(cut(lambda _: 6), "dies", ("fill",), "truncated"),
+    "cut behind a token": Known(cut(lambda line: line.index(b" ")), "dies", ("fill",), "truncated"),
+    "cut before a rank": Known(cut(lambda line: line.index(b" ") + 1), "dies", ("fill",), "truncated"),
+    "cut within a rank": Known(cut(lambda _: -2), "dies", ("fill",), "truncated"),
+    "a folder in a file's place": Known(folders_in_their_place, "dies", ("fill",), "a directory"),
+    "a link that leads nowhere": Known(links_to_nowhere, "dies", ("fill",), "which leads nowhere"),
 }

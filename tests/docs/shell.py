@@ -39,6 +39,7 @@ class Shell:
         self.name = f"tiktoken-cache-init-page-{uuid.uuid4().hex[:12]}"
         self._programs = place / "programs"
         self._programs.mkdir()
+        self._output = place / "printed.txt"
         self._plan: dict[str, Any] = {}
         self.variables: dict[str, str] = {}
 
@@ -86,38 +87,44 @@ class Shell:
         path.chmod(0o755)
 
     def start(self, command: str) -> subprocess.Popen[str]:
-        """Start a command as it is typed."""
+        """Start a command as it is typed; what it prints goes to `printed`."""
         path = f"{self._programs}:{os.environ['PATH']}"
-        # Its own group, as a terminal gives it, so that it can be interrupted as a whole.
-        return subprocess.Popen(
-            ["sh", "-ec", command],
-            cwd=self.folder,
-            env=os.environ | self.variables | {"PATH": path},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        with self._output.open("w", encoding="utf-8") as output:
+            # Its own group, as a terminal gives it, so that it can be interrupted as a whole.
+            return subprocess.Popen(
+                ["sh", "-ec", command],
+                cwd=self.folder,
+                env=os.environ | self.variables | {"PATH": path},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+
+    @property
+    def printed(self) -> str:
+        """What the last command has printed so far."""
+        return self._output.read_text(encoding="utf-8")
 
     def run(self, command: str) -> str:
         """Run a command as it is typed, and return what it printed; it must succeed."""
         with self.start(command) as process:
-            printed, _ = process.communicate(timeout=1200)
-        assert process.returncode == 0, f"{command}\n{printed}"
-        return printed
+            process.wait(timeout=1200)
+        assert process.returncode == 0, f"{command}\n{self.printed}"
+        return self.printed
 
-    def run_until(self, command: str, is_up: Callable[[], bool]) -> str:
-        """Run a command that goes on until it is interrupted, which is done as soon as what it starts is up."""
+    def run_until(self, command: str, is_up: Callable[[], bool], hopeless: str) -> str:
+        """Run a command that goes on until it is interrupted: once what it starts is up, or has said what is hopeless."""
         with self.start(command) as process:
             end = time.monotonic() + 1200
-            while process.poll() is None and time.monotonic() < end and not is_up():
+            while process.poll() is None and time.monotonic() < end and hopeless not in self.printed and not is_up():
                 time.sleep(0.3)
             was_up = is_up()
             os.killpg(process.pid, signal.SIGINT)
-            printed, _ = process.communicate(timeout=120)
-        assert was_up, f"{command}\n{printed}"
-        return printed
+            process.wait(timeout=120)
+        assert was_up, f"{command}\n{self.printed}"
+        return self.printed
 
     def clean(self) -> None:
         """Take away what the commands have left in the engine."""

@@ -117,7 +117,7 @@ def test_compose_builds_the_image_fills_the_volume_and_starts_the_gateway(
         bundle=bundle or "/dev/null",
     )
     with_engine.lay_over("docker-compose.example.yml", changes)
-    printed = with_engine.run_until(commands[0], lambda: answers(with_engine))
+    printed = with_engine.run_until(commands[0], lambda: answers(with_engine), hopeless="[FATAL]")
     assert "ready: 2 files in /cache/tiktoken" in printed
     assert counted(printed) == RIGHT
 

@@ -32,6 +32,7 @@ def test_the_doctor_foretells_what_the_gateway_does_and_its_cure_helps(
     assert said.code == 1
     assert foretold(said.document)[0] == fate.outcome == known.outcome
     assert_comes_true(said.document, fate)
+    assert known.told in said.out
     cured = CURES[cure](clinic, said.document, folder)
     assert_well(clinic, cured)
     record_property("doctor", row(mistake, said, fate, cure))

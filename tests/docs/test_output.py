@@ -131,6 +131,12 @@ def test_the_schema_names_every_field_and_no_other(verified: dict[str, Document]
     assert {key for file in files for key in file} == set(SCHEMA["properties"]["files"]["items"]["properties"])
 
 
+def test_every_field_is_always_there() -> None:
+    files = SCHEMA["properties"]["files"]["items"]
+    assert set(SCHEMA["required"]) == set(SCHEMA["properties"])
+    assert set(files["required"]) == set(files["properties"])
+
+
 @pytest.mark.parametrize("field", SCHEMA["properties"]["files"]["items"]["required"])
 def test_the_schema_misses_a_field_of_a_file(field: str, verified: dict[str, Document]) -> None:
     document = json.loads(json.dumps(verified["right"]))
