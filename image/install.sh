@@ -15,7 +15,8 @@ apt() {
   DEBIAN_FRONTEND=noninteractive apt-get -qq ${bundle:+-o "Acquire::https::CAInfo=$bundle"} "$@"
 }
 
-apt update
+# By itself it would go on without what it cannot reach, and then know no package.
+apt -o APT::Update::Error-Mode=any update
 if [ "${1:-}" = --record ]; then
   while IFS='=' read -r name _; do
     echo "$name=$(apt-cache policy "$name" | sed -n 's/^  Candidate: //p')"
