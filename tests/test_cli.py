@@ -187,6 +187,11 @@ def test_a_bad_setting_is_a_json_line_where_the_log_is_json() -> None:
     assert json.loads(by_flag.stderr)["exit_code"] == 2
 
 
+def test_the_last_form_of_the_log_that_is_given_counts(volume: Path, offline: list[str]) -> None:
+    done = command("--cache-dir", str(volume), "--log=text", "--log=json", *offline)
+    assert all(json.loads(line) for line in done.stderr.splitlines())
+
+
 def test_a_volume_that_does_not_answer_is_not_waited_for(
     volume: Path, offline: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

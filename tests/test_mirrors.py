@@ -92,7 +92,7 @@ def test_an_empty_file_is_not_called_missing(tmp_path: Path) -> None:
     ("make", "text"),
     [
         (lambda path: path.write_bytes(CONTENT * 2), "more than the 21 bytes"),
-        (Path.mkdir, "Is a directory"),
+        (Path.mkdir, "is not a regular file"),
     ],
 )
 def test_the_first_thing_that_is_wrong_is_told(tmp_path: Path, make: object, text: str) -> None:

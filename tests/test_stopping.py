@@ -17,6 +17,7 @@ import pytest
 from tests.samples import CONTENT, names_in, process, vocabulary
 from tiktoken_cache_init import stopping
 from tiktoken_cache_init.errors import Stopped
+from tiktoken_cache_init.run import Run
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 # Generous: what is measured is a fraction of it, and what it tells apart is the ten seconds of `docker stop`.
@@ -84,6 +85,23 @@ def test_a_signal_that_was_to_be_ignored_stays_ignored() -> None:
     signal.raise_signal(signal.SIGHUP)
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     assert signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN
+
+
+def test_a_signal_that_does_not_wake_the_main_thread_is_noticed_all_the_same() -> None:
+    """It may come right before the main thread goes to sleep, or the kernel may hand it to another thread."""
+    end = threading.Event()
+
+    def work() -> None:
+        time.sleep(0.2)
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        end.wait(10)
+
+    stopping.install()
+    run = Run()
+    with pytest.raises(Stopped):
+        run.wait_for(work)
+    assert run.elapsed() < 0.2 + SOON
+    end.set()
 
 
 @pytest.mark.parametrize("number", SIGNALS)
