@@ -159,9 +159,9 @@ class _Job:
             fd = os.open(finding.target.name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._volume.fd)
             try:
                 owner = self._settings.owner
+                os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) | self._settings.mode)
                 if owner:
                     os.fchown(fd, owner[0], -1 if owner[1] is None else owner[1])
-                os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) | self._settings.mode)
             finally:
                 os.close(fd)
         except OSError:

@@ -290,17 +290,18 @@ class StagedFile:
 
     def _give_owner_and_mode(self) -> None:
         owner, mode = self._stage.owner, self._stage.mode
-        if owner:
-            try:
-                os.fchown(self._fd, owner[0], -1 if owner[1] is None else owner[1])
-            except OSError as error:
-                raise VolumeError(explain_owner(error, owner)) from error
         try:
             os.fchmod(self._fd, mode)
         except OSError:
             # Some file systems (vfat, SMB) have one mode for all their files: then that mode decides.
             if mode & ~stat.S_IMODE(os.fstat(self._fd).st_mode):
                 raise
+        # Last, because the mode of a file that is given away is not ours to change.
+        if owner:
+            try:
+                os.fchown(self._fd, owner[0], -1 if owner[1] is None else owner[1])
+            except OSError as error:
+                raise VolumeError(explain_owner(error, owner)) from error
 
     def _rename(self, target: Target) -> None:
         folder = self._stage.volume.fd
