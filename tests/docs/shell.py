@@ -121,7 +121,8 @@ class Shell:
             while process.poll() is None and time.monotonic() < end and hopeless not in self.printed and not is_up():
                 time.sleep(0.3)
             was_up = is_up()
-            os.killpg(process.pid, signal.SIGINT)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGINT)
             process.wait(timeout=120)
         assert was_up, f"{command}\n{self.printed}"
         return self.printed

@@ -175,9 +175,23 @@ def test_the_page_lists_the_states_and_outcomes_of_the_schema() -> None:
     assert spans(rows["gateway"][1]) == properties["gateway"]["enum"]
 
 
-def test_a_bad_setting_gives_no_document() -> None:
-    said = command("verify", "--json", "--cache-dir", "/x", "--encodings", "none")
+@pytest.mark.parametrize("name", ["verify", "fill", "list"])
+def test_a_bad_setting_gives_no_document(name: str) -> None:
+    said = command(name, "--json", "--cache-dir", "/x", "--encodings", "none")
     assert (said.code, said.stdout) == (2, b"")
+
+
+@pytest.mark.parametrize("name", ["no folder", "a file in the folder's place"])
+def test_where_the_folder_cannot_be_looked_into_the_error_says_why(name: str, verified: dict[str, Document]) -> None:
+    document = verified[name]
+    assert document["error"]
+    assert (document["ready"], document["files"]) == (False, [])
+
+
+def test_a_volume_that_does_not_answer_in_time_gives_a_document_too(vocabularies: Path) -> None:
+    document = verify(vocabularies, "--deadline", "0.001")
+    assert "does not answer" in document["error"]
+    assert list(VALIDATOR.iter_errors(document)) == []
 
 
 # --- fill --json and list --json -----------------------------------------------------------------------------------------
