@@ -219,7 +219,7 @@ def test_a_bug_is_one_line_with_its_place_and_without_secrets(
     assert last.startswith(
         "tiktoken-cache-init: error: a bug in this program, please report it: KeyError: 'the ***' at "
     )
-    assert "test_cli.py:" in last
+    assert "tiktoken_cache_init/cli.py:" in last
 
 
 def test_an_error_of_the_system_is_not_blamed_on_standard_output(

@@ -94,10 +94,13 @@ def _texts_with_secrets(arguments: Sequence[str], environment: Mapping[str, str]
 
 
 def _place_of(error: BaseException) -> str:
+    where = ""
     trace = error.__traceback__
-    while trace and trace.tb_next:
+    while trace:
+        # The lines of libraries are no more than roughly known in the image.
+        if __package__ in trace.tb_frame.f_code.co_filename:
+            where = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
         trace = trace.tb_next
-    where = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
     return f"{type(error).__name__}: {error}{where}"
 
 

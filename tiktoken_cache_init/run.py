@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Enough that no file waits for another: the catalogue has six.
 _MOST_WORKERS = 8
+_LONGEST_NAP = 0.2
+"""Seconds."""
 
 
 class DeadlinePassed(Exception):
@@ -101,9 +103,11 @@ class Run:
             done.set()
 
         threading.Thread(target=worker, daemon=True).start()
-        left = self.remaining() + grace
-        if not done.wait(left if left < threading.TIMEOUT_MAX else None):
-            raise DeadlinePassed
+        given_up = self._end + grace
+        # In slices, because a signal that comes just before a wait, or to another thread, does not end that wait.
+        while not done.wait(_LONGEST_NAP):
+            if time.monotonic() >= given_up:
+                raise DeadlinePassed
         if failure:
             raise failure[0]
         return outcome[0]
