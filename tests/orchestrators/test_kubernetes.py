@@ -10,6 +10,7 @@ from pathlib import Path
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 
+from tests.containers.engine import ROOT
 from tests.orchestrators.build import kubernetes_program
 from tests.orchestrators.manifests import (
     KUBERNETES,
@@ -35,6 +36,8 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(KUBERNETES))
 
 
+LINK = "../deploy/kubernetes"
+
 each_file = pytest.mark.parametrize("path", ALL, ids=name_of)
 each_file_with_a_pod = pytest.mark.parametrize("path", PODS, ids=name_of)
 
@@ -58,6 +61,16 @@ def test_every_file_is_tried() -> None:
 def test_a_manifest_is_valid_in_every_version_that_it_claims(path: Path) -> None:
     for version in claimed(path):
         validate(ALL[path], version)
+
+
+@each_file
+def test_the_document_claims_the_same_versions(path: Path) -> None:
+    [row] = [
+        line
+        for line in (ROOT / "docs" / "kubernetes.md").read_text().splitlines()
+        if f"({LINK}/{path.parent.name})" in line
+    ]
+    assert row.endswith(f"| {claimed(path)[0]} to {claimed(path)[-1]} |")
 
 
 def test_an_image_volume_is_unknown_before_the_first_version_that_is_claimed() -> None:
