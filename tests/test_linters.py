@@ -1,0 +1,45 @@
+"""What has a linter of its own besides Python: workflows, issue forms, Dockerfiles, shell scripts."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+TOOLS = Path(sys.executable).parent
+# As a Go module, because its wheel downloads a binary of its own.
+ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.7"
+
+
+def passes(*command: str | Path) -> None:
+    done = subprocess.run([str(word) for word in command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def tracked(*patterns: str) -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", *patterns], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [ROOT / name for name in listed.stdout.splitlines()]
+
+
+def test_workflows_are_valid_and_safe() -> None:
+    assert WORKFLOWS
+    passes(TOOLS / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
+    passes(TOOLS / "zizmor", "--offline", "--quiet", *WORKFLOWS)
+    go = shutil.which("go")
+    assert go, "actionlint is built with Go"
+    passes(go, "run", ACTIONLINT, *WORKFLOWS)
+
+
+def test_dockerfiles_are_clean() -> None:
+    found = tracked("*Dockerfile")
+    assert ROOT / "Dockerfile" in found
+    passes(TOOLS / "hadolint", *found)
+
+
+def test_shell_scripts_are_clean() -> None:
+    scripts = [path for path in tracked("*.sh", ".ci/run") if path.read_bytes().startswith(b"#!")]
+    assert ROOT / ".ci/run" in scripts
+    passes(TOOLS / "shellcheck", *scripts)
