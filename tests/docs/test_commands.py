@@ -63,6 +63,8 @@ EXAMPLE = """
 services:
   tiktoken-init:
     image: {image}
+    # Else compose asks a registry for it first.
+    pull_policy: build
     build:
       additional_contexts: {{vocabularies: {vocabularies}}}
       secrets: {secrets}
