@@ -28,6 +28,15 @@ def of_gateway(mistake: str) -> Output:
     return output
 
 
+def of_gateway_of_another_user(clinic: Clinic) -> str:
+    clinic.fill()
+    for path in clinic.volume.iterdir():
+        # Root reads anything; who is not root may still not read what has no such bit.
+        path.chmod(0o600 if os.geteuid() == 0 else 0o200)
+    user = (65534, 65534) if os.geteuid() == 0 else None
+    return gateway(clinic.program, str(clinic.volume), user=user).last_words
+
+
 def of_consumer(name: str) -> Output:
     """Return what a consumer says that finds nothing in the folder."""
     [consumer] = [consumer for consumer in CONSUMERS if consumer.name == name]
@@ -66,6 +75,8 @@ WHENCE: dict[str, Output] = {
     "... token encoder: illegal base64 data at input byte 4": of_gateway("cut within a token"),
     r'... token encoder: strconv.Atoi: parsing "0\r": invalid syntax': of_gateway("CRLF line ends"),
     "... token encoder: encoder and decoder map sizes are different": of_gateway("cut within a rank"),
+    "panic: runtime error: index out of range [1] with length 1": of_gateway("cut behind a token"),
+    "... token encoder: open ...: permission denied": of_gateway_of_another_user,
     "requests.exceptions.ConnectionError": of_consumer("tiktoken (Python) 0.14.0"),
     "error downloading or loading vocab file": of_consumer("openai-harmony 0.0.8"),
     "cannot write in ...: Permission denied: we are ...": of_fill_by_another_user,
