@@ -114,6 +114,8 @@ LINKS = [
 MODES = st.sampled_from([0o644, 0o600, 0o444, 0o000, 0o200, 0o777, 0o4755])
 FOLDER_MODES = st.sampled_from([0o755, 0o700, 0o000, 0o555, 0o777, 0o1777, 0o2775])
 
+# The names that a run must deal with are as frequent as all the others.
+names = st.one_of(st.sampled_from([name for final in FINAL.values() for name in final]), st.sampled_from(NAMES))
 leaves = st.one_of(
     st.builds(File, st.sampled_from(FILES), MODES),
     st.builds(Link, st.sampled_from(LINKS)),
@@ -121,12 +123,12 @@ leaves = st.one_of(
 )
 nodes = st.recursive(
     leaves,
-    lambda inner: st.builds(Folder, st.dictionaries(st.sampled_from(NAMES), inner, max_size=3), FOLDER_MODES),
+    lambda inner: st.builds(Folder, st.dictionaries(names, inner, max_size=3), FOLDER_MODES),
     max_leaves=6,
 )
 arrangements = st.builds(
     Arrangement,
-    st.builds(Folder, st.dictionaries(st.sampled_from(NAMES), nodes, max_size=8), FOLDER_MODES),
+    st.builds(Folder, st.dictionaries(names, nodes, max_size=8), FOLDER_MODES),
     st.sampled_from(["cache", "published", "both"]),
     st.sampled_from([0, NOBODY] if os.geteuid() == 0 else [os.geteuid()]),
     st.booleans(),
@@ -313,6 +315,8 @@ def check(place: Place, arrangement: Arrangement) -> None:
                 assert _is_right(place.volume / name, digest), f"{name} was right"
             if exit_code == 0:
                 assert _is_right(place.volume / name, digest), f"{name} is not right"
+                # In another container nothing but the volume is there.
+                assert (place.volume / name).resolve().is_relative_to(place.volume), f"{name} leads out"
                 assert (place.volume / name).stat().st_mode & 0o644 == 0o644
         can_write = arrangement.user == 0 or arrangement.volume.mode & 0o300 == 0o300
         if arrangement.sources and can_write:
@@ -327,8 +331,11 @@ def check(place: Place, arrangement: Arrangement) -> None:
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(arrangement=arrangements)
 @example(Arrangement(Folder({key(MERGES): File("ranks"), key(RANKS): File("merges")}), sources=False))
+@example(Arrangement(Folder({key(MERGES): File("ranks"), key(RANKS): File("merges", 0)}), user=NOBODY, sources=False))
+@example(Arrangement(Folder({MERGES: File("ranks"), RANKS: File("merges")}), layout="both", sources=False))
 @example(Arrangement(Folder({key(MERGES): Link(key(RANKS)), key(RANKS): Link(key(MERGES))})))
 @example(Arrangement(Folder({key(MERGES): Folder({"x": Folder({}, 0o000)}, 0o000)}), user=NOBODY))
+@example(Arrangement(Folder({key(MERGES): Link("OUT/merges"), key(RANKS): File("html", 0)}), user=NOBODY))
 @example(Arrangement(Folder({key(MERGES): Special("zero"), key(RANKS): Special("fifo"), MERGES: Link("/dev/zero")})))
 def test_any_arrangement_ends_right_or_untouched(place: Place, arrangement: Arrangement) -> None:
     check(place, arrangement)
