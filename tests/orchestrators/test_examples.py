@@ -61,10 +61,11 @@ class Project:
         (self.folder / "more.yml").write_text(text)
         self.files.append("more.yml")
 
-    def compose(self, *arguments: str, check: bool = True) -> Done:
+    def compose(self, *arguments: str, check: bool = True, timeout: float = 300) -> Done:
         """Run a compose command on the files."""
         files = [word for file in self.files for word in ("-f", file)]
-        return run(*self._command, *files, *arguments, check=check, variables=self.engine.variables, folder=self.folder)
+        command = [*self._command, *files, *arguments]
+        return run(*command, check=check, variables=self.engine.variables, folder=self.folder, timeout=timeout)
 
     def gateway_says(self) -> str:
         """Return the gateway's log."""
@@ -144,7 +145,8 @@ def test_a_folder_of_somebody_takes_its_owner(project: Make) -> None:
 
 def fails(gateway: Project) -> str:
     """Start it, which must fail; return the one line that says why."""
-    done = gateway.compose("up", check=False)
+    # It ends by itself: a gateway that starts after all would run on.
+    done = gateway.compose("up", check=False, timeout=100)
     assert done.returncode != 0
     assert gateway.gateway_is() == "created"
     [line] = [line for line in done.stdout.splitlines() if "tiktoken-cache-init: error:" in line]
