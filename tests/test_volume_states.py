@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import tiktoken_cache_init
-from tests.volume_states import ROWS, Ended, Row, Table, after, before, check, script, table, title
+from tests.volume_states import ROWS, Ended, Row, Table, after, before, script, table, title
 from tiktoken_cache_init.cli import main
 
 # Loaded here, because a run that becomes another user may not be allowed to read the interpreter's own files.
@@ -130,5 +130,4 @@ def test_a_volume_is_never_left_worse(row: Row, readable: Path, around: Path, se
     place = ["--cache-dir", str(volume), "--sources", "baked", "--baked-dir", str(readable)]
     ended = _in_a_process_of_its_own(row, [*command, *place, *arguments])
     ended = Ended(ended.code, ended.output.replace(str(beside), "/handed-in"))
-    line = check(row, ended, was, shell(after(row)), str(volume))
-    seen.add(row, ended.code, line)
+    seen.check(row, ended, was, shell(after(row)), str(volume))

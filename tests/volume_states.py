@@ -655,9 +655,13 @@ class Table:
         self._heading = heading
         self.lines: list[str] = []
 
-    def add(self, row: Row, code: int, line: str) -> None:
-        """Add a row."""
-        self.lines.append(f"{row.group:12} {row.name:46} {code}  {line}")
+    def check(self, row: Row, ended: Ended, was: str, is_now: str, place: str) -> None:
+        """Do what `check` does, and add what was seen in any case."""
+        line = ended.output.strip().rpartition("\n")[2] + "  <- NOT AS IT SHOULD BE"
+        try:
+            line = check(row, ended, was, is_now, place)
+        finally:
+            self.lines.append(f"{row.group:12} {row.name:46} {ended.code}  {line}")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print it."""

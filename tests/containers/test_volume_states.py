@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -13,9 +16,24 @@ import pytest
 
 from tests.containers import engine
 from tests.containers.engine import docker
-from tests.volume_states import ROWS, Ended, Row, Table, after, before, check, script, table, title
+from tests.volume_states import (
+    CL100K,
+    DIGESTS,
+    O200K,
+    PUBLISHED,
+    ROWS,
+    Ended,
+    Row,
+    Table,
+    after,
+    before,
+    script,
+    table,
+    title,
+)
 
 PLACE = "/cache/tiktoken"
+AT_ONCE = 10
 
 
 class Mounted(NamedTuple):
@@ -127,5 +145,58 @@ def test_a_volume_is_never_left_worse(row: Row, image: str, bench: Bench, seen: 
     volume = bench.mount(row)
     was = "" if row.named else bench.shell(row, volume, before(row))
     ended = fill(image, row, volume, tmp_path)
-    line = check(row, ended, was, bench.shell(row, volume, after(row)), PLACE)
-    seen.add(row, ended.code, line)
+    seen.check(row, ended, was, bench.shell(row, volume, after(row)), PLACE)
+
+
+@pytest.fixture
+def exfat(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a file system that has no links, no owners, and one mode for all its files."""
+    missing = [tool for tool in ("losetup", "mkfs.exfat", "mount.exfat-fuse") if shutil.which(tool) is None]
+    if missing or os.geteuid() != 0:
+        pytest.skip(f"exFAT cannot be mounted here: {', '.join(missing) or 'that takes root'}")
+    image, place = tmp_path / "exfat", tmp_path / "mounted"
+    image.write_bytes(b"")
+    os.truncate(image, 64 << 20)
+    place.mkdir()
+    subprocess.run(["mkfs.exfat", str(image)], check=True, capture_output=True, timeout=60)
+    losetup = subprocess.run(["losetup", "--find", "--show", str(image)], check=True, capture_output=True, text=True)
+    device = losetup.stdout.strip()
+    mount = ["mount.exfat-fuse", "-o", "fmask=022,dmask=022", device, str(place)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True, timeout=60)
+        yield place
+        subprocess.run(["umount", str(place)], check=True, capture_output=True, timeout=60)
+    finally:
+        subprocess.run(["losetup", "--detach", device], check=True, capture_output=True, timeout=60)
+
+
+def test_a_file_system_without_links_owners_and_modes_is_good_enough(image: str, exfat: Path, seen: Table) -> None:
+    mounts = [f"{exfat}:{PLACE}"]
+    lines = []
+    (exfat / CL100K).mkdir()
+    (exfat / CL100K / "precious").write_text("keep")
+    for arguments in ([], ["--layout", "both"], ["--layout", "both"]):
+        done = engine.run(image, mounts, *arguments)
+        assert done.returncode == 0, done.stderr
+        lines.append(done.stderr.splitlines()[2 if arguments else 1])
+        seen.lines.append(f"{'exFAT':12} {' '.join(arguments) or 'a directory in the way':46} 0  {lines[-1]}")
+    assert [line.partition(": ")[2] for line in lines] == [
+        "was a directory: replaced from baked",
+        f"installed as a copy of {CL100K}",
+        "already right",
+    ]
+    names = {CL100K, O200K, *PUBLISHED, f"{CL100K}.moved-aside-1"}
+    assert {path.name for path in exfat.iterdir()} == names
+    assert {hashlib.sha256((exfat / name).read_bytes()).hexdigest() for name in PUBLISHED} == set(PUBLISHED.values())
+
+
+def test_containers_that_start_at_once_on_one_volume_all_end_well(image: str, folder: Path, seen: Table) -> None:
+    (folder / CL100K).write_bytes(b"")
+    command = ["docker", "run", "--rm", *engine.LOCKED_DOWN, "--volume", f"{folder}:{PLACE}", image]
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    started = [subprocess.Popen(command, **pipes) for _ in range(AT_ONCE)]  # type: ignore[call-overload]
+    ended = [(container.communicate(timeout=120)[1], container.returncode) for container in started]
+    assert {code for _, code in ended} == {0}, ended
+    assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()} == DIGESTS
+    replaced = sum("replaced from baked" in log for log, _ in ended)
+    seen.lines.append(f"{'Many at once':12} {f'{AT_ONCE} containers':46} 0  {replaced} of them: replaced from baked")
