@@ -158,11 +158,16 @@ def check(row: Row, ended: Ended, was: str, is_now: str, place: str) -> str:
 
 def _check_ready(row: Row, after: Mapping[str, Entry]) -> None:
     for name, digest in NAMES[row.layout].items():
-        entry = after[name]
-        if entry.target:
-            entry = after[entry.target]
+        entry = after[_resolved(name, after)]
         assert entry.digest == digest, f"{name} is {entry}"
         assert _mode(entry) & row.mode == row.mode, f"{name} is {entry}"
+
+
+def _resolved(name: str, after: Mapping[str, Entry]) -> str:
+    """Follow links inside the volume, as far as the rows have them."""
+    top, slash, rest = name.partition("/")
+    target = after[top].target
+    return _resolved(target + slash + rest, after) if target else name
 
 
 def _check_what_is_not_ours(row: Row, before: Mapping[str, Entry], after: Mapping[str, Entry]) -> None:
@@ -515,6 +520,12 @@ def _mounts() -> Iterable[Row]:
     refused = "is mounted read-only and is not ready: "
     yield read_only("ready", _BOTH, 0, "($C): already right")
     yield read_only("ready, another user", _BOTH, 0, "($C): already right", user="65532:65532")
+    yield read_only(
+        "ready, with a ConfigMap's links",
+        "mkdir $V/..1; cp $S/$C $S/$O $V/..1; ln -s ..1 $V/..data; ln -s ..data/$C $V/$C; ln -s ..data/$O $V/$O",
+        0,
+        "($C): right, a link to ..data/$C",
+    )
     yield read_only(
         "empty", "", 3, f"{refused}cl100k_base.tiktoken (missing); o200k_base.tiktoken (missing): mount it read-write"
     )
