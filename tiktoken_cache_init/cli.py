@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from . import stopping
-from .errors import BUG, NOT_READY, READY, SIGNALLED, BadSetting, InitError, NotReady, OutputFailed, VolumeError
+from .errors import BUG, NOT_READY, READY, SIGNALLED, BadSetting, InitError, OutputFailed, VolumeError
 from .fill import Filled, fill
 from .light import NamedTuple
 from .progress import Progress
@@ -28,9 +28,11 @@ from .volume import is_mounted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
-    from typing import Any, TextIO
+    from typing import Any, TextIO, TypeVar
+
+    _Result = TypeVar("_Result")
 
 _SIGPIPE = 13
 
@@ -129,12 +131,17 @@ def _run(settings: Settings, console: _Console) -> int:
     run = Run(settings.deadline)
     try:
         return {"fill": _fill, "verify": _verify, "export": _export}[settings.command](settings, run, console)
+    finally:
+        run.close()
+
+
+def _waited_for(settings: Settings, run: Run, work: Callable[[], _Result]) -> _Result:
+    try:
+        return run.wait_for(work)
     except DeadlinePassed:
         raise VolumeError(
             f"the deadline of {settings.deadline:g} s passed and {settings.cache_dir} does not answer: check its storage"
         ) from None
-    finally:
-        run.close()
 
 
 def _list(settings: Settings, console: _Console) -> int:
@@ -152,8 +159,8 @@ def _fill(settings: Settings, run: Run, console: _Console) -> int:
     announce(console.log, settings)
     progress = Progress(console.log, console.err, settings.log)
     try:
-        filled = run.wait_for(lambda: fill(settings, run, progress))
-    except VolumeError as error:
+        filled = _waited_for(settings, run, lambda: fill(settings, run, progress))
+    except InitError as error:
         filled = Filled((), error)
     finally:
         progress.close()
@@ -170,8 +177,8 @@ def _verify(settings: Settings, run: Run, console: _Console) -> int:
     from .verify import verify
 
     try:
-        verified = run.wait_for(lambda: verify(settings, run))
-    except (NotReady, VolumeError) as error:
+        verified = _waited_for(settings, run, lambda: verify(settings, run))
+    except InitError as error:
         if settings.json:
             console.document(failed_document(settings, error))
         raise
@@ -189,5 +196,5 @@ def _export(settings: Settings, run: Run, console: _Console) -> int:
     if console.out.isatty():
         raise BadSetting("export writes a tar: send it to a file, as in 'export >cache.tar'")
     with _Writing():
-        run.wait_for(lambda: export(settings, console.out.buffer))
+        _waited_for(settings, run, lambda: export(settings, console.out.buffer))
     return READY

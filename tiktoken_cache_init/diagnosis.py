@@ -52,9 +52,14 @@ class Diagnosis(NamedTuple):
     """The vocabulary whose right bytes these are, if they are another's."""
 
 
-def diagnose(data: bytes, vocabulary: Vocabulary) -> Diagnosis:
-    """Say what ``data`` is, which stands where ``vocabulary`` should and is not it."""
-    complaint = parsing_error(data)
+def diagnose(data: bytes, vocabulary: Vocabulary, size: int | None = None) -> Diagnosis:
+    """Say what ``data`` is, which stands where ``vocabulary`` should and is not it.
+
+    ``data`` may be no more than the beginning of a file; then ``size`` is the length of the whole.
+    """
+    size = len(data) if size is None else size
+    whole = data if size == len(data) else data[: data.rfind(b"\n") + 1]
+    complaint = parsing_error(whole)
     if complaint or vocabulary.published_name not in _LOADED_AT_START:
         prognosis = death(vocabulary, complaint)
     else:
@@ -63,7 +68,7 @@ def diagnose(data: bytes, vocabulary: Vocabulary) -> Diagnosis:
         if other.size == len(data) and other != vocabulary and _digest_is(data, other):
             text = f"the bytes of another vocabulary, {other.published_name}"
             return Diagnosis("other-vocabulary", text, prognosis, other)
-    kind, text = _recognise(data, vocabulary)
+    kind, text = recognise(data, vocabulary, size)
     return Diagnosis(kind, text, prognosis)
 
 
@@ -95,22 +100,24 @@ def looks_like(data: bytes) -> tuple[str, str] | None:
     return None
 
 
-def _recognise(data: bytes, vocabulary: Vocabulary) -> tuple[str, str]:
-    size = f"{len(data):,} bytes"
+def recognise(data: bytes, vocabulary: Vocabulary, length: int) -> tuple[str, str]:
+    """Return what wrong bytes look like, (kind, text), from the beginning of a file of that length."""
+    size = f"{length:,} bytes"
     wanted = f" of {vocabulary.size:,}" if vocabulary.size else ""
     if not data:
         return "empty", "empty (0 bytes)"
     if found := looks_like(data):
         return found[0], f"{found[1]} ({size})"
     if not data.strip(b"\0"):
-        return "zeros", f"nothing but zero bytes ({size}), as a crash can leave"
+        begins = "nothing but" if length == len(data) else "begins with"
+        return "zeros", f"{begins} zero bytes ({size}), as a crash can leave"
     if b"\r\n" in data and _digest_is(data.replace(b"\r\n", b"\n"), vocabulary):
         return "crlf", "the right text with CRLF line ends, as a text-mode copy makes"
     if data.startswith(b"\xef\xbb\xbf") and _digest_is(data[3:], vocabulary):
         return "bom", "the right text behind a byte order mark"
-    if vocabulary.size is None or len(data) == vocabulary.size:
+    if vocabulary.size is None or length == vocabulary.size:
         return "wrong-bytes", f"wrong bytes ({size}{', the right length' if vocabulary.size else ''})"
-    if len(data) > vocabulary.size:
+    if length > vocabulary.size:
         return "too-long", f"too long ({size}{wanted})"
     if data.endswith(b"\n"):
         return "cut-at-line", f"cut at a line's end ({size}{wanted})"
@@ -139,8 +146,9 @@ def parsing_error(data: bytes) -> str:
         shown_digits = ascii(digits[:24].decode("latin-1"))[1:-1]
         if not number.isdigit():
             return f'strconv.Atoi: parsing "{shown_digits}": invalid syntax'
-        if len(number.lstrip(b"0")) > _MOST_DIGITS or abs(int(digits)) > _MOST_INT:
+        number = number.lstrip(b"0") or b"0"
+        if len(number) > _MOST_DIGITS or int(number) > _MOST_INT:
             return f'strconv.Atoi: parsing "{shown_digits}": value out of range'
-        ranks[decoded] = int(digits)
+        ranks[decoded] = -int(number) if digits.startswith(b"-") else int(number)
     # A file that is cut within a rank gives that rank twice.
     return "" if len(set(ranks.values())) == len(ranks) else "encoder and decoder map sizes are different"

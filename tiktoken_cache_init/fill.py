@@ -14,14 +14,18 @@ from .run import DeadlinePassed, Run
 from .settings import Settings
 from .sources import Route, sources_of
 from .sources.baked import LocalFile
-from .staging import Stage, StagedFile
-from .volume import MISSING, Demand, Finding, Target, Volume, explain, open_volume, targets_of
+from .staging import Stage, StagedFile, TooLong
+from .volume import MISSING, Demand, Finding, Target, Volume, explain, holds, open_volume, targets_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     Watch = Callable[[Sequence[Attempts]], None]
+
+_MOST_LOOKS = 5
+_BETWEEN_LOOKS = 0.1
+"""Seconds."""
 
 KEPT = "kept"
 MENDED = "mended"
@@ -93,6 +97,7 @@ class _Job:
         self._watch = watch
         self._outcomes: dict[Target, Outcome] = {}
         self._attempts: dict[Target, Attempts] = {}
+        self._demand = Demand(settings.mode, settings.owner)
         self._places: dict[Vocabulary, str] = {}
         """Where in the volume right bytes were found, relative to it."""
 
@@ -132,6 +137,7 @@ class _Job:
             self._stage.needed = sum(finding.target.vocabulary.size or 0 for finding in originals)
             self._attempts = {finding.target: Attempts() for finding in originals}
             self._obtain(originals)
+            self._look_again()
         for finding in beside:
             self._put_beside(finding)
         self._stage.sweep()
@@ -156,18 +162,28 @@ class _Job:
         if not finding.lacks:
             return False
         try:
-            fd = os.open(finding.target.name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._volume.fd)
+            # Never through a link: what it leads to may be somebody else's.
+            flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+            fd = os.open(finding.target.name, flags, dir_fd=self._volume.fd)
             try:
-                owner = self._settings.owner
-                os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) | self._settings.mode)
-                if owner:
-                    os.fchown(fd, owner[0], -1 if owner[1] is None else owner[1])
+                if not self._mended(fd, finding.target.vocabulary):
+                    return False
             finally:
                 os.close(fd)
         except OSError:
             return False
         self._outcomes[finding.target] = Outcome(finding, MENDED)
         return True
+
+    def _mended(self, fd: int, vocabulary: Vocabulary) -> bool:
+        owner, mode = self._settings.owner, self._settings.mode
+        if not holds(fd, os.fstat(fd), vocabulary):
+            return False
+        os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) | mode)
+        if owner:
+            os.fchown(fd, owner[0], -1 if owner[1] is None else owner[1])
+        # Some file systems take such a change and do nothing.
+        return not mode & ~stat.S_IMODE(os.fstat(fd).st_mode)
 
     def _obtain(self, findings: Sequence[Finding]) -> None:
         """Install what is needed, side by side: from the volume itself where the bytes lie under another name, else from the
@@ -200,11 +216,28 @@ class _Job:
         for index, (finding, copy) in enumerate(held):
             self._put_in_place_of_needed(finding, copy, held[index + 1 :])
 
+    def _look_again(self) -> None:
+        """See whether other runs have provided what this one could not: they may have been moving it while we looked."""
+        for _ in range(_MOST_LOOKS):
+            failed = [f for f in self._findings if f.target in self._attempts and self._outcome_of(f).action == FAILED]
+            missing = [f for f in failed if not self._volume.inspect(f.target, self._demand).ready]
+            for finding in failed:
+                if finding not in missing:
+                    self._outcomes[finding.target] = Outcome(finding, INSTALLED, "another run")
+            from . import search
+
+            if not missing or not search.find(self._volume.path, [f.target.vocabulary for f in missing]):
+                return
+            self._run.sleep(_BETWEEN_LOOKS)
+            self._obtain(missing)
+
     def _needed_within(self, finding: Finding) -> set[Vocabulary]:
         """Return the vocabularies whose right bytes stand under this name, and that are not in their own place."""
         held = {vocabulary for vocabulary, place in self._places.items() if place == finding.target.name}
         if finding.diagnosis and finding.diagnosis.other:
             held.add(finding.diagnosis.other)
+        # What we may not read may be just that, by its length.
+        held |= {f.target.vocabulary for f in self._findings if f.target.vocabulary.size == finding.size}
         held.discard(finding.target.vocabulary)
         return {
             needed.target.vocabulary
@@ -278,7 +311,8 @@ class _Job:
         self._stage.needed = target.vocabulary.size or 0
         staged = self._stage.new(target.vocabulary)
         try:
-            fd = os.open(target.beside, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._volume.fd)
+            flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+            fd = os.open(target.beside, flags, dir_fd=self._volume.fd)
             try:
                 staged.copy(fd)
             finally:
@@ -286,8 +320,9 @@ class _Job:
             if not staged.is_right():
                 raise OSError(errno.EIO, "it changed while it was read")
             staged.install(target)
-        except OSError as error:
-            raise VolumeError(explain(error, "read", os.path.join(self._volume.path, target.beside))) from error
+        except (OSError, TooLong) as error:
+            cause = error if isinstance(error, OSError) else OSError(errno.EIO, "it changed while it was read")
+            raise VolumeError(explain(cause, "read", os.path.join(self._volume.path, target.beside))) from error
         finally:
             staged.discard()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from .catalogue import Vocabulary
-from .diagnosis import diagnose
+from .diagnosis import recognise
 from .light import NamedTuple
 from .run import Run
 from .sources import Route, RouteFailed
@@ -110,8 +110,8 @@ def _deliver(route: Route, vocabulary: Vocabulary, staged: StagedFile) -> RouteF
         return failure
     if staged.is_right():
         return None
-    found = diagnose(staged.content(), vocabulary)
-    what = found.text if found.kind == "wrong-bytes" else f"wrong bytes: {found.text}"
+    kind, text = recognise(staged.content(), vocabulary, staged.position)
+    what = text if kind == "wrong-bytes" else f"wrong bytes: {text}"
     digest = staged.digest()
     staged.restart()
     return RouteFailed(f"{what}, their SHA-256 is {digest}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from .light import suppress
 from .obtain import Attempts
 from .report import Log
 
@@ -88,10 +89,14 @@ class Bar:
         text = f" {share:4.0%} {done / 1048576:.1f}/{total / 1048576:.1f} MiB {rate / 1024:.0f} KiB/s {left} {where}"
         cells = max(10, min(30, width - len(text) - 2))
         bar = "#" * round(share * cells)
-        self._stream.write(f"\r\x1b[K[{bar:<{cells}}]{text}"[: width + 4])
-        self._stream.flush()
+        self._write(f"\r\x1b[K[{bar:<{cells}}]{text}"[: width + 4])
 
     def clear(self) -> None:
         """Remove the bar."""
-        self._stream.write("\r\x1b[K")
-        self._stream.flush()
+        self._write("\r\x1b[K")
+
+    def _write(self, text: str) -> None:
+        # The terminal may be gone, which must not keep the volume from being filled.
+        with suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 # Enough that no file waits for another: the catalogue has six.
 _MOST_WORKERS = 8
 _LONGEST_NAP = 0.2
-"""Seconds."""
+_LONGEST_CLEANUP = 0.7
+"""Seconds; whoever stops a container expects it to be gone within one."""
 
 
 class DeadlinePassed(Exception):
@@ -80,8 +81,17 @@ class Run:
         with self._lock:
             self._closed.set()
             undo, self._undo = self._undo, []
-        for action in reversed(undo):
-            action()
+        if not undo:
+            return
+
+        def undo_all() -> None:
+            for action in reversed(undo):
+                action()
+
+        # On storage that hangs the clean-up hangs too, and must not keep the process from ending.
+        worker = threading.Thread(target=undo_all, daemon=True)
+        worker.start()
+        worker.join(_LONGEST_CLEANUP)
 
     def wait_for(self, work: Callable[[], _Result], grace: float = 2.0) -> _Result:
         """Call ``work`` on a worker and wait for it, as only the main thread may: interrupted by signals at any moment.
@@ -155,13 +165,16 @@ class Run:
         for _ in range(min(len(items), _MOST_WORKERS)):
             # Daemons, so that a worker stuck in a system call cannot hold up the end of the process.
             threading.Thread(target=worker, args=(queue,), daemon=True).start()
-        with changed:
-            while len(results) < len(items) and not failures:
+        while True:
+            with changed:
+                if len(results) == len(items) or failures:
+                    break
                 if not self.remaining():
                     raise DeadlinePassed
                 changed.wait(min(every if tick else 3600.0, self.remaining()))
-                if tick:
-                    tick()
+            # Not under the lock: whoever reads our output may be slow, and the workers must not wait for that.
+            if tick:
+                tick()
         if failures:
             raise failures[0]
         return [results[index] for index in range(len(items))]

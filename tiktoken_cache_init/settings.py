@@ -211,7 +211,7 @@ def _parse_mirror(text: str) -> str:
     if "://" not in text:
         if text.startswith(("http:", "https:", "file:")):
             scheme, _, rest = text.partition(":")
-            raise BadSetting(f"'{shown(text)}' lacks its slashes: write '{shown(scheme + '://' + rest.lstrip('/'))}'")
+            raise BadSetting(f"its slashes are missing: write '{shown(scheme + '://' + rest.lstrip('/'))}'")
         if not text.startswith(("/", ".")) and ("." in text.partition("/")[0] or ":" in text):
             raise BadSetting(f"'{text}' names no scheme: write 'https://{text}', or './{text}' for a folder")
         return text
@@ -303,7 +303,7 @@ def _parse_owner(text: str) -> tuple[int, int | None] | None:
 
 def _is_id(text: str) -> bool:
     # The largest 32-bit value means "leave it as it is" to chown(2).
-    return text.isascii() and text.isdigit() and int(text) < 0xFFFFFFFF
+    return text.isascii() and text.isdigit() and len(text) <= 10 and int(text) < 0xFFFFFFFF
 
 
 def _parse_path(text: str) -> str:
@@ -613,5 +613,7 @@ def _refuse_clashes(settings: Settings) -> None:
         url = shown(vocabulary.url)
         if pins.setdefault(vocabulary.url, vocabulary.sha256) != vocabulary.sha256:
             raise BadSetting(f"{url} is given two digests: keep the right one")
-        if names.setdefault(vocabulary.published_name, vocabulary.url) != vocabulary.url and settings.layout != "cache":
-            raise BadSetting(f"two vocabularies are called {vocabulary.published_name}: use TIKTOKEN_INIT_LAYOUT=cache")
+        provided = {"cache": (vocabulary.cache_key,), "published": (vocabulary.published_name,)}
+        for name in provided.get(settings.layout, (vocabulary.cache_key, vocabulary.published_name)):
+            if names.setdefault(name, vocabulary.url) != vocabulary.url:
+                raise BadSetting(f"two vocabularies would be called {name}: use TIKTOKEN_INIT_LAYOUT=cache")

@@ -14,12 +14,13 @@ import stat
 import threading
 import time
 
+from . import catalogue
 from .catalogue import Vocabulary
 from .errors import VolumeError
 from .light import suppress
 from .run import Closed, Run
 from .settings import Settings
-from .volume import CHUNK, Volume, explain, explain_owner
+from .volume import CHUNK, MOST_DIAGNOSED, Volume, explain, explain_owner, holds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ _STALE_AFTER = 3600.0
 """Seconds after which a temporary file is taken for dead where locks cannot tell."""
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
-_MOST_RENAMES = 5
+_MOST_RENAMES = 50
 
+_HELD = (errno.EWOULDBLOCK, errno.EACCES)
 # File systems that offer no such call at all, as opposed to a disk that fails.
 _NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 
@@ -152,7 +154,7 @@ class Stage:
         for name in names:
             # Whoever is not allowed to look or to remove leaves it to one who is: the volume is no worse for it.
             with suppress(OSError):
-                if self._is_dead(name):
+                if self._is_dead(name) and not self._is_last_copy(name):
                     os.unlink(name, dir_fd=self.volume.fd)
 
     def _is_dead(self, name: str) -> bool:
@@ -160,19 +162,55 @@ class Stage:
         # A link lives for no longer than two system calls, and whoever loses one makes another.
         if stat.S_ISLNK(status.st_mode):
             return True
-        old = time.time() - status.st_mtime > _STALE_AFTER
         if not stat.S_ISREG(status.st_mode):
             return False
-        if old or not self._boot or not name.startswith(f"{PREFIX}{self._boot}-"):
-            return old
+        if not self._boot or not name.startswith(f"{PREFIX}{self._boot}-"):
+            return self._now() - status.st_mtime > _STALE_AFTER
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.volume.fd)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
+        except OSError as error:
+            # Held by a writer that lives; or there are no locks here, and age decides.
+            return error.errno not in _HELD and self._now() - status.st_mtime > _STALE_AFTER
         finally:
             os.close(fd)
         return True
+
+    def _now(self) -> float:
+        """Return the time by the volume's own clock, which on a network share is not this machine's."""
+        name = self._new_name()
+        try:
+            fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=self.volume.fd)
+            try:
+                return os.fstat(fd).st_mtime
+            finally:
+                os.close(fd)
+                os.unlink(name, dir_fd=self.volume.fd)
+        except OSError:
+            return time.time()
+
+    def _is_last_copy(self, name: str) -> bool:
+        """Whether a dead run has left the bytes of a vocabulary that is not in its place, which a later run may want."""
+        size = os.lstat(name, dir_fd=self.volume.fd).st_size
+        for vocabulary in catalogue.VOCABULARIES:
+            if (
+                vocabulary.size != size
+                or self._has(vocabulary.cache_key, size)
+                or self._has(vocabulary.published_name, size)
+            ):
+                continue
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.volume.fd)
+            try:
+                return holds(fd, os.fstat(fd), vocabulary)
+            finally:
+                os.close(fd)
+        return False
+
+    def _has(self, name: str, size: int) -> bool:
+        try:
+            return os.stat(name, dir_fd=self.volume.fd).st_size == size
+        except OSError:
+            return False
 
 
 class StagedFile:
@@ -259,8 +297,8 @@ class StagedFile:
         return self.digest() == self.vocabulary.sha256
 
     def content(self) -> bytes:
-        """Return the bytes written so far, to say what they are when they are not right."""
-        return os.pread(self._fd, self.position, 0)
+        """Return the bytes written so far, or as many of them as are needed to say what they are when they are wrong."""
+        return os.pread(self._fd, MOST_DIAGNOSED, 0)
 
     def install(self, target: Target) -> None:
         """Put the file in place under its final name.
@@ -290,12 +328,14 @@ class StagedFile:
 
     def _give_owner_and_mode(self) -> None:
         owner, mode = self._stage.owner, self._stage.mode
+        refused: OSError | None = None
         try:
             os.fchmod(self._fd, mode)
-        except OSError:
-            # Some file systems (vfat, SMB) have one mode for all their files: then that mode decides.
-            if mode & ~stat.S_IMODE(os.fstat(self._fd).st_mode):
-                raise
+        except OSError as error:
+            refused = error
+        # Some file systems (vfat, SMB) have one mode for all their files, and say so or not: what they have decides.
+        if mode & ~stat.S_IMODE(os.fstat(self._fd).st_mode):
+            raise refused or OSError(errno.EPERM, "the volume does not keep the mode of a file")
         # Last, because the mode of a file that is given away is not ours to change.
         if owner:
             try:

@@ -21,7 +21,7 @@ CHUNK = 1 << 18
 """Bytes read at a time: large enough that hashing runs outside the interpreter's lock, small enough to cost no memory."""
 
 # What is read at most of a file that is not right, to say what it is.
-_MOST_DIAGNOSED = 16 << 20
+MOST_DIAGNOSED = 8 << 20
 _MOST_LOOKS = 5
 
 GOOD = "good"
@@ -57,6 +57,8 @@ class Finding(NamedTuple):
     """What a file with the right bytes lacks: a mode or an owner; else empty."""
     unreadable: bool = False
     """Whether what it lacks keeps some reader from reading it."""
+    size: int = -1
+    """Bytes, for `UNREADABLE`."""
 
     @property
     def ready(self) -> bool:
@@ -105,10 +107,11 @@ def targets_of(settings: Settings) -> tuple[Target, ...]:
 class Volume:
     """An open folder."""
 
-    def __init__(self, path: str, fd: int) -> None:
+    def __init__(self, path: str, fd: int, names: frozenset[str] = frozenset()) -> None:
         self.path = path
         self.fd = fd
-        self._real = os.path.realpath(path)
+        self._names = names
+        """The names that are to be provided."""
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -125,7 +128,9 @@ class Volume:
                 return self._inspect(target, demand)
             except OSError as error:
                 if error.errno in (errno.EACCES, errno.EPERM):
-                    return Finding(target, UNREADABLE, f"cannot be read: {error.strerror}")
+                    return Finding(
+                        target, UNREADABLE, f"cannot be read: {error.strerror}", size=self._size(target.name)
+                    )
                 # Another init container put something else there between two looks.
                 if error.errno not in (errno.ENOENT, errno.ELOOP, errno.EINVAL):
                     raise VolumeError(explain(error, "read", os.path.join(self.path, target.name))) from error
@@ -140,7 +145,7 @@ class Volume:
         note = ""
         if stat.S_ISLNK(status.st_mode):
             destination = os.readlink(target.name, dir_fd=self.fd)
-            if problem := self._link_problem(target.name):
+            if destination != target.beside and (problem := self._link_problem(destination)):
                 return Finding(target, LINK, f"a link to {destination}, {problem}")
             note = f", a link to {destination}"
             status = os.stat(target.name, dir_fd=self.fd)
@@ -158,19 +163,36 @@ class Volume:
                 lacks, unreadable = _lacks(status, demand)
                 return Finding(target, GOOD, f"right{note}", lacks=lacks, unreadable=unreadable)
             os.lseek(fd, 0, os.SEEK_SET)
-            diagnosis = diagnose(_read_whole(fd, _MOST_DIAGNOSED), target.vocabulary)
+            diagnosis = diagnose(_read_whole(fd, MOST_DIAGNOSED), target.vocabulary, status.st_size)
             return Finding(target, WRONG, f"{diagnosis.text}{note}", diagnosis)
         finally:
             os.close(fd)
 
-    def _link_problem(self, name: str) -> str:
+    def _size(self, name: str) -> int:
         try:
-            real = os.path.realpath(os.path.join(self._real, name), strict=True)
-        except OSError as error:
-            return "which loops" if error.errno == errno.ELOOP else "which leads nowhere"
-        if not real.startswith(self._real.rstrip("/") + "/"):
-            return "which leads out of the volume, where a consumer in another container cannot follow"
-        return ""
+            return os.lstat(name, dir_fd=self.fd).st_size
+        except OSError:
+            return -1
+
+    def _link_problem(self, destination: str) -> str:
+        """Say why a consumer may not find the file behind a link, or return an empty text.
+
+        The consumer may mount this folder elsewhere, and run as any user.
+        """
+        parts = destination.split("/")
+        if not parts[0] or ".." in parts:
+            return "which leads out of the volume, or may where a consumer mounts it"
+        if parts[0] in self._names:
+            return "which is a name that is to be provided itself"
+        try:
+            for end in range(1, len(parts)):
+                mode = os.lstat("/".join(parts[:end]), dir_fd=self.fd).st_mode
+                if not stat.S_ISDIR(mode) or not mode & stat.S_IXOTH:
+                    return "which not every user can follow"
+            status = os.lstat(destination, dir_fd=self.fd)
+        except OSError:
+            return "which leads nowhere"
+        return "which leads to another link" if stat.S_ISLNK(status.st_mode) else ""
 
     def missing_mode(self, mode: int) -> int:
         """Return the bits of ``mode`` that the folder lacks. Its owner's own write bit is left to its owner."""
@@ -209,7 +231,7 @@ def open_volume(settings: Settings, *, create: bool) -> Volume:
         raise VolumeError(f"{path} is not a folder: mount a volume or a folder there, not a single file") from None
     except OSError as error:
         raise VolumeError(explain(error, "open", path)) from error
-    return Volume(path, fd)
+    return Volume(path, fd, frozenset(target.name for target in targets_of(settings)))
 
 
 def _make(path: str, settings: Settings) -> None:
@@ -308,7 +330,7 @@ def explain(error: OSError, doing: str, path: str, *, needed: int = 0) -> str:
     if error.errno == errno.EROFS:
         return f"{head}: mount it read-write in the init container (without ':ro'); only the consumer's mount may be read-only"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{head}: {needed:,} bytes are needed{_free_space(path)}; what was there before is untouched"
+        return f"{head}: {f'{needed:,} bytes are needed' if needed else 'there is no room'}{_free_space(path)}; what was there before is untouched"
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"{head}: {_who(path)}"
     if error.errno == errno.EBUSY:

@@ -133,9 +133,7 @@ def _client(settings: Settings) -> httpx.Client:
         "Accept-Encoding": "identity",
     }
     try:
-        return httpx.Client(
-            verify=trust(settings.ca, os.environ), timeout=timeout, headers=headers, max_redirects=_MOST_REDIRECTS
-        )
+        return httpx.Client(verify=trust(settings.ca, os.environ), timeout=timeout, headers=headers)
     except (ValueError, ImportError, httpx.InvalidURL) as error:
         raise BadSetting(f"a proxy in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY cannot be used: {error}") from error
 
@@ -235,12 +233,21 @@ class _Transfer:
             url, validator = self._validators.get(self._staged, ("", ""))
             if url == self._url:
                 headers["If-Range"] = validator
-        extensions = {"trace": self._trace}
-        with self._client.stream(
-            "GET", self._url, headers=headers, follow_redirects=True, extensions=extensions
-        ) as response:
-            self.connected = True
-            self._receive(response, start)
+        request = self._client.build_request("GET", self._url, headers=headers, extensions={"trace": self._trace})
+        for hop in range(_MOST_REDIRECTS + 1):
+            # One by one, because httpx would read the whole body of each redirect, however long.
+            response = self._client.send(request, stream=True)
+            try:
+                self.connected = True
+                if response.next_request is None:
+                    self._receive(response, start, redirected=hop > 0)
+                    return
+                request = response.next_request
+            finally:
+                response.close()
+            with self._lock:
+                self._check_revoked()
+        raise NotThere(f"redirected more than {_MOST_REDIRECTS} times")
 
     def _trace(self, event: str, details: Mapping[str, Any]) -> None:
         if event.endswith("connect_tcp.started"):
@@ -249,7 +256,7 @@ class _Transfer:
         if event.endswith("send_request_headers.started"):
             self.connected = True
 
-    def _receive(self, response: httpx.Response, start: int) -> None:
+    def _receive(self, response: httpx.Response, start: int, *, redirected: bool) -> None:
         if response.status_code == 206:
             self._check_range(response, start)
         elif response.status_code == 416 and start:
@@ -262,7 +269,7 @@ class _Transfer:
             head, chunks = _peek(chunks)
             # What a private vocabulary looks like only its digest knows.
             if self._vocabulary.size is not None and (found := looks_like(head)):
-                where = f"redirected to {response.url.netloc.decode()}, which " if response.history else ""
+                where = f"redirected to {response.url.netloc.decode()}, which " if redirected else ""
                 raise NotThere(f"{where}answered with {found[1]}", advice=_PORTAL_ADVICE)
             self._check_length(response)
             self._restart()
@@ -330,6 +337,7 @@ class _Transfer:
         # A weak tag does not promise the same bytes.
         validator = tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
         with self._lock:
+            self._check_revoked()
             if validator and "Content-Encoding" not in response.headers:
                 self._validators[self._staged] = (self._url, validator)
             else:
@@ -432,8 +440,6 @@ def _is_tls(error: BaseException) -> bool:
 
 
 def _plain(error: Exception) -> RouteFailed:
-    if isinstance(error, httpx.TooManyRedirects):
-        return NotThere(f"redirected more than {_MOST_REDIRECTS} times")
     if isinstance(error, httpx.UnsupportedProtocol):
         return NotThere("redirected to something that is not http(s)")
     if isinstance(error, httpx.ConnectTimeout):

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from .. import catalogue
 from ..catalogue import Vocabulary
+from ..light import suppress
 from ..redaction import Scrubber
 from ..run import Run
 from ..settings import Settings
@@ -26,6 +27,8 @@ from . import Route, RouteFailed
 
 # poll(2) takes no longer waits.
 _MOST_SECONDS = 1e6
+_LONGEST_END = 0.3
+"""Seconds that a killed pip is waited for."""
 
 
 class _Holding(NamedTuple):
@@ -104,15 +107,18 @@ class Wheel:
             "--no-input",
         ]
         limits = ["--retries", "1", "--timeout", str(max(1, round(self._settings.stall_timeout)))]
-        command = [sys.executable, "-m", "pip", *arguments, *limits, "--dest", folder, requirement]
+        # -P: a module of the working directory must not pass for pip.
+        command = [sys.executable, "-P", "-m", "pip", *arguments, *limits, "--dest", folder, requirement]
         quiet = subprocess.DEVNULL
+        # What a killed pip leaves goes with our folder.
+        environment = {**os.environ, "TMPDIR": self.folder()}
         try:
             pip = subprocess.Popen(
-                command, stdin=quiet, stdout=quiet, stderr=subprocess.PIPE, text=True, errors="replace"
+                command, stdin=quiet, stdout=quiet, stderr=subprocess.PIPE, text=True, errors="replace", env=environment
             )
         except OSError as error:
             raise RouteFailed(f"pip cannot be started: {error.strerror}") from error
-        self._run.at_end(pip.kill)
+        self._run.at_end(lambda: _end(pip))
         try:
             _, complaint = pip.communicate(timeout=min(self._run.remaining(), _MOST_SECONDS))
         except subprocess.TimeoutExpired:
@@ -124,6 +130,12 @@ class Wheel:
         if not wheels:
             raise RouteFailed("pip brought no wheel")
         return os.path.join(folder, wheels[0])
+
+
+def _end(pip: subprocess.Popen[str]) -> None:
+    pip.kill()
+    with suppress(subprocess.TimeoutExpired):
+        pip.wait(_LONGEST_END)
 
 
 def _why(complaint: str) -> tuple[str]:
