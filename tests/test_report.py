@@ -218,7 +218,7 @@ def test_each_examined_file_has_one_line_with_what_a_gateway_does_and_the_cure()
     assert "the gateway starts and COUNTS WRONG" in lines[1]
     assert lines[1].endswith("run fill")
     assert "right, but not readable by every user (mode 0600)" in lines[2]
-    assert "the gateway dies: failed to get gpt-3.5-turbo token encoder: permission denied" in lines[2]
+    assert "the gateway dies: failed to get gpt-3.5-turbo token encoder: open .../key: permission denied" in lines[2]
     assert lines[3:] == ["odd", "not ready: 2 of 3 files in /cache"]
 
 

@@ -77,7 +77,9 @@ def death(vocabulary: Vocabulary, complaint: str) -> Prognosis:
     model = _LOADED_AT_START.get(vocabulary.published_name)
     if model is None:
         return Prognosis(NOT_READ, "its readers try to download it again, which fails without a network")
-    return Prognosis(DIES, f"the gateway dies: failed to get {model} token encoder: {complaint}")
+    # A panic comes before there is an error to wrap.
+    words = complaint if complaint.startswith("panic: ") else f"failed to get {model} token encoder: {complaint}"
+    return Prognosis(DIES, f"the gateway dies: {words}")
 
 
 def looks_like(data: bytes) -> tuple[str, str] | None:
@@ -140,7 +142,7 @@ def parsing_error(data: bytes) -> str:
         except binascii.Error:
             return "illegal base64 data at input byte ..."
         if not space:
-            return "index out of range"
+            return "panic: runtime error: index out of range [1] with length 1"
         digits = rank.partition(b" ")[0]
         number = digits[1:] if digits[:1] in (b"-", b"+") else digits
         shown_digits = ascii(digits[:24].decode("latin-1"))[1:-1]

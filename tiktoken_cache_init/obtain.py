@@ -110,7 +110,7 @@ def _deliver(route: Route, vocabulary: Vocabulary, staged: StagedFile) -> RouteF
         return failure
     if staged.is_right():
         return None
-    kind, text = recognise(staged.content(), vocabulary, staged.position)
+    kind, text = recognise(staged.beginning(), vocabulary, staged.position)
     what = text if kind == "wrong-bytes" else f"wrong bytes: {text}"
     digest = staged.digest()
     staged.restart()

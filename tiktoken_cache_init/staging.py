@@ -296,7 +296,7 @@ class StagedFile:
         """Whether the bytes written are the vocabulary's."""
         return self.digest() == self.vocabulary.sha256
 
-    def content(self) -> bytes:
+    def beginning(self) -> bytes:
         """Return the bytes written so far, or as many of them as are needed to say what they are when they are wrong."""
         return os.pread(self._fd, MOST_DIAGNOSED, 0)
 

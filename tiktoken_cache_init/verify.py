@@ -55,7 +55,8 @@ def verify(settings: Settings, run: Run) -> Verified:
 def _verify(settings: Settings, run: Run) -> Verified:
     volume = open_volume(settings, create=False)
     demand = Demand(settings.mode, settings.owner, settings.reader)
-    findings = run.map(lambda target: volume.inspect(target, demand), targets_of(settings))
+    hidden = not volume.lets_in(settings.reader) if settings.reader else bool(volume.missing_mode(0o111))
+    findings = [f._replace(hidden=hidden) for f in run.map(lambda t: volume.inspect(t, demand), targets_of(settings))]
     if all(finding.ready for finding in findings):
         return Verified(tuple(Examined(finding, "") for finding in findings), _folder_problems(volume, settings))
     elsewhere = _look_elsewhere(volume, [finding.target.vocabulary for finding in findings if not finding.ready])
@@ -68,7 +69,9 @@ def _folder_problems(volume: Volume, settings: Settings) -> tuple[str, ...]:
     if settings.reader:
         if volume.lets_in(settings.reader):
             return ()
-        return (f"the folder has mode {mode:04o}, and the consumer's user cannot look into it: chmod it, or run fill",)
+        return (
+            f"the folder has mode {mode:04o}, and the consumer's user cannot look into it, so the gateway dies: chmod it, or run fill",
+        )
     if volume.missing_mode(settings.dir_mode) & 0o555:
         return (f"the folder has mode {mode:04o}, and not every user can read in it: chmod it, or run fill",)
     return ()

@@ -59,6 +59,8 @@ class Finding(NamedTuple):
     """Whether what it lacks keeps some reader from reading it."""
     size: int = -1
     """Bytes, for `UNREADABLE`."""
+    hidden: bool = False
+    """Whether the folder keeps some reader from looking for it."""
 
     @property
     def ready(self) -> bool:
@@ -68,14 +70,17 @@ class Finding(NamedTuple):
     @property
     def prognosis(self) -> Prognosis:
         """What a gateway does that finds this."""
-        vocabulary = self.target.vocabulary
+        vocabulary, name = self.target.vocabulary, self.target.name
+        if self.hidden or self.state in (MISSING, LINK):
+            # To tiktoken-go, what it cannot look at is not there.
+            return death(vocabulary, f'Get "{vocabulary.url}": ...')
         if self.diagnosis:
             return self.diagnosis.prognosis
-        if self.state == GOOD:
-            return death(vocabulary, "permission denied") if self.unreadable else _COUNTS_RIGHT
-        if self.state in (MISSING, LINK):
-            return death(vocabulary, f'Get "{vocabulary.url}": ...')
-        return death(vocabulary, "is a directory" if self.state == DIRECTORY else "permission denied")
+        if self.state == GOOD and not self.unreadable:
+            return _COUNTS_RIGHT
+        if self.state == DIRECTORY:
+            return death(vocabulary, f"read .../{name}: is a directory")
+        return death(vocabulary, f"open .../{name}: permission denied")
 
 
 _COUNTS_RIGHT = Prognosis(COUNTS_RIGHT, "the gateway starts and counts right")

@@ -176,7 +176,7 @@ def test_make_fills_a_folder_without_docker(commands: tuple[str, ...], shell: Sh
     assert tool("verify", "--cache-dir", str(shell.folder / "tiktoken")).code == 0
 
 
-@runs("kubectl apply -k deploy/kubernetes")
+@runs("kubectl apply -k deploy/kubernetes/init-container")
 def test_the_manifests_are_what_kubernetes_takes(commands: tuple[str, ...], shell: Shell) -> None:
     # There is no cluster here: in the place of kubectl, Kubernetes' own kustomize builds what would be applied, and its
     # schemas judge it.
