@@ -17,7 +17,7 @@ PIN = vocabulary(name="encodings/tiny.tiktoken")
 def deliver(folder: Path, pin: Vocabulary = PIN, place: str = "usb") -> bytes:
     with staging(folder / "volume", pin) as (_, staged):
         FolderMirror(str(folder / place), str(folder / place)).deliver(pin, staged)
-        return staged.content()
+        return staged.beginning()
 
 
 def put(folder: Path, name: str, content: bytes = CONTENT) -> None:

@@ -181,9 +181,10 @@ def test_a_wait_that_was_asked_for_does_not_shorten_our_own(bench: Bench) -> Non
     assert bench.clock.slept == [0.5]
 
 
-def test_a_wait_beyond_the_deadline_gives_the_route_up_at_once(bench: Bench) -> None:
+@pytest.mark.parametrize("wait", [10, 11])
+def test_a_wait_up_to_the_deadline_or_beyond_gives_the_route_up_at_once(bench: Bench, wait: float) -> None:
     bench.clock.end = 10
-    assert not bench.obtain(bench.route("a", fail(wait=11)))
+    assert not bench.obtain(bench.route("a", fail(wait=wait)))
     assert (bench.said, bench.clock.slept) == (["a"], [])
 
 

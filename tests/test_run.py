@@ -92,6 +92,10 @@ def test_what_the_worker_returns_comes_back() -> None:
     assert Run().wait_for(lambda: 5) == 5
 
 
+def test_work_may_take_its_time() -> None:
+    assert Run().wait_for(lambda: time.sleep(0.6) or 5) == 5  # type: ignore[func-returns-value]
+
+
 def test_work_is_not_done_on_the_thread_that_waits() -> None:
     assert Run().wait_for(threading.current_thread) is not threading.current_thread()
 

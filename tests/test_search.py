@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.samples import CONTENT, as_nobody, folder_for_all, vocabulary
+from tests.samples import CONTENT, as_nobody, folder_for_all, names_in, vocabulary
 from tiktoken_cache_init import search
 from tiktoken_cache_init.search import find
 from tiktoken_cache_init.volume import holds
@@ -127,6 +127,14 @@ def test_what_goes_away_in_mid_walk_is_passed_over(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(search, "holds", remove_next)
     assert find(str(tmp_path), [WANTED]) == {WANTED: good}
+
+
+def test_no_file_is_left_open(tmp_path: Path) -> None:
+    put(tmp_path, "a")
+    put(tmp_path, "b", CONTENT[::-1])
+    before = names_in(Path("/proc/self/fd"))
+    find(str(tmp_path), [WANTED, OTHER])
+    assert names_in(Path("/proc/self/fd")) == before
 
 
 def test_what_cannot_be_read_is_passed_over() -> None:

@@ -103,7 +103,7 @@ def test_more_bytes_than_the_vocabulary_can_have_are_not_written(tmp_path: Path)
         staged.write(CONTENT)
         with pytest.raises(TooLong):
             staged.write(b"x")
-        assert (staged.position, staged.content()) == (len(CONTENT), CONTENT)
+        assert (staged.position, staged.beginning()) == (len(CONTENT), CONTENT)
 
 
 def test_what_was_written_can_be_thrown_away(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_what_was_written_can_be_thrown_away(tmp_path: Path) -> None:
         assert (staged.restarts, staged.position) == (1, 0)
         staged.write(b"wrong")
         staged.restart()
-        assert (staged.restarts, staged.position, staged.content()) == (2, 0, b"")
+        assert (staged.restarts, staged.position, staged.beginning()) == (2, 0, b"")
         staged.write(CONTENT)
         assert staged.is_right()
 
@@ -148,7 +148,7 @@ def test_a_short_write_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.Monke
     with staging(tmp_path) as (_, staged):
         staged.write(CONTENT)
         assert staged.is_right()
-        assert staged.content() == CONTENT
+        assert staged.beginning() == CONTENT
 
 
 @pytest.mark.parametrize("call", ["ftruncate", "lseek"])

@@ -191,34 +191,53 @@ def test_a_pipe_or_a_socket_is_no_file_and_is_not_waited_for(volume: Volume, tmp
         assert volume.inspect(Target(PIN, "socket"))[1:3] == (SPECIAL, "not a regular file")
 
 
-def test_a_link_inside_the_volume_is_as_good_as_a_file(volume: Volume, tmp_path: Path) -> None:
+@pytest.mark.parametrize("to", ["file", "sub/file"])
+def test_a_link_to_a_file_in_the_volume_is_as_good_as_a_file(volume: Volume, tmp_path: Path, to: str) -> None:
     (tmp_path / "sub").mkdir()
-    (tmp_path / "sub/file").write_bytes(CONTENT)
-    (tmp_path / "key").symlink_to("sub/file")
+    (tmp_path / to).write_bytes(CONTENT)
+    (tmp_path / "key").symlink_to(to)
     found = volume.inspect(TARGET)
-    assert (found.state, found.text, found.ready) == (GOOD, "right, a link to sub/file", True)
+    assert (found.state, found.text, found.ready) == (GOOD, f"right, a link to {to}", True)
 
 
 @pytest.mark.parametrize(
-    ("to", "text"),
+    ("to", "problem"),
     [
-        ("nothing", "a link to nothing, which leads nowhere"),
-        ("key", "a link to key, which loops"),
-        ("../outside", "a link to ../outside, which leads out of the volume"),
-        ("/etc/passwd", "a link to /etc/passwd, which leads out of the volume"),
+        ("nothing", "which leads nowhere"),
+        ("key", "which leads to another link"),
+        ("link", "which leads to another link"),
+        ("../outside", "which leads out of the volume"),
+        ("sub/../file", "which leads out of the volume"),
+        ("/etc/passwd", "which leads out of the volume"),
+        (PIN.cache_key, "which is a name that is to be provided itself"),
+        ("closed/file", "which not every user can follow"),
+        ("way/file", "which not every user can follow"),
     ],
 )
-def test_a_link_that_no_consumer_can_follow_is_not_good(tmp_path: Path, to: str, text: str) -> None:
-    (tmp_path / "outside").write_bytes(CONTENT)
+def test_a_link_that_a_consumer_may_not_follow_is_not_good(tmp_path: Path, to: str, problem: str) -> None:
     folder = tmp_path / "volume"
-    folder.mkdir()
+    for name in ("sub", "closed"):
+        (folder / name).mkdir(parents=True)
+    for name in ("file", "sub/file", "closed/file", PIN.cache_key, "../outside"):
+        (folder / name).write_bytes(CONTENT)
+    (folder / "closed").chmod(0o700)
+    (folder / "link").symlink_to("file")
+    (folder / "way").symlink_to("sub")
     (folder / "key").symlink_to(to)
-    opened = open_volume(settings(folder), create=False)
+    opened = open_volume(settings(folder, PIN), create=False)
     found = opened.inspect(TARGET)
     opened.close()
     assert found.state == LINK
-    assert found.text.startswith(text)
+    assert found.text.startswith(f"a link to {to}, {problem}")
     assert 'Get "https://' in found.prognosis.text
+
+
+def test_a_second_name_may_lead_to_the_first(tmp_path: Path) -> None:
+    (tmp_path / PIN.cache_key).write_bytes(CONTENT)
+    (tmp_path / PIN.published_name).symlink_to(PIN.cache_key)
+    opened = open_volume(settings(tmp_path, PIN, layout="both"), create=False)
+    assert opened.inspect(Target(PIN, PIN.published_name, PIN.cache_key)).ready
+    opened.close()
 
 
 def test_a_link_to_a_neighbour_whose_name_begins_as_the_volume_s_leads_out(tmp_path: Path) -> None:
