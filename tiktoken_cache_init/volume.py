@@ -23,6 +23,7 @@ CHUNK = 1 << 18
 # What is read at most of a file that is not right, to say what it is.
 MOST_DIAGNOSED = 8 << 20
 _MOST_LOOKS = 5
+_MOST_STEPS = 40
 
 GOOD = "good"
 MISSING = "missing"
@@ -150,7 +151,7 @@ class Volume:
         note = ""
         if stat.S_ISLNK(status.st_mode):
             destination = os.readlink(target.name, dir_fd=self.fd)
-            if destination != target.beside and (problem := self._link_problem(destination)):
+            if destination != target.beside and (problem := self._link_problem(target.name)):
                 return Finding(target, LINK, f"a link to {destination}, {problem}")
             note = f", a link to {destination}"
             status = os.stat(target.name, dir_fd=self.fd)
@@ -179,25 +180,34 @@ class Volume:
         except OSError:
             return -1
 
-    def _link_problem(self, destination: str) -> str:
+    def _link_problem(self, name: str) -> str:
         """Say why a consumer may not find the file behind a link, or return an empty text.
 
-        The consumer may mount this folder elsewhere, and run as any user.
+        The consumer may mount this folder elsewhere, and run as any user. Links within are followed, as a ConfigMap's must be.
         """
-        parts = destination.split("/")
-        if not parts[0] or ".." in parts:
-            return "which leads out of the volume, or may where a consumer mounts it"
-        if parts[0] in self._names:
-            return "which is a name that is to be provided itself"
-        try:
-            for end in range(1, len(parts)):
-                mode = os.lstat("/".join(parts[:end]), dir_fd=self.fd).st_mode
-                if not stat.S_ISDIR(mode) or not mode & stat.S_IXOTH:
-                    return "which not every user can follow"
-            status = os.lstat(destination, dir_fd=self.fd)
-        except OSError:
-            return "which leads nowhere"
-        return "which leads to another link" if stat.S_ISLNK(status.st_mode) else ""
+        ahead, behind = os.readlink(name, dir_fd=self.fd).split("/"), ""
+        if ahead == [name]:
+            return "which loops"
+        for _ in range(_MOST_STEPS):
+            if not ahead:
+                return ""
+            step = ahead.pop(0)
+            if not step or step == "..":
+                return "which leads out of the volume, or may where a consumer mounts it"
+            if not behind and step in self._names:
+                return "which is a name that is to be provided itself"
+            path = f"{behind}{step}"
+            try:
+                mode = os.lstat(path, dir_fd=self.fd).st_mode
+                if stat.S_ISLNK(mode):
+                    ahead = os.readlink(path, dir_fd=self.fd).split("/") + ahead
+                    continue
+            except OSError:
+                return "which leads nowhere"
+            if ahead and not mode & stat.S_IXOTH:
+                return "which not every user can follow"
+            behind = f"{path}/"
+        return "which loops"
 
     def missing_mode(self, mode: int) -> int:
         """Return the bits of ``mode`` that the folder lacks. Its owner's own write bit is left to its owner."""
