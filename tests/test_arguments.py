@@ -80,6 +80,11 @@ def test_a_flag_without_its_value_is_named() -> None:
         read(["--cache-dir"])
 
 
+def test_two_dashes_alone_mean_nothing() -> None:
+    with pytest.raises(BadSetting, match="'--' has no meaning here"):
+        read(["--json", "--"])
+
+
 def test_two_dashes_are_no_value() -> None:
     ended = command("--cache-dir=/x", "--deadline=--")
     assert ended.code == 2

@@ -371,7 +371,7 @@ def loaded(*arguments: str) -> set[str]:
         "sys.stdout.write('\\n' + ' '.join(sys.modules)); sys.exit(code)"
     )
     done = subprocess.run(
-        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{program}", *arguments],
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{program}", *arguments],
         capture_output=True,
         check=True,
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
@@ -262,6 +263,20 @@ def test_progress_is_watched_while_bytes_are_awaited(volume: Path, monkeypatch: 
     assert (5, "told") in seen
 
 
+def test_a_volume_that_fails_is_told_as_that(volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stale(*_: object) -> NoReturn:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fstatvfs", stale)
+        result = filled(volume, baked)
+        assert isinstance(result.error, VolumeError)
+        assert "Stale file handle" in str(result.error)
+    monkeypatch.setattr(module, "_open_up", stale)
+    with pytest.raises(VolumeError, match="Stale file handle"):
+        filled(volume, baked)
+
+
 # Mode and owner.
 
 
@@ -272,6 +287,29 @@ def test_a_right_file_that_not_everybody_can_read_is_mended_in_place(volume: Pat
     assert actions(filled(volume, "/nowhere", PIN)) == [MENDED]
     assert mode_of(volume / PIN.cache_key) == 0o644
     assert (volume / PIN.cache_key).stat().st_ino == inode
+
+
+def test_a_file_that_was_replaced_meanwhile_is_not_mended(
+    volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (volume / PIN.cache_key).write_bytes(CONTENT)
+    (volume / PIN.cache_key).chmod(0o600)
+    # What a fill does between looking and mending.
+    monkeypatch.setattr(module, "_open_up", lambda *_: (volume / PIN.cache_key).write_bytes(b"other"))
+    assert actions(filled(volume, baked, PIN)) == [REPLACED]
+    assert (volume / PIN.cache_key).read_bytes() == CONTENT
+
+
+def test_a_volume_that_keeps_no_modes_is_not_called_ready(
+    volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (volume / PIN.cache_key).write_bytes(CONTENT)
+    (volume / PIN.cache_key).chmod(0o600)
+    monkeypatch.setattr(os, "fchmod", lambda *_: None)
+    result = filled(volume, baked, PIN)
+    assert isinstance(result.error, VolumeError)
+    assert "does not keep the mode of a file" in str(result.error)
+    assert (volume / PIN.cache_key).read_bytes() == CONTENT
 
 
 def test_a_file_keeps_the_permissions_that_it_has_beyond_what_is_wanted(volume: Path) -> None:

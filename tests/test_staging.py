@@ -12,6 +12,7 @@ import pytest
 
 from tests.samples import CONTENT, as_nobody, folder_for_all, left_behind, settings, staging, vocabulary
 from tiktoken_cache_init import staging as module
+from tiktoken_cache_init.catalogue import VOCABULARIES
 from tiktoken_cache_init.errors import VolumeError
 from tiktoken_cache_init.run import Closed, Run
 from tiktoken_cache_init.staging import PREFIX, Stage, TooLong, move_aside
@@ -431,6 +432,21 @@ def test_where_the_kernel_tells_no_boot_age_decides(tmp_path: Path, monkeypatch:
     assert swept(tmp_path) == {f"{PREFIX}-new"}
 
 
+def test_the_last_copy_of_a_vocabulary_is_kept_until_it_is_in_its_place(tmp_path: Path, vocabularies: Path) -> None:
+    pin = next(known for known in VOCABULARIES if known.published_name == "vocab.bpe")
+    name = own_name(tmp_path)
+    (tmp_path / name).write_bytes((vocabularies / pin.cache_key).read_bytes())
+    assert swept(tmp_path) == {name}
+    (tmp_path / pin.cache_key).write_bytes((vocabularies / pin.cache_key).read_bytes())
+    assert swept(tmp_path) == {pin.cache_key}
+
+
+def test_bytes_as_long_as_a_vocabulary_and_wrong_are_nobody_s_last_copy(tmp_path: Path) -> None:
+    name = own_name(tmp_path)
+    (tmp_path / name).write_bytes(b"x" * (VOCABULARIES[-1].size or 0))
+    assert swept(tmp_path) == set()
+
+
 def test_a_link_on_its_way_is_swept(tmp_path: Path) -> None:
     (tmp_path / f"{PREFIX}x").symlink_to("/etc/passwd")
     assert swept(tmp_path) == set()
@@ -456,11 +472,12 @@ def test_where_locks_do_not_work_a_file_is_still_made(tmp_path: Path, monkeypatc
 
 def test_who_may_not_remove_leaves_it_to_one_who_may() -> None:
     with folder_for_all() as folder:
-        name = own_name(folder)
-        put(folder, name)
+        names = {own_name(folder), f"{PREFIX}ffffffff-0123"}
+        for name in names:
+            put(folder, name, 2 * 3600.0)
         folder.chmod(0o555)
         with as_nobody():
-            assert swept(folder) == {name}
+            assert swept(folder) == names
 
 
 def test_a_volume_that_cannot_be_listed_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

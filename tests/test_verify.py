@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -13,6 +14,7 @@ from tiktoken_cache_init.diagnosis import COUNTS_RIGHT, COUNTS_WRONG, DIES
 from tiktoken_cache_init.errors import NotReady, VolumeError
 from tiktoken_cache_init.run import Run
 from tiktoken_cache_init.verify import Verified, verify
+from tiktoken_cache_init.volume import Volume
 
 OTHER_CONTENT = b"QQ== 0\n"
 # Tiny ones under the names that a gateway loads when it starts.
@@ -82,6 +84,15 @@ def test_a_folder_that_is_a_file_is_no_volume(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(VolumeError):
         verified(tmp_path / "file")
+
+
+def test_a_volume_that_fails_is_no_verdict(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stale(_: Volume) -> NoReturn:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(Volume, "mode", stale)
+    with pytest.raises(VolumeError, match=r"cannot use .*: Stale file handle"):
+        verified(volume)
 
 
 # Cures.
