@@ -123,6 +123,8 @@ def _parse_cache_dir_variable(text: str) -> str:
 
 
 def _absolute(path: str) -> str:
+    if os.path.isdir(DEFAULT_BAKED_DIR):
+        return "/cache/tiktoken"  # in the image, where the working directory means nothing
     try:
         return os.path.abspath(path)
     except FileNotFoundError:  # the working directory is gone

@@ -50,7 +50,13 @@ class Fetch:
         """Transfer one URL, as `Transport.get` does."""
         with self._lock:
             if self._transport is None:
-                from .transport import Transport
+                try:
+                    from .transport import Transport
+                except ImportError as error:
+                    raise RouteFailed(
+                        f"there is no HTTP client here ({error.name} is not installed)",
+                        advice="install what requirements/runtime.txt names, as 'make fill' does",
+                    ) from error
 
                 self._transport = Transport(self._settings, self._run)
         self._transport.get(url, vocabulary, staged)
