@@ -262,9 +262,14 @@ def _inspect() -> Iterable[Row]:
         "cut at a line's end (3 bytes of 1,681,126), a link to x",
     )
     yield wrong("link to nothing", "ln -s nothing $V/$C", f"a link to nothing, which leads nowhere{_REPLACED}")
-    yield wrong("link that loops", "ln -s $C $V/$C", "a link to $C, which is a name that is to be provided itself")
-    yield wrong(
-        "link to a link", "cp $S/$C $V/x; ln -s x $V/y; ln -s y $V/$C", "a link to y, which leads to another link"
+    yield wrong("link that loops", "ln -s $C $V/$C", "a link to $C, which loops")
+    yield wrong("links that loop", "ln -s y $V/x; ln -s x $V/y; ln -s y $V/$C", "a link to y, which loops")
+    yield Row(
+        INSPECT,
+        "link to a link to a good file",
+        _OTHER + "cp $S/$C $V/x; ln -s x $V/y; ln -s y $V/$C",
+        0,
+        "($C): right, a link to y",
     )
     yield wrong("link out of the volume", "ln -s /etc/passwd $V/$C", "a link to /etc/passwd, which leads ")
     yield wrong("link to a directory", "mkdir $V/kept; ln -s kept $V/$C", f"a directory, a link to kept{_REPLACED}")
