@@ -153,7 +153,10 @@ def test_docker_builds_fills_and_starts_the_gateway(commands: tuple[str, ...], w
     assert wait_for(lambda: counted(engine.docker("logs", container).stdout) == RIGHT)
 
 
-@runs("docker save tiktoken-cache-init:latest | gzip >tiktoken-cache-init.tar.gz", "docker load -i tiktoken-cache-init.tar.gz")
+@runs(
+    "docker save tiktoken-cache-init:latest | gzip >tiktoken-cache-init.tar.gz",
+    "docker load -i tiktoken-cache-init.tar.gz",
+)
 def test_the_image_is_carried_over_in_a_file(commands: tuple[str, ...], with_image: Shell) -> None:
     save, load = commands
     with_image.run(save)
