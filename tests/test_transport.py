@@ -355,6 +355,14 @@ def test_a_private_vocabulary_may_look_like_anything_for_its_digest_decides(
     assert fetched(server, serve(content), pin, tmp_path) == content
 
 
+def test_a_body_without_a_length_is_taken_for_whole_only_if_its_digest_is_right(server: Server, tmp_path: Path) -> None:
+    pin = vocabulary(LONG, size=None, limit=2 * len(LONG))
+    assert fetched(server, serve(LONG, length="absent"), pin, tmp_path) == LONG
+    with pytest.raises(RouteFailed, match="the connection closed") as caught:
+        fetched(server, serve(LONG, length="absent", after=1000), pin, tmp_path)
+    assert caught.value.passing
+
+
 def test_the_end_of_the_run_ends_a_transfer_and_no_byte_is_written_after_it(server: Server, tmp_path: Path) -> None:
     server.script("/x", serve(LONG, after=1000, then=silent))
     pin, run = vocabulary(LONG), Run()
