@@ -8,7 +8,7 @@ import stat
 
 from .catalogue import Vocabulary
 from .errors import InitError, NotObtained, VolumeError
-from .light import NamedTuple
+from .light import NamedTuple, suppress
 from .obtain import Attempts, Failure, obtain
 from .run import DeadlinePassed, Run
 from .settings import Settings
@@ -289,10 +289,22 @@ class _Job:
     def _put_in_place(self, finding: Finding, staged: StagedFile) -> None:
         attempts = self._attempts[finding.target]
         try:
+            self._keep_what_is_anothers(finding)
             staged.install(finding.target)
         finally:
             staged.discard()
         self._outcomes[finding.target] = Outcome(finding, _action(finding), attempts.label, tuple(attempts.failures))
+
+    def _keep_what_is_anothers(self, finding: Finding) -> None:
+        """Give bytes that are about to be overwritten the name they belong under, if this run does not provide that anyway."""
+        other = finding.diagnosis.other if finding.diagnosis else None
+        if other and other not in self._settings.vocabularies:
+            # Where the volume has no hard links, or something is there already, they are wrong bytes like any others.
+            with suppress(OSError):
+                folder = self._volume.fd
+                os.link(
+                    finding.target.name, other.cache_key, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False
+                )
 
     def _put_beside(self, finding: Finding) -> None:
         """Provide a second name for bytes that are in the volume: a link where it can hold one, else a copy."""
@@ -352,11 +364,13 @@ def _open_up(volume: Volume, settings: Settings) -> None:
     missing = volume.missing_mode(settings.dir_mode)
     if not missing:
         return
-    mode = stat.S_IMODE(os.fstat(volume.fd).st_mode)
+    mode, cause = volume.mode(), "the volume does not keep it"
     try:
         os.fchmod(volume.fd, mode | missing)
     except OSError as error:
+        cause = error.strerror or str(error)
+    if volume.missing_mode(settings.dir_mode):
         raise VolumeError(
-            f"{volume.path} has mode {mode:04o}, so that not every user can read in it, and we cannot change that "
-            f"({error.strerror}): chmod {mode | missing:04o} it, or set TIKTOKEN_INIT_DIR_MODE={mode:04o} if that mode will do"
-        ) from error
+            f"{volume.path} has mode {mode:04o}, so that not every user can read in it, and we cannot change that ({cause}): "
+            f"chmod {mode | missing:04o} it, or set TIKTOKEN_INIT_DIR_MODE={mode:04o} if that mode will do"
+        )

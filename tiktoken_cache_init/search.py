@@ -7,8 +7,11 @@ swapped names right, its temporary file may be the last copy.
 
 from __future__ import annotations
 
+import itertools
 import os
+import stat
 
+from . import catalogue
 from .catalogue import Vocabulary
 from .volume import holds
 
@@ -29,7 +32,7 @@ def find(folder: str, wanted: Iterable[Vocabulary], levels: int = _MOST_LEVELS) 
     found: dict[Vocabulary, str] = {}
     if not missing:
         return found
-    for path, size in _files(folder, levels):
+    for path, size in itertools.chain(_likely_files(folder), _files(folder, levels)):
         for vocabulary in [candidate for candidate in missing if candidate.size == size]:
             if _file_holds(path, vocabulary):
                 found[vocabulary] = path
@@ -48,6 +51,19 @@ def _file_holds(path: str, vocabulary: Vocabulary) -> bool:
             os.close(fd)
     except OSError:
         return False
+
+
+def _likely_files(folder: str) -> Iterator[tuple[str, int]]:
+    """Yield the names that mistakes leave, so that no crowd of other files can hide them from the bounded walk."""
+    for vocabulary in catalogue.VOCABULARIES:
+        for name in (vocabulary.cache_key, vocabulary.published_name):
+            path = os.path.join(folder, name)
+            try:
+                status = os.lstat(path)
+            except OSError:
+                continue
+            if stat.S_ISREG(status.st_mode):
+                yield path, status.st_size
 
 
 def _files(folder: str, levels: int) -> Iterator[tuple[str, int]]:

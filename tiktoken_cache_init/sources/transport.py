@@ -6,15 +6,17 @@ type. All failures of httpx and below end here, as `RouteFailed`.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 import ssl
 import threading
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -31,6 +33,8 @@ from . import NotThere, RouteFailed, too_long
 _MOST_REDIRECTS = 5
 # Bytes seen before a body is taken for a file and not for a page.
 _SNIFFED = 512
+# A host may have so many addresses before one that answers, each of which may take the whole time-out.
+_MOST_ADDRESSES = 4
 # Seconds between two looks at a transfer.
 _WATCH_EVERY = 0.1
 
@@ -88,7 +92,7 @@ class Transport:
             waited = time.monotonic() - since
             if transfer.connected and not connected:
                 since, connected = time.monotonic(), True
-            elif not connected and waited > 2 * settings.connect_timeout:
+            elif not connected and waited > _MOST_ADDRESSES * settings.connect_timeout:
                 raise RouteFailed(f"no connection within {waited:.0f} s", passing=True)
             elif connected and waited > settings.stall_timeout:
                 if transfer.moved - moved < settings.min_speed * settings.stall_timeout:
@@ -100,6 +104,9 @@ class Transport:
             if self._client is None:
                 # The C library's own limits for a dead name server (5 s twice for each) would hold up the next mirror.
                 os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:2")
+                for variable in ("NO_PROXY", "no_proxy"):
+                    if variable in os.environ:
+                        os.environ[variable] = unproxied(os.environ[variable], self._settings.mirrors)
                 self._client = _client(self._settings)
             return self._client
 
@@ -119,9 +126,40 @@ def proxies_of(environment: Mapping[str, str]) -> set[str]:
                 problem = "is no proxy that can be used: write http://, https://, socks5:// or socks5h://"
             if problem:
                 raise BadSetting(f"{variable}: '{shown(url)}' {problem}")
-            parsed = httpx.URL(url)
+            try:
+                parsed = httpx.URL(url)
+            except Exception as error:  # its parser lets errors of idna through
+                raise BadSetting(f"{variable}: '{shown(url)}' is no URL") from error
             found.add(f"{parsed.host}:{parsed.port or {'https': 443, 'http': 80}.get(parsed.scheme, 1080)}")
     return found
+
+
+def unproxied(text: str, mirrors: Sequence[str]) -> str:
+    """Return the value of NO_PROXY as httpx can read it: no spaces, and networks replaced by the mirrors within them.
+
+    httpx fails at an IPv6 network or a bracket, and passes over an IPv4 network; clusters set both.
+    """
+    hosts = [urlsplit(mirror).hostname or "" for mirror in mirrors if "://" in mirror]
+    entries: list[str] = []
+    for word in text.replace(",", " ").split():
+        entry = word.strip("[]") if word.endswith("]") else word
+        if "/" not in entry:
+            if entry.count(":") != 1 or _is_number(entry.partition(":")[2]):
+                entries.append(entry)
+            continue
+        try:
+            network = ipaddress.ip_network(entry, strict=False)
+        except ValueError:
+            continue
+        entries += [host for host in hosts if _is_within(host, network)]
+    return ",".join(entries)
+
+
+def _is_within(host: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    try:
+        return ipaddress.ip_address(host) in network
+    except ValueError:
+        return False
 
 
 def _client(settings: Settings) -> httpx.Client:

@@ -12,11 +12,11 @@ import sys
 import tempfile
 import threading
 import zipfile
-import zlib
 from typing import NamedTuple
 
 from .. import catalogue
 from ..catalogue import Vocabulary
+from ..errors import InitError
 from ..light import suppress
 from ..redaction import Scrubber
 from ..run import Run
@@ -178,5 +178,7 @@ class _WheelRoute:
                     staged.write(chunk)
         except TooLong:
             raise RouteFailed("the wheel holds a longer file") from None
-        except (KeyError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+        except InitError:
+            raise
+        except Exception as error:  # zipfile has no one family of errors for what can be wrong in an archive
             raise RouteFailed(f"the wheel does not hold it: {error}") from error
