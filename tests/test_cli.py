@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 
 from tests.samples import ROOT, Ended, command, names_in, process, unpack
 from tiktoken_cache_init import __version__, cli
-from tiktoken_cache_init.catalogue import VOCABULARIES
+from tiktoken_cache_init.catalogue import VOCABULARIES, encoding
 from tiktoken_cache_init.errors import Stopped
 from tiktoken_cache_init.run import DeadlinePassed, Run
 
@@ -385,3 +386,27 @@ def test_a_fill_from_the_image_loads_neither_the_http_client_nor_what_only_failu
     assert "tiktoken_cache_init.sources.baked" in modules
     needless = {"httpx", "ssl", "difflib", "json", "tarfile", "tiktoken_cache_init.sources.fetch"}
     assert needless & modules == set()
+
+
+def test_another_vocabulary_s_only_bytes_are_kept_under_their_own_name(tmp_path: Path, vocabularies: Path) -> None:
+    """Two services that want different encodings may share a volume."""
+    cl100k, o200k = (
+        encoding("cl100k_base").vocabularies[0].cache_key,
+        encoding("o200k_base").vocabularies[0].cache_key,
+    )
+    shutil.copy(vocabularies / o200k, tmp_path / cl100k)
+    arguments = ["--cache-dir", str(tmp_path), "--sources", "baked", "--baked-dir", str(vocabularies)]
+    assert command(*arguments, "--encodings", "cl100k_base").code == 0
+    assert command("verify", "--cache-dir", str(tmp_path)).code == 0
+
+
+def test_right_bytes_are_found_beside_any_number_of_other_files(tmp_path: Path, vocabularies: Path) -> None:
+    cl100k, o200k = (
+        encoding("cl100k_base").vocabularies[0].cache_key,
+        encoding("o200k_base").vocabularies[0].cache_key,
+    )
+    shutil.copy(vocabularies / cl100k, tmp_path / "cl100k_base.tiktoken")
+    shutil.copy(vocabularies / o200k, tmp_path / o200k)
+    for number in range(20_001):
+        (tmp_path / f"{number:06}").touch()
+    assert command("--cache-dir", str(tmp_path), "--sources", "baked", "--baked-dir", "/nowhere").code == 0

@@ -35,6 +35,7 @@ from tiktoken_cache_init.sources.transport import (
     failure_of,
     proxies_of,
     trust,
+    unproxied,
 )
 
 LONG = b"right bytes\n" * 30_000
@@ -404,3 +405,28 @@ def test_a_volume_that_fails_in_mid_transfer_is_not_the_server_s_fault(
 def test_all_transfers_of_a_run_share_one_client() -> None:
     transport = Transport(settings(), Run())
     assert transport._shared_client() is transport._shared_client()
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("localhost, .cluster.local", "localhost,.cluster.local"),
+        ("a.test b.test", "a.test,b.test"),
+        ("fd00::/8,[::1],::1/128", "::1"),
+        ("10.0.0.0/8", "10.1.2.3"),
+        ("fd00::/8", "fd00::5"),
+        ("a.test:8080,a.test:port", "a.test:8080"),
+        ("10.0.0.0/nonsense", ""),
+        ("*", "*"),
+    ],
+)
+def test_no_proxy_is_read_as_clusters_write_it(said: str, read: str) -> None:
+    mirrors = (
+        ["http://10.1.2.3:80/x"] if "10." in said else ["http://[fd00::5]/x"] if said == "fd00::/8" else ["/folder"]
+    )
+    assert unproxied(said, mirrors) == read
+
+
+def test_a_proxy_that_no_parser_takes_is_a_bad_setting() -> None:
+    with pytest.raises(BadSetting, match="HTTP_PROXY"):
+        proxies_of({"HTTP_PROXY": "http://xn--:80"})

@@ -128,9 +128,9 @@ def proxies_of(environment: Mapping[str, str]) -> set[str]:
                 raise BadSetting(f"{variable}: '{shown(url)}' {problem}")
             try:
                 parsed = httpx.URL(url)
+                found.add(f"{parsed.host}:{parsed.port or {'https': 443, 'http': 80}.get(parsed.scheme, 1080)}")
             except Exception as error:  # its parser lets errors of idna through
                 raise BadSetting(f"{variable}: '{shown(url)}' is no URL") from error
-            found.add(f"{parsed.host}:{parsed.port or {'https': 443, 'http': 80}.get(parsed.scheme, 1080)}")
     return found
 
 
