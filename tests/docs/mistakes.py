@@ -190,5 +190,5 @@ MISTAKES: dict[str, Known] = {
     "cut before a rank": Known(cut(lambda line: line.index(b" ") + 1), "dies", ("fill",), "truncated"),
     "cut within a rank": Known(cut(lambda _: -2), "dies", ("fill",), "truncated"),
     "a folder in a file's place": Known(folders_in_their_place, "dies", ("fill",), "a directory"),
-    "a link that leads nowhere": Known(links_to_nowhere, "dies", ("fill",), "which leads nowhere"),
+    "a link that leads nowhere": Known(links_to_nowhere, "dies", ("fill",), "which leads out of the volume"),
 }

@@ -36,7 +36,7 @@ def _renamed(word: str, plan: dict[str, Any]) -> str:
         return "127.0.0.1::3000"
     if colon and path.startswith("/") and name in plan["volumes"]:
         return f"{plan['volumes'][name]}:{path}"
-    return str(plan["images"].get(word, word))
+    return str(plan["images"].get(word.removesuffix(":latest"), word))
 
 
 if __name__ == "__main__":
