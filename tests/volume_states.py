@@ -230,7 +230,12 @@ def _inspect() -> Iterable[Row]:
     yield wrong("still compressed", "gzip -c $S/$C > $V/$C", "a compressed file: it must be unpacked first")
     yield wrong("Git LFS pointer", "echo 'version https://git-lfs.github.com/spec/v1' > $V/$C", "a Git LFS pointer")
     yield wrong("zero bytes", "head -c 1681126 /dev/zero > $V/$C", "nothing but zero bytes (1,681,126 bytes)")
-    yield wrong("another vocabulary", "cp $S/$R $V/$C", "the bytes of another vocabulary, r50k_base.tiktoken")
+    yield wrong(
+        "another vocabulary",
+        "cp $S/$R $V/$C",
+        "the bytes of another vocabulary, r50k_base.tiktoken",
+        "cmp $C $S/$C && cmp $R $S/$R",
+    )
     yield wrong("CRLF line ends", "awk '{printf \"%s\\r\\n\", $0}' $S/$C > $V/$C", "the right text with CRLF line ends")
     yield wrong(
         "byte order mark", "(printf '\\357\\273\\277'; cat $S/$C) > $V/$C", "the right text behind a byte order mark"
