@@ -180,7 +180,8 @@ class Stage:
         """Return the time by the volume's own clock, which on a network share is not this machine's."""
         name = self._new_name()
         try:
-            fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=self.volume.fd)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            fd = os.open(name, flags, 0o600, dir_fd=self.volume.fd)
             try:
                 return os.fstat(fd).st_mtime
             finally:
