@@ -189,7 +189,9 @@ def test_where_the_folder_cannot_be_looked_into_the_error_says_why(name: str, ve
 
 
 def test_a_volume_that_does_not_answer_in_time_gives_a_document_too(vocabularies: Path) -> None:
-    document = verify(vocabularies, "--deadline", "0.001")
+    # A busy machine may give us no turn to notice the deadline before the work is done.
+    tries = (verify(vocabularies, "--deadline", "0.001") for _ in range(20))
+    document = next(document for document in tries if document["error"])
     assert "does not answer" in document["error"]
     assert list(VALIDATOR.iter_errors(document)) == []
 
