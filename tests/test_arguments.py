@@ -107,6 +107,17 @@ def test_help_gives_the_commands_and_the_exit_codes(capsys: pytest.CaptureFixtur
             assert re.search(rf"{re.escape(name)} +{re.escape(meaning)}", text)
 
 
+def test_help_has_each_group_once(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, "--help")
+    for group in {setting.group for setting in SETTINGS}:
+        assert text.count(f" {group}: --") == 1, group
+
+
+def test_a_word_that_is_no_command_and_no_value_is_refused() -> None:
+    with pytest.raises(BadSetting, match="'stray' belongs to no flag"):
+        read(["--json", "stray"])
+
+
 def test_the_examples_in_the_help_are_right() -> None:
     from tiktoken_cache_init.arguments import _EXAMPLES
 

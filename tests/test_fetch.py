@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.network.server import Server
 from tests.samples import CONTENT, ROOT, settings, staging, vocabulary
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
 from tiktoken_cache_init.run import Run
@@ -120,6 +122,23 @@ def test_a_mirror_that_fails_is_not_asked_for_the_other_names(tmp_path: Path) ->
     with staging(tmp_path, PIN) as (_, staged), pytest.raises(RouteFailed, match="connection refused"):
         HttpMirror(BASE, source).deliver(PIN, staged)
     assert len(source.asked) == 1
+
+
+def test_mirrors_by_http_and_folders_deliver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(variable)
+    (tmp_path / "usb").mkdir()
+    (tmp_path / "usb/tiny.tiktoken").write_bytes(CONTENT)
+    with Server() as server:
+        server.offer(f"/{PIN.path}", CONTENT)
+        source = Fetch(settings(mirrors=(server.url, str(tmp_path / "usb"))), Run(60))
+        for route in source.routes(PIN):
+            assert route.strikes == 0
+            for number in range(2):
+                with staging(tmp_path / f"volume{number}", PIN) as (_, staged):
+                    route.deliver(PIN, staged)
+                    assert staged.is_right()
+    assert len(server.requests) == 2
 
 
 def test_the_http_client_is_loaded_for_the_first_transfer_only() -> None:

@@ -220,6 +220,7 @@ def test_the_deadline_ends_it_and_what_was_had_stays(volume: Path, monkeypatch: 
     result = filled(volume, "/nowhere", run=run, deadline=0.5)
     assert actions(result) == [INSTALLED, FAILED]
     assert str(result.error).startswith("could not obtain other.tiktoken (the deadline of 0.5 s passed): ")
+    assert failures_of_all(result) == [("told", "2 of 7 bytes when the deadline passed")]
     assert (volume / PIN.cache_key).read_bytes() == CONTENT
 
 

@@ -58,6 +58,7 @@ def test_a_url_is_shown_without_its_secrets(url: str, safe: str) -> None:
         ("https://user:se%20cret@h/x", "login with se cret failed"),
         ("https://secret@h/x", "login with secret failed"),
         ("https://h/x?sig=secret", "login with secret failed"),
+        ("https://h/x?secret", "login with secret failed"),
         ("https://h/x?a=1&sig=sec%2Fret#f", "login with sec/ret failed"),
         ("https://a.example, https://user:secret@h/x", "login with secret failed"),
         ('"https://user:secret@h/x"', "login with secret failed"),
@@ -79,6 +80,7 @@ def test_what_holds_no_secret_takes_nothing_out(text: str) -> None:
 
 def test_a_secret_too_short_to_tell_from_words_is_still_hidden_in_a_url() -> None:
     assert Scrubber(["http://u:a@h"])("a file") == "a file"
+    assert Scrubber(["http://u:abcd@h"])("an abcd") == f"an {HIDDEN}"
     assert shown("http://u:a@h") == f"http://{HIDDEN}@h"
 
 

@@ -283,7 +283,7 @@ def _inspect() -> Iterable[Row]:
         "unreadable, and ours to replace",
         _OTHER + "cp $S/$C $V; chmod 0600 $V/$C; chown 1234:1234 $V/$C",
         0,
-        "($C): was cannot be read: Permission denied: replaced from baked",
+        "($C): cannot be read: Permission denied: replaced from baked",
     )
 
     def doctor(name: str, prepare: str, code: int, line: str) -> Row:

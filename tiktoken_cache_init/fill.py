@@ -8,7 +8,7 @@ import stat
 
 from .catalogue import Vocabulary
 from .errors import InitError, NotObtained, VolumeError
-from .light import NamedTuple, suppress
+from .light import NamedTuple
 from .obtain import Attempts, Failure, obtain
 from .run import DeadlinePassed, Run
 from .settings import Settings
@@ -299,12 +299,15 @@ class _Job:
         """Give bytes that are about to be overwritten the name they belong under, if this run does not provide that anyway."""
         other = finding.diagnosis.other if finding.diagnosis else None
         if other and other not in self._settings.vocabularies:
-            # Where the volume has no hard links, or something is there already, they are wrong bytes like any others.
-            with suppress(OSError):
-                folder = self._volume.fd
+            folder = self._volume.fd
+            try:
                 os.link(
                     finding.target.name, other.cache_key, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False
                 )
+            except OSError as error:
+                # Where the volume has no hard links, or something is there already, they are wrong bytes like any others.
+                if error.errno not in (errno.EEXIST, errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+                    raise
 
     def _put_beside(self, finding: Finding) -> None:
         """Provide a second name for bytes that are in the volume: a link where it can hold one, else a copy."""

@@ -15,7 +15,7 @@ from .light import suppress
 from .obtain import Failure
 from .redaction import Scrubber, shown
 from .settings import Settings
-from .volume import Finding
+from .volume import UNREADABLE, Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,13 +109,19 @@ def _lines_of(outcome: Outcome) -> list[str]:
         KEPT: before.text if before.text != "right" else "already right",
         MENDED: f"right, but {before.lacks}: mended",
         INSTALLED: f"installed {how}",
-        REPLACED: f"{f'right, but {before.lacks}' if before.lacks else f'was {before.text}'}: replaced {how}",
+        REPLACED: f"{_found(before)}: replaced {how}",
         FAILED: f"{before.text}: NOT obtained" if outcome.failures else before.lacks or before.text,
     }[outcome.action]
     lines = [f"{name_of(before)}: {what}"]
     if outcome.failures:
         lines += [f"  tried {label}: {reason}{times}" for label, reason, times in _summed(outcome.failures)]
     return lines
+
+
+def _found(before: Finding) -> str:
+    if before.lacks:
+        return f"right, but {before.lacks}"
+    return before.text if before.state == UNREADABLE else f"was {before.text}"
 
 
 def _summed(failures: Sequence[Failure]) -> list[tuple[str, str, str]]:

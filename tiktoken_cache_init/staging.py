@@ -183,10 +183,10 @@ class Stage:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             fd = os.open(name, flags, 0o600, dir_fd=self.volume.fd)
             try:
+                os.unlink(name, dir_fd=self.volume.fd)
                 return os.fstat(fd).st_mtime
             finally:
                 os.close(fd)
-                os.unlink(name, dir_fd=self.volume.fd)
         except OSError:
             return time.time()
 
