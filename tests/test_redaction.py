@@ -103,6 +103,8 @@ def parts_of(password: str, text: str) -> list[str]:
 @example("QxQxQx,ZvZvZv", "http://", "/x")
 @example("QxQxQx", "", "/x")
 @example("QxQxQx", "http:/", "/x")
+@example("QxQxQx,ZvZvZv", "http:/", "")
+@example("QxQxQx=ZvZvZv", "http:/", "")
 @example("QxQxQx", "http://", ":8x")
 def test_no_part_of_a_mirror_s_password_is_printed_whatever_is_wrong_with_its_url(
     password: str, start: str, tail: str
