@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 
 from . import __version__
 from .errors import EXIT_CODES, BadSetting
@@ -88,7 +89,8 @@ def read(arguments: Sequence[str]) -> tuple[str, dict[str, list[str]], bool]:
     if unknown:
         if not unknown[0].startswith("-") and unknown[0] not in COMMANDS:
             raise BadSetting(f"'{shown(unknown[0])}' belongs to no flag: see --help")
-        word = shown(unknown[0].partition("=")[0])
+        # Only what a flag's name can be: what follows may be a value, and have a password in it.
+        word = "".join(itertools.takewhile(lambda c: c.isalnum() or c in "-_", unknown[0]))
         if word in COMMANDS:
             raise BadSetting(f"'{word}' comes first: tiktoken-cache-init {word} ...")
         from .spelling import nearest
