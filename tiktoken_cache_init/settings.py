@@ -215,7 +215,8 @@ def _parse_mirror(text: str) -> str:
             scheme, _, rest = text.partition(":")
             raise BadSetting(f"its slashes are missing: write '{shown(scheme + '://' + rest.lstrip('/'))}'")
         if not text.startswith(("/", ".")) and ("." in text.partition("/")[0] or ":" in text):
-            raise BadSetting(f"'{text}' names no scheme: write 'https://{text}', or './{text}' for a folder")
+            word = shown(text)
+            raise BadSetting(f"'{word}' names no scheme: write 'https://{word}', or './{word}' for a folder")
         return text
     scheme = text.partition("://")[0].lower()
     if scheme not in ("http", "https", "file"):

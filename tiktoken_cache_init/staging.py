@@ -35,7 +35,7 @@ _STALE_AFTER = 3600.0
 """Seconds after which a temporary file is taken for dead where locks cannot tell."""
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
-_MOST_RENAMES = 50
+_MOST_RENAMES = 1000
 
 _HELD = (errno.EWOULDBLOCK, errno.EACCES)
 # File systems that offer no such call at all, as opposed to a disk that fails.
@@ -365,6 +365,7 @@ class StagedFile:
                     return
             # A sweeper on another machine, which cannot see our lock and has another clock, took our file for dead. Its
             # bytes are still ours to read.
+            self._stage.run.check()
             self._remake()
         raise OSError(errno.EBUSY, "other writers keep getting in the way")
 
