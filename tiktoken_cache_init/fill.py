@@ -45,11 +45,6 @@ class Outcome(NamedTuple):
     failures: tuple[Failure, ...] = ()
     """What was tried in vain, in order."""
 
-    @property
-    def target(self) -> Target:
-        """The name."""
-        return self.before.target
-
 
 class Filled(NamedTuple):
     """The result of a fill."""
