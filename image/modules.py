@@ -15,9 +15,9 @@ FROM_C = (
     "encodings.latin_1",
     # A byte that is no text, in a file name or an argument, is escaped with it (`report.printable`).
     "encodings.unicode_escape",
-    # An uncaught exception is printed by it, and a warning.
-    "traceback",
+    # A warning is printed by it, and `-c` registers its text with the second.
     "warnings",
+    "linecache",
     # Called when the interpreter ends.
     "threading",
 )
@@ -49,8 +49,10 @@ ALWAYS: dict[tuple[str, str], str] = {
     ("collections", "copy"): "UserDict.copy and the like: no such object is copied",
     ("warnings", "inspect"): "decorates coroutines that are deprecated",
     ("warnings", "tracemalloc"): _DEBUG,
-    ("typing", "inspect"): "checks instances against a runtime protocol, of which there is none",
-    ("traceback", "ast"): _SOURCE,
+    (
+        "*",
+        "traceback",
+    ): "shows source text too, of which there is none: without it the interpreter prints tracebacks itself",
     ("linecache", "tokenize"): _SOURCE,
     ("shutil", "bz2"): "archives: none of shutil's are made or read",
     ("shutil", "lzma"): "the same",
@@ -65,6 +67,7 @@ ALWAYS: dict[tuple[str, str], str] = {
 """(importer or *, imported) -> why it is left out, in every image."""
 
 WITH_NETWORK: dict[tuple[str, str], str] = {
+    ("typing", "inspect"): "checks instances against a runtime protocol, of which there is none",
     ("httpx", "httpx._main"): "httpx's command line; httpx goes on without it",
     ("*", "trio"): "asynchronous; all of these go on without it",
     ("*", "anyio"): "the same",
@@ -74,23 +77,19 @@ WITH_NETWORK: dict[tuple[str, str], str] = {
     ("httpcore", "httpcore._backends.trio"): "the same",
     ("*", "httpcore._sync.http2"): "needs h2, and our client asks for HTTP/1.1; httpcore goes on without it",
     ("base64", "getopt"): _TEST,
-    ("quopri", "getopt"): _TEST,
-    ("calendar", "argparse"): _TEST,
     ("httpx._auth", "netrc"): "NetRCAuth, which our client does not use",
     ("idna.core", "idna.uts46data"): "httpx does not ask for that mapping of characters",
     ("h11._headers", "typing_extensions"): "for Python before 3.8",
     ("datetime", "_pydatetime"): _BUILT_IN,
-    ("logging", "pickle"): "sends log records to another machine",
-    ("email.message", "email.policy"): "EmailMessage: httpx uses the older Message",
-    ("email.message", "email.generator"): "writes messages: httpx only reads a header with them",
-    ("email.utils", "random"): "makes message ids",
-    ("urllib.request", "ftplib"): "opens FTP: of this module only the proxies' settings are used",
-    ("urllib.request", "mimetypes"): "opens files",
-    ("urllib.request", "getpass"): "asks on a terminal",
+    ("email", "email.parser"): "reads mail",
+    ("ssl", "calendar"): "cert_time_to_seconds, which nobody calls",
 }
 """The same where there is networking code."""
 
 WITHOUT_NETWORK: dict[tuple[str, str], str] = {
+    ("functools", "typing"): "singledispatch, which nobody uses here",
+    ("functools", "weakref"): "the same",
+    ("argparse", "copy"): "copies defaults of a kind that we have none of",
     ("*", "tiktoken_cache_init.sources.fetch"): "this image cannot talk",
     ("*", "_hashlib"): "OpenSSL's digests; the interpreter has its own built in, and these load OpenSSL",
 }
@@ -115,12 +114,75 @@ class MultipartStream:
 def get_multipart_boundary_from_content_type(content_type):
     return None
 """,
-    # urllib.request derives from the one and would write downloads with the other, and downloads nothing here.
-    "tempfile": """
-class _TemporaryFileWrapper:
+    # Of the three modules that follow, httpx uses what is here and no more, and each brings a protocol along: FTP and HTTP by
+    # http.client; mail. Our client keeps no cookies, on a host neither.
+    "urllib.request": """
+import os
+
+class Request:
+    def __init__(self, **_):
+        pass
+
+    def add_unredirected_header(self, key, value):
+        pass
+
+def getproxies():
+    found = {}
+    # The lower-case name wins, even where it is empty.
+    for name in sorted(os.environ, key=lambda name: name.endswith("_proxy")):
+        scheme, value, wins = name[:-6].lower(), os.environ[name], name.endswith("_proxy")
+        # A web server hands a header called Proxy to its programs as HTTP_PROXY (CVE-2016-1000110).
+        forged = scheme == "http" and "REQUEST_METHOD" in os.environ
+        if wins or (name.lower().endswith("_proxy") and value and not forged):
+            found[scheme] = value
+    return {scheme: proxy for scheme, proxy in found.items() if proxy}
+
+parse_http_list = None
+""",
+    "http.cookiejar": """
+class Cookie:
     pass
 
-NamedTemporaryFile = mkstemp = None
+class DefaultCookiePolicy:
+    def __init__(self, allowed_domains):
+        pass
+
+class CookieJar:
+    def __init__(self, policy=None):
+        pass
+
+    def extract_cookies(self, response, request):
+        pass
+
+    def add_cookie_header(self, request):
+        pass
+
+    def __iter__(self):
+        return iter(())
+""",
+    "email.message": """
+class Message(dict):
+    def get_content_charset(self, failobj=None):
+        return failobj
+""",
+    # Nothing here switches logging on.
+    "logging": """
+DEBUG = 10
+
+class Logger:
+    def __init__(self, name):
+        self.name = name
+
+    def isEnabledFor(self, level):
+        return False
+
+    def debug(self, *_):
+        pass
+
+    info = debug
+
+def getLogger(name):
+    return Logger(name)
 """,
     # The whole of it parses source, takes byte-code apart, and is slow to load. These five are called. A signature would
     # only be a docstring of h11's events; dataclasses goes on without one.

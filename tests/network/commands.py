@@ -31,7 +31,7 @@ class Surroundings:
     environment: Mapping[str, str] = field(default_factory=dict)
     """All of it: nothing of the test run's own environment is handed on."""
     files: Sequence[Path] = ()
-    """Files and folders that it must be able to read, under the same paths."""
+    """Files and folders that it must be able to read, under the same paths; those beside the volume it can read anyway."""
     hosts: Mapping[str, str] = field(default_factory=dict)
     """Host names and the addresses that its hosts file gives them."""
     resolver: Path | None = None
@@ -123,7 +123,7 @@ class Image:
         container = f"tiktoken-cache-init-test-{uuid.uuid4().hex[:12]}"
         command = ["docker", "run", "--rm", "--name", container, "--network", "host", "--memory", "256m"]
         command += ["--volume", f"{around.volume}:/cache/tiktoken"]
-        for path in around.files:
+        for path in (around.volume.parent, *around.files):
             command += ["--volume", f"{path}:{path}:ro"]
         if around.resolver is not None:
             command += ["--volume", f"{around.resolver}:/etc/resolv.conf:ro"]

@@ -21,16 +21,14 @@ PASSED = pytest.StashKey[bool]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the mark, and make room for the table."""
-    config.addinivalue_line("markers", "image: the network case is run through the image as well")
+    """Make room for the table."""
     config.stash[ROWS] = []
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each case on the host, and those that are marked so through the image as well."""
+    """Run each case on the host and through the image."""
     if "command" in metafunc.fixturenames:
-        both = metafunc.definition.get_closest_marker("image") is not None
-        metafunc.parametrize("command", ["host", "image"] if both else ["host"], indirect=True)
+        metafunc.parametrize("command", ["host", "image"], indirect=True)
 
 
 @pytest.hookimpl(wrapper=True)

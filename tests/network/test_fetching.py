@@ -49,7 +49,6 @@ from .server import (
     silent,
 )
 
-through_image = pytest.mark.image
 SLACK = 1_000_000
 """Bytes that a server on this machine can get rid of before it learns that the client has gone: socket buffers."""
 
@@ -57,7 +56,6 @@ SLACK = 1_000_000
 # Connections.
 
 
-@through_image
 def test_dns_failure(case: Case, tmp_path: Path) -> None:
     with name_server(answers=True):
         outcome = case.fill("http://mirror.invalid", resolver=resolver(tmp_path))
@@ -71,7 +69,6 @@ def test_dns_that_never_answers_ends_at_the_deadline(case: Case, tmp_path: Path)
     assert outcome.ended.seconds < 6
 
 
-@through_image
 def test_connection_refused(case: Case) -> None:
     with refusing() as port:
         outcome = case.fill(f"http://127.0.0.1:{port}")
@@ -108,7 +105,6 @@ def test_reset_before_headers_for_ever(case: Case, server: Server) -> None:
     case.fill(server.url).is_failure(server.authority, "reset|disconnected|closed")
 
 
-@through_image
 def test_reset_mid_body_5_times(case: Case, server: Server) -> None:
     server.script(PATH, *[reset(after=SIZE // 6)] * 5, serve())
     case.fill(server.url).is_ready()
@@ -116,7 +112,6 @@ def test_reset_mid_body_5_times(case: Case, server: Server) -> None:
     assert len(server.asked(PATH)) == 6
 
 
-@through_image
 def test_stall_mid_body(case: Case, server: Server) -> None:
     server.script(PATH, serve(after=SIZE // 2, then=silent), serve())
     outcome = case.fill(server.url)
@@ -132,7 +127,6 @@ def test_stall_mid_body_for_ever(case: Case, server: Server) -> None:
     assert outcome.ended.seconds < 15
 
 
-@through_image
 def test_one_byte_a_second(case: Case, server: Server) -> None:
     server.script(PATH, serve(after=0, then=dripping(1.0)))
     # A time-out that each byte starts anew would never pass here.
@@ -164,7 +158,6 @@ def test_interim_answers_without_end(case: Case, server: Server) -> None:
 # Bodies.
 
 
-@through_image
 def test_truncated_body_with_content_length(case: Case, server: Server) -> None:
     server.script(PATH, serve(length=SIZE, after=SIZE // 2), serve())
     case.fill(server.url).is_ready()
@@ -211,7 +204,6 @@ def test_body_longer_than_the_catalogue_says_without_content_length(
     case.fill(server.url).is_failure(server.authority, "long|larger|more than")
 
 
-@through_image
 def test_endless_body(case: Case, server: Server) -> None:
     server.script(PATH, serve(length="absent", then=endless))
     case.fill(server.url).is_failure(server.authority, "long|larger|more than")
@@ -235,7 +227,6 @@ def test_empty_body(case: Case, server: Server) -> None:
     case.fill(server.url).is_failure(server.authority, "empty|0 |nothing|short")
 
 
-@through_image
 def test_right_length_wrong_bytes(case: Case, server: Server, contents: dict[str, bytes]) -> None:
     wrong = contents[PATH][:-2] + b"0\n"
     server.script(PATH, serve(wrong))
@@ -245,7 +236,6 @@ def test_right_length_wrong_bytes(case: Case, server: Server, contents: dict[str
     assert server.moved <= SIZE
 
 
-@through_image
 def test_200_with_an_html_page(case: Case, server: Server) -> None:
     server.script(PATH, page())
     case.fill(server.url).is_failure(server.authority, "HTML", "portal|login|sign|proxy")
@@ -313,14 +303,23 @@ def test_307_to_a_relative_place(case: Case, server: Server, contents: dict[str,
     case.fill(server.url).is_ready()
 
 
+def test_no_cookie_is_kept(case: Case, server: Server, contents: dict[str, bytes]) -> None:
+    server.offer("/elsewhere", contents[PATH])
+    server.script(PATH, reply(302, location="/elsewhere", set_cookie="seen=1; Path=/"))
+    server.script("/elsewhere", reply(503, set_cookie="seen=2; Path=/"), serve())
+    case.fill(server.url).is_ready()
+    assert len(server.requests) == 4
+    assert not any("cookie" in request.headers for request in server.requests)
+
+
 def test_https_redirected_to_http_is_safe_for_the_digest_decides(
     case: Case, secure: Server, server: Server, authority: Authority
 ) -> None:
     secure.script(PATH, redirect(f"{server.url}{PATH}"))
-    case.fill(secure.url, environment={"TIKTOKEN_INIT_CA": str(authority.bundle)}).is_ready()
+    environment = {"TIKTOKEN_INIT_CA": str(authority.bundle)}
+    case.fill(secure.url, environment=environment, files=[authority.bundle]).is_ready()
 
 
-@through_image
 def test_redirect_loop(case: Case, server: Server, second: Server) -> None:
     server.script(PATH, redirect(f"{second.url}{PATH}"))
     second.script(PATH, redirect(f"{server.url}{PATH}"))
@@ -336,7 +335,6 @@ def test_redirects_that_never_come_to_an_end(case: Case, server: Server) -> None
     assert len(server.requests) < 50
 
 
-@through_image
 def test_redirect_to_file(case: Case, server: Server, vocabularies: Path) -> None:
     good = vocabularies / CL100K.cache_key
     server.script(PATH, redirect(f"file://{good}", 302))
@@ -370,7 +368,6 @@ def test_what_can_pass_is_tried_again(case: Case, server: Server, status: int) -
     assert len(server.asked(PATH)) == 2
 
 
-@through_image
 def test_429_with_retry_after_in_seconds(case: Case, server: Server) -> None:
     server.script(PATH, reply(429, retry_after="3"), serve())
     case.fill(server.url).is_ready()
@@ -413,7 +410,6 @@ def test_another_mirror_is_tried_before_a_long_wait(case: Case, server: Server, 
     assert second.moved == SIZE
 
 
-@through_image
 def test_500_twice_then_good(case: Case, server: Server) -> None:
     server.script(PATH, page(500), page(500), serve())
     case.fill(server.url, environment={"TIKTOKEN_INIT_RETRIES": "3"}).is_ready()
@@ -458,7 +454,6 @@ def test_range_ignored(case: Case, server: Server) -> None:
     assert server.asked(PATH)[1].first_byte == SIZE // 2
 
 
-@through_image
 def test_wrong_content_range(case: Case, server: Server) -> None:
     server.script(PATH, reset(after=SIZE // 2), serve(ranges="wrong"), serve())
     case.fill(server.url).is_ready()
@@ -476,7 +471,6 @@ def test_content_range_that_makes_no_sense(case: Case, server: Server, value: st
     case.fill(server.url).is_ready()
 
 
-@through_image
 def test_file_changed_between_attempts(case: Case, server: Server, contents: dict[str, bytes]) -> None:
     older = contents[PATH].replace(b" 1", b" 2")
     server.script(PATH, serve(older, after=SIZE // 2, then=reset_now), serve())
@@ -528,7 +522,6 @@ def test_first_half_wrong_then_a_good_mirror(
 # Certificates.
 
 
-@through_image
 def test_unknown_ca(case: Case, secure: Server) -> None:
     case.fill(secure.url).is_failure(secure.authority, "certificate", "TIKTOKEN_INIT_CA|--ca")
     assert secure.connections == 1, "what cannot pass is not tried again"
@@ -543,7 +536,6 @@ def test_ca_known_through_ssl_cert_dir(case: Case, secure: Server, authority: Au
     case.fill(secure.url, environment={"SSL_CERT_DIR": str(folder)}, files=[folder]).is_ready()
 
 
-@through_image
 def test_ca_known_through_tiktoken_init_ca(case: Case, secure: Server, authority: Authority) -> None:
     environment = {"TIKTOKEN_INIT_CA": str(authority.bundle)}
     case.fill(secure.url, environment=environment, files=[authority.bundle]).is_ready()
@@ -555,7 +547,7 @@ def test_tiktoken_init_ca_adds_to_ssl_cert_file(
 ) -> None:
     other = str(Authority(tmp_path, "other").bundle)
     environment = {"SSL_CERT_FILE": other, "TIKTOKEN_INIT_CA": other} | {known: str(authority.bundle)}
-    case.fill(secure.url, environment=environment).is_ready()
+    case.fill(secure.url, environment=environment, files=[authority.bundle]).is_ready()
 
 
 def test_ssl_cert_file_replaces_the_trust(case: Case, secure: Server, tmp_path: Path) -> None:
@@ -594,13 +586,13 @@ def misnamed(case: Case, contents: dict[str, bytes], authority: Authority) -> It
 
 
 def test_expired_certificate(case: Case, expired: Server, authority: Authority) -> None:
-    outcome = case.fill(expired.url, arguments=["--ca", str(authority.bundle)])
+    outcome = case.fill(expired.url, arguments=["--ca", str(authority.bundle)], files=[authority.bundle])
     outcome.is_failure(expired.authority, "certificate", "expired")
     assert expired.connections == 1, "what cannot pass is not tried again"
 
 
 def test_wrong_host_name(case: Case, misnamed: Server, authority: Authority) -> None:
-    outcome = case.fill(misnamed.url, arguments=["--ca", str(authority.bundle)])
+    outcome = case.fill(misnamed.url, arguments=["--ca", str(authority.bundle)], files=[authority.bundle])
     outcome.is_failure(misnamed.authority, "certificate", "127.0.0.1|host")
     assert misnamed.connections == 1, "what cannot pass is not tried again"
 
@@ -608,7 +600,6 @@ def test_wrong_host_name(case: Case, misnamed: Server, authority: Authority) -> 
 # Proxies.
 
 
-@through_image
 def test_https_through_a_proxy_with_connect(case: Case, secure: Server, authority: Authority) -> None:
     with Proxy({"mirror.test:443": (secure.host, secure.port)}) as proxy:
         environment = {"HTTPS_PROXY": f"http://{proxy.authority}", "TIKTOKEN_INIT_CA": str(authority.bundle)}
@@ -636,7 +627,6 @@ def test_proxy_in_capitals_wins_over_nothing_in_small_letters(case: Case, server
         case.fill("http://mirror.test", environment=environment).is_ready()
 
 
-@through_image
 def test_proxy_that_asks_for_credentials_and_gets_them(case: Case, secure: Server, authority: Authority) -> None:
     with Proxy({"mirror.test:443": (secure.host, secure.port)}, "guest:pa/ss") as proxy:
         environment = {
@@ -652,7 +642,7 @@ def test_proxy_that_asks_for_credentials_and_gets_them(case: Case, secure: Serve
 def test_proxy_that_asks_for_credentials_and_gets_none(case: Case, secure: Server, authority: Authority) -> None:
     with Proxy({"mirror.test:443": (secure.host, secure.port)}, "guest:password") as proxy:
         environment = {"HTTPS_PROXY": f"http://{proxy.authority}", "TIKTOKEN_INIT_CA": str(authority.bundle)}
-        outcome = case.fill("https://mirror.test", environment=environment)
+        outcome = case.fill("https://mirror.test", environment=environment, files=[authority.bundle])
     outcome.is_failure("proxy", "407", proxy.authority)
     assert proxy.refused == 1, "what cannot pass is not tried again"
 
@@ -696,7 +686,7 @@ def test_no_proxy_honoured(case: Case, server: Server, value: str) -> None:
 def test_socks_proxy(case: Case, secure: Server, authority: Authority, scheme: str) -> None:
     with SocksProxy({"mirror.test:443": (secure.host, secure.port)}) as proxy:
         environment = {"ALL_PROXY": f"{scheme}://{proxy.authority}", "TIKTOKEN_INIT_CA": str(authority.bundle)}
-        outcome = case.fill("https://mirror.test", environment=environment)
+        outcome = case.fill("https://mirror.test", environment=environment, files=[authority.bundle])
     outcome.is_ready()
     assert proxy.targets == ["mirror.test:443"]
 
@@ -704,7 +694,6 @@ def test_socks_proxy(case: Case, secure: Server, authority: Authority, scheme: s
 # Mirrors.
 
 
-@through_image
 def test_first_mirror_wrong_bytes_second_good(case: Case, server: Server, second: Server) -> None:
     server.script(PATH, serve(bytes(SIZE)))
     case.fill(server.url, second.url).is_ready()
@@ -722,7 +711,6 @@ def origin(case: Case, contents: dict[str, bytes], authority: Authority) -> Iter
         yield started
 
 
-@through_image
 def test_all_mirrors_dead_and_the_origin_good(
     case: Case, server: Server, second: Server, origin: Server, authority: Authority
 ) -> None:
@@ -745,11 +733,11 @@ def test_all_mirrors_dead_and_the_origin_good(
 def test_origin_off_is_left_alone(case: Case, server: Server, origin: Server, authority: Authority) -> None:
     server.script(PATH, page(403))
     hosts = {ORIGIN.removeprefix("https://"): origin.host}
-    case.fill(server.url, arguments=["--ca", str(authority.bundle)], hosts=hosts).is_failure(server.authority)
+    trusting = ["--ca", str(authority.bundle)]
+    case.fill(server.url, arguments=trusting, hosts=hosts, files=[authority.bundle]).is_failure(server.authority)
     assert origin.connections == 0
 
 
-@through_image
 @pytest.mark.parametrize("retries", ["2", "99"], ids=["few-retries", "to-the-deadline"])
 def test_everything_dead(case: Case, server: Server, second: Server, tmp_path: Path, retries: str) -> None:
     server.script(PATH, serve(after=1000, then=silent))
@@ -777,7 +765,6 @@ def test_deadline_ends_a_transfer_that_goes_well_but_slowly(case: Case, server: 
     assert 2.5 < outcome.ended.seconds < 5
 
 
-@through_image
 def test_sigterm_in_mid_transfer(case: Case, server: Server) -> None:
     server.script(PATH, serve(rate=200_000))
     running = case.start(server.url)
@@ -813,7 +800,6 @@ def test_sigterm_in_a_wait_before_the_next_attempt(case: Case, server: Server) -
     outcome.is_clean()
 
 
-@through_image
 def test_two_files_over_limited_connections_take_the_time_of_the_larger(case: Case, server: Server) -> None:
     for vocabulary in (CL100K, O200K):
         server.script(f"/{vocabulary.path}", serve(rate=1_500_000))
