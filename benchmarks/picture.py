@@ -11,15 +11,18 @@ from .table import MEGABYTE
 
 PICTURE = ROOT / "docs" / "size-and-speed.svg"
 
-_WIDTH, _LEFT, _BAR, _ROW, _GAP = 760, 290, 400, 26, 40
+_WIDTH, _LEFT, _BAR, _ROW, _GAP = 800, 320, 400, 26, 40
 
-# Neutral greys and one accent, each with enough contrast on its own ground.
+# Neutral greys and one accent, each with enough contrast on its own ground; and a ground, because the page around the
+# picture can be dark where the reader's system is not.
 _STYLE = """
+  .ground { fill: #ffffff }
   text { font: 14px system-ui, sans-serif; fill: #24292f }
   .head { font-weight: 600 }
   .ours { fill: #0969da }
   .peer { fill: #8c959f }
   @media (prefers-color-scheme: dark) {
+    .ground { fill: #0d1117 }
     text { fill: #e6edf3 }
     .ours { fill: #4493f8 }
     .peer { fill: #7d8590 }
@@ -103,5 +106,6 @@ def draw(every: Sequence[Panel]) -> str:
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" role="img">\n'
-        f"<title>{escape(told)}</title>\n<style>{_STYLE}</style>\n" + "\n".join(lines) + "\n</svg>\n"
+        f"<title>{escape(told)}</title>\n<style>{_STYLE}</style>\n"
+        '<rect class="ground" width="100%" height="100%" rx="6"/>\n' + "\n".join(lines) + "\n</svg>\n"
     )
