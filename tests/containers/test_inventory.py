@@ -1,0 +1,76 @@
+"""What the image says it is made of, and what a scanner makes of that, though there is no package manager in it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from tests.containers.engine import build, docker
+
+SBOM = "/usr/share/doc/tiktoken-cache-init/sbom.cdx.json"
+DEBIAN = {"base-files", "libc6", "libexpat1", "libpython3.13-minimal", "libpython3.13-stdlib", "python3.13-minimal"}
+DEBIAN |= {"zlib1g"}
+NETWORK = {"ca-certificates", "libssl3t64", "libzstd1"}
+WHEELS = {"h11", "httpcore", "httpx", "idna", "socksio"}
+
+
+@pytest.fixture(scope="module", params=["default", "offline"])
+def made_of(request: pytest.FixtureRequest, image: str) -> Iterator[tuple[str, set[str], set[str]]]:
+    """Each target that runs, with the Debian packages and the wheels that it must name."""
+    if request.param == "default":
+        yield image, DEBIAN | NETWORK, WHEELS
+        return
+    name = "tiktoken-cache-init-inventory:offline"
+    build("--target", "offline", "--tag", name)
+    yield name, DEBIAN, set()
+    docker("rmi", "--force", name)
+
+
+@pytest.fixture
+def bill(made_of: tuple[str, set[str], set[str]], tmp_path: Path) -> str:
+    """The SBOM that the image holds."""
+    container = docker("create", made_of[0]).stdout.strip()
+    try:
+        docker("cp", f"{container}:{SBOM}", str(tmp_path / "sbom.json"))
+    finally:
+        docker("rm", container)
+    return (tmp_path / "sbom.json").read_text()
+
+
+def components(bill: str, kind: str) -> dict[str, str]:
+    """Return name -> version of what a package URL of that kind names."""
+    found: list[dict[str, Any]] = json.loads(bill)["components"]
+    return {each["name"]: each["version"] for each in found if each["purl"].startswith(f"pkg:{kind}/")}
+
+
+def test_the_bill_names_what_the_image_is_made_of(made_of: tuple[str, set[str], set[str]], bill: str) -> None:
+    assert (set(components(bill, "deb")), set(components(bill, "pypi"))) == made_of[1:]
+
+
+def test_the_bill_is_what_cyclonedx_says_it_must_be(bill: str) -> None:
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill) is None
+
+
+def test_a_scanner_finds_the_same(made_of: tuple[str, set[str], set[str]], bill: str, tmp_path: Path) -> None:
+    saved = tmp_path / "image.tar"
+    docker("save", "--output", str(saved), made_of[0])
+    syft = Path(sys.executable).with_name("syft")
+    done = subprocess.run(
+        [syft, "scan", "--quiet", "--output", "syft-json", f"docker-archive:{saved}"],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"SYFT_CHECK_FOR_APP_UPDATE": "false", "HOME": str(tmp_path), "PATH": ""},
+    )
+    found = json.loads(done.stdout)["artifacts"]
+    for kind, ours in (("deb", "deb"), ("python", "pypi")):
+        seen = {each["name"]: each["version"] for each in found if each["type"] == kind}
+        assert {name: seen.get(name) for name in components(bill, ours)} == components(bill, ours)
