@@ -13,7 +13,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from tests.containers.engine import build, docker
+from tests.containers.engine import ROOT, build, docker
 
 SBOM = "/usr/share/doc/tiktoken-cache-init/sbom.cdx.json"
 DEBIAN = {"base-files", "libc6", "libexpat1", "libpython3.13-minimal", "libpython3.13-stdlib", "python3.13-minimal"}
@@ -53,6 +53,11 @@ def components(bill: str, kind: str) -> dict[str, str]:
 
 def test_the_bill_names_what_the_image_is_made_of(made_of: tuple[str, set[str], set[str]], bill: str) -> None:
     assert (set(components(bill, "deb")), set(components(bill, "pypi"))) == made_of[1:]
+
+
+def test_every_debian_package_has_a_recorded_version(bill: str) -> None:
+    recorded = (ROOT / "image" / "packages.txt").read_text().split()
+    assert set(components(bill, "deb")) <= {line.partition("=")[0] for line in recorded}
 
 
 def test_the_bill_is_what_cyclonedx_says_it_must_be(bill: str) -> None:
