@@ -119,7 +119,7 @@ COPY --link --from=lay-out-offline /root-fs /
 COPY --link --from=prove /baked /
 # "TOKEN" is part of a name here, not a secret.
 # hadolint ignore=DL3064
-ENV TIKTOKEN_CACHE_DIR=/cache/tiktoken TIKTOKEN_INIT_SOURCES=baked
+ENV TIKTOKEN_CACHE_DIR=/cache/tiktoken
 # Root, for the reason that stands at the top.
 # hadolint ignore=DL3002
 USER 0:0

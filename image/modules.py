@@ -40,7 +40,6 @@ ALWAYS: dict[tuple[str, str], str] = {
     ("*", "tiktoken_cache_init.sources.wheel"): "needs pip, which the image does not have",
     ("abc", "_py_abc"): _BUILT_IN,
     ("threading", "_threading_local"): _BUILT_IN,
-    ("*", "doctest"): _TEST,
     ("random", "statistics"): _TEST,
     ("random", "argparse"): _TEST,
     ("os", "nt"): "Windows",

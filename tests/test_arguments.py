@@ -6,9 +6,9 @@ import pytest
 
 from tests.samples import command
 from tiktoken_cache_init import __version__
-from tiktoken_cache_init.arguments import read
+from tiktoken_cache_init.arguments import _OFTEN_MEANT, read
 from tiktoken_cache_init.errors import EXIT_CODES, BadSetting
-from tiktoken_cache_init.settings import COMMANDS, SETTINGS
+from tiktoken_cache_init.settings import COMMANDS, SETTINGS, load
 
 
 def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -75,9 +75,46 @@ def test_a_command_after_the_flags_is_told_where_it_belongs() -> None:
         read(["--json", "verify"])
 
 
-def test_a_flag_without_its_value_is_named() -> None:
-    with pytest.raises(BadSetting, match="--cache-dir"):
-        read(["--cache-dir"])
+@pytest.mark.parametrize("arguments", [["--cache-dir"], ["verify", "--cache-dir", "--json"]])
+def test_a_flag_without_its_value_is_named_with_what_it_takes(arguments: list[str]) -> None:
+    with pytest.raises(BadSetting, match=r"--cache-dir: its value is missing: write --cache-dir DIR$"):
+        read(arguments)
+
+
+@pytest.mark.parametrize(("flag", "named"), [("--json=1", "--json"), ("--help=x", "-h/--help")])
+def test_a_value_for_a_flag_that_takes_none_is_refused(flag: str, named: str) -> None:
+    with pytest.raises(BadSetting, match=f"^{named} takes no value: write it alone$"):
+        read([flag])
+
+
+def test_json_of_an_export_is_refused() -> None:
+    with pytest.raises(BadSetting, match=r"^--json: export writes a tar"):
+        load(["export", "--json"], {"TIKTOKEN_CACHE_DIR": "/cache/tiktoken"})
+
+
+@pytest.mark.parametrize("word", ["./tiktoken", "/cache/tiktoken", "sub/folder", "."])
+def test_a_folder_in_place_of_a_command_is_answered_with_its_flag(word: str) -> None:
+    with pytest.raises(BadSetting, match=f"^'{word}' is no command: to name the folder, write --cache-dir {word}$"):
+        read([word])
+
+
+@pytest.mark.parametrize(("word", "meant"), _OFTEN_MEANT.items())
+def test_a_word_that_is_often_meant_for_a_command_is_answered_with_the_command(word: str, meant: str) -> None:
+    assert meant in (*COMMANDS, "--help", "--version")
+    with pytest.raises(BadSetting, match=f"^no command '{word}': did you mean '{meant}'"):
+        read([word])
+
+
+@pytest.mark.parametrize("columns", ["", "40", "80", "100", "500", "wide"])
+def test_help_is_as_wide_as_the_terminal_within_reason(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    with pytest.raises(SystemExit):
+        read(["--help"])
+    flags = [line for line in capsys.readouterr().out.partition("examples:")[0].splitlines() if line.startswith("   ")]
+    limit = 98 if columns == "500" else max(40, int(columns) - 2) if columns.isdigit() else 78
+    assert limit - 20 < max(map(len, flags)) <= max(limit, len("  TIKTOKEN_INIT_CONNECT_TIMEOUT]") + 26)
 
 
 def test_two_dashes_alone_mean_nothing() -> None:
@@ -121,9 +158,17 @@ def test_a_word_that_is_no_command_and_no_value_is_refused() -> None:
 def test_the_examples_in_the_help_are_right() -> None:
     from tiktoken_cache_init.arguments import _EXAMPLES
 
-    for line in _EXAMPLES.splitlines()[1:]:
-        if not line.strip().startswith("docker"):
-            read(line.split()[1:])
+    commands = [line.split() for line in _EXAMPLES.splitlines()[1:] if not line.strip().startswith("#")]
+    assert len(commands) == _EXAMPLES.count("  # ") + 1
+    for words in commands:
+        if words[0] == "python3":
+            read(words[2:])
+        elif words[-1] != "GATEWAY":
+            at = words.index("tiktoken-cache-init")
+            load(
+                [word for word in words[at + 1 :] if not word.startswith(">")],
+                {"TIKTOKEN_CACHE_DIR": "/cache/tiktoken"},
+            )
 
 
 def test_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> None:

@@ -127,6 +127,12 @@ def test_a_misspelled_encoding_is_answered_with_the_right_one(wrong: str, right:
         catalogue.encoding(wrong)
 
 
+@pytest.mark.parametrize("model", ["gpt-6", "claude-9", "deepseek-v3.1"])
+def test_a_model_that_is_not_known_is_not_answered_with_some_encoding(model: str) -> None:
+    with pytest.raises(BadSetting, match=f"'{model}' is no encoding; if it is a model, the command list says"):
+        catalogue.encoding(model)
+
+
 def test_an_encoding_that_is_like_no_other_is_answered_with_all_of_them() -> None:
     with pytest.raises(BadSetting) as caught:
         catalogue.encoding("zzz")

@@ -133,7 +133,7 @@ def test_a_flag_wins_over_a_variable_that_makes_no_sense(setting: Setting) -> No
 def test_the_last_use_of_a_flag_counts_unless_it_is_repeatable(setting: Setting) -> None:
     (first, one), (last, other) = VALUES[setting.field]
     value = getattr(load(["--cache-dir=x", setting.flag, first, setting.flag, last], {}), setting.field)
-    assert value == ((*one, *other) if setting.repeatable else other)
+    assert value == ((*one, *other) if setting.each else other)
 
 
 @EACH
@@ -198,6 +198,8 @@ def test_a_misspelled_variable_is_refused_even_if_it_is_empty() -> None:
         "TIKTOKEN_INIT_PORT_80_TCP_PORT",
         "TIKTOKEN_INIT_PORT_80_TCP_PROTO",
         "TIKTOKEN_INIT_METRICS_SERVICE_HOST",
+        "TIKTOKEN_INIT_NAME",
+        "TIKTOKEN_INIT_ENV_PATH",
         "TIKTOKEN_INIT_METRICS_PORT_9090_TCP",
     ],
 )

@@ -655,6 +655,13 @@ def _mounts() -> Iterable[Row]:
         links,
     )
     yield layout(
+        "both, links in a circle",
+        "both",
+        "ln -s $C $V/$C; ln -s $C $V/cl100k_base.tiktoken",
+        "a link to $C, which leads nowhere: replaced as a link to $C",
+        f"{links} && ! test -L $C",
+    )
+    yield layout(
         "both, where links are not offered",
         "both",
         "",

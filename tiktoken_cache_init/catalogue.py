@@ -136,9 +136,13 @@ def encoding(name: str) -> Encoding:
             raise BadSetting(f"'{name}' is a model, not an encoding: write '{meant}'")
     from .spelling import nearest
 
-    guess = nearest(stem, names)
-    hint = f"did you mean '{guess}'?" if guess else "write one or more of"
-    raise BadSetting(f"unknown encoding '{name}': {hint} (known: {', '.join(names)}; or 'all')")
+    bare = stem.replace("-", "").replace("_", "")
+    guess = next((known for known in names if known.replace("_", "") == bare), None)
+    if "-" in stem and not guess:
+        raise BadSetting(f"'{name}' is no encoding; if it is a model, the command list says which encoding it uses")
+    guess = guess or nearest(stem, names)
+    hint = f"did you mean '{guess}'? There are" if guess else "write one or more of"
+    raise BadSetting(f"unknown encoding '{name}': {hint} {', '.join(names)}, or 'all'")
 
 
 def vocabularies_of(encodings: tuple[Encoding, ...]) -> tuple[Vocabulary, ...]:

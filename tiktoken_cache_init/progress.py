@@ -8,12 +8,14 @@ import time
 from .light import suppress
 from .obtain import Attempts
 from .report import Log
+from .terminal import columns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TextIO
 
+_STANDARD_ERROR = 2
 _FIRST_AFTER = 2.0
 """Seconds before anything is said."""
 _EVERY = 5.0
@@ -80,9 +82,7 @@ class Bar:
 
     def draw(self, done: int, total: int, elapsed: float, where: str) -> None:
         """Draw the bar for so many bytes after so many seconds."""
-        import shutil
-
-        width = shutil.get_terminal_size().columns - 1
+        width = columns(_STANDARD_ERROR) - 1
         rate = done / elapsed
         left = f"{(total - done) / rate:.0f} s left" if rate else "waiting"
         share = done / total if total else 0.0

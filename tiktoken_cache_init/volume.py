@@ -154,7 +154,13 @@ class Volume:
             if destination != target.beside and (problem := self._link_problem(target.name)):
                 return Finding(target, LINK, f"a link to {destination}, {problem}")
             note = f", a link to {destination}"
-            status = os.stat(target.name, dir_fd=self.fd)
+            try:
+                status = os.stat(target.name, dir_fd=self.fd)
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ELOOP):
+                    raise
+                # The name that it stands beside may be a link itself, to nowhere or to this one.
+                return Finding(target, LINK, f"a link to {destination}, which leads nowhere")
         else:
             follow = os.O_NOFOLLOW
         if stat.S_ISDIR(status.st_mode):
