@@ -40,8 +40,6 @@ ALWAYS: dict[tuple[str, str], str] = {
     ("*", "tiktoken_cache_init.sources.wheel"): "needs pip, which the image does not have",
     ("abc", "_py_abc"): _BUILT_IN,
     ("threading", "_threading_local"): _BUILT_IN,
-    ("random", "statistics"): _TEST,
-    ("random", "argparse"): _TEST,
     ("os", "nt"): "Windows",
     ("os", "subprocess"): "os.popen: the image has nothing to run",
     ("collections", "heapq"): "Counter.most_common",
@@ -57,10 +55,6 @@ ALWAYS: dict[tuple[str, str], str] = {
     ("shutil", "lzma"): "the same",
     ("shutil", "zipfile"): "the same",
     ("argparse", "gettext"): "translations, of which there are none; argparse goes on without it",
-    ("tarfile", "gzip"): "the exported tar is not compressed",
-    ("tarfile", "bz2"): "the same",
-    ("tarfile", "lzma"): "the same",
-    ("tarfile", "argparse"): _TEST,
     ("hashlib", "logging"): "complains when the interpreter lacks a digest that it always has built in",
 }
 """(importer or *, imported) -> why it is left out, in every image."""

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import errno
 import io
 import os
+import subprocess
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -13,6 +16,10 @@ from tiktoken_cache_init import export as module
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import NotReady, VolumeError
 from tiktoken_cache_init.export import export
+from tiktoken_cache_init.volume import CHUNK, Finding, Target, Volume, holds
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 OTHER_CONTENT = b"QQ== 0\n" * 2000
 PIN = vocabulary()
@@ -112,26 +119,72 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert "there is no folder" in refused(tmp_path / "none", NotReady)
 
 
+def meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[Path], object]) -> None:
+    """Let something happen to each file once it has been inspected."""
+    inspect = Volume.inspect
+
+    def inspected_first(self: Volume, target: Target) -> Finding:
+        finding = inspect(self, target)
+        happens(Path(self.path, target.name))
+        return finding
+
+    monkeypatch.setattr(Volume, "inspect", inspected_first)
+
+
 def test_what_is_replaced_in_mid_export_does_not_go_out(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = module._read
-
-    def replaced_first(volume_: Any, target: Any) -> bytes:
-        (volume / target.name).write_bytes(b"replaced")
-        return read(volume_, target)
-
-    monkeypatch.setattr(module, "_read", replaced_first)
+    meanwhile(monkeypatch, lambda path: path.write_bytes(b"replaced"))
     assert "changed while it was exported: run export again" in refused(volume, VolumeError)
 
 
 def test_what_goes_away_in_mid_export_is_told(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = module._read
-
-    def removed_first(volume_: Any, target: Any) -> bytes:
-        (volume / target.name).unlink()
-        return read(volume_, target)
-
-    monkeypatch.setattr(module, "_read", removed_first)
+    meanwhile(monkeypatch, Path.unlink)
     assert "cannot read" in refused(volume, VolumeError)
+
+
+@pytest.mark.parametrize("content", [b"x" * len(CONTENT), CONTENT[:-1], b""])
+def test_what_is_written_over_as_it_goes_out_ends_a_tar_that_nothing_takes_for_whole(
+    volume: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    def held(*arguments: Any) -> bool:
+        assert holds(*arguments)
+        (volume / PIN.cache_key).write_bytes(content)
+        return True
+
+    monkeypatch.setattr(module, "holds", held)
+    stream = io.BytesIO()
+    with pytest.raises(VolumeError, match="changed while it was exported: run export again"):
+        export(settings(volume, PIN), stream)
+    assert subprocess.run(["tar", "--list"], input=stream.getvalue(), capture_output=True, check=False).returncode
+
+
+def test_a_volume_that_fails_in_mid_export_is_not_taken_for_the_stream(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise OSError(errno.EIO, "Input/output error")
+
+    for call in ("read", "lseek"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, fail)
+            with pytest.raises(VolumeError, match=f"cannot read {volume}/.*: Input/output error"):
+                export(settings(volume, PIN), io.BytesIO())
+
+
+def test_a_large_file_goes_out_in_pieces(volume: Path) -> None:
+    """The whole of a private vocabulary need not fit in the memory of an init container."""
+    content = os.urandom(8 * CHUNK + 1)
+    pin = vocabulary(content, "large.tiktoken")
+    (volume / pin.cache_key).write_bytes(content)
+    written = list[int]()
+
+    class Stream(io.BytesIO):
+        def write(self, data: ReadableBuffer) -> int:
+            written.append(super().write(data))
+            return written[-1]
+
+    export(settings(volume, pin), Stream())
+    assert sum(written) > len(content)
+    assert max(written) <= CHUNK
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone has files that others cannot read")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -110,12 +111,18 @@ class Bench:
         return failures_of(self.attempts)
 
 
+def with_jitter(monkeypatch: pytest.MonkeyPatch, byte: int) -> None:
+    """Have the one random byte that a wait asks for be this; the names of temporary files take more of them."""
+    urandom = os.urandom
+    monkeypatch.setattr(os, "urandom", lambda size: bytes([byte]) if size == 1 else urandom(size))
+
+
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(time, "monotonic", lambda: clock.now)
     # Without jitter, so that the waits are the longest that they can be.
-    monkeypatch.setattr("random.uniform", lambda _, most: most)
+    with_jitter(monkeypatch, 0xFF)
     return clock
 
 
@@ -147,7 +154,7 @@ def test_what_can_pass_is_tried_again_after_longer_and_longer_waits(bench: Bench
 
 
 def test_waits_are_shortened_at_random_but_not_below_half(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("random.uniform", lambda least, _: least)
+    with_jitter(monkeypatch, 0)
     assert not bench.obtain(bench.route("a", fail()), retries=3)
     assert bench.clock.slept == [0.25, 0.5]
 

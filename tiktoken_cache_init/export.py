@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import io
+import hashlib
 import os
-import tarfile
 
 from .errors import NotReady, VolumeError
 from .settings import Settings
-from .volume import GOOD, Target, Volume, explain, open_volume, targets_of
+from .ustar import Writer
+from .volume import CHUNK, GOOD, Target, Volume, explain, holds, open_volume, targets_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
     from typing import BinaryIO
 
 
@@ -20,32 +22,64 @@ def export(settings: Settings, stream: BinaryIO) -> None:
 
     Raises:
         NotReady: the folder does not hold them all; nothing has been written.
-        VolumeError: the folder cannot be read.
+        VolumeError: the folder cannot be read, or a file in it changed meanwhile; the tar has no end.
     """
     volume = open_volume(settings, create=False)
     targets = sorted(targets_of(settings), key=lambda target: target.name)
     lacking = [f"{t.vocabulary.published_name} ({f.text})" for t in targets if (f := volume.inspect(t)).state != GOOD]
     if lacking:
         raise NotReady(f"{volume.path} is not ready to be exported: {'; '.join(lacking)}: run fill first")
-    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as tar:
-        for target in targets:
-            content = _read(volume, target)
-            entry = tarfile.TarInfo(target.name)
-            entry.size = len(content)
-            entry.mode = settings.mode
-            tar.addfile(entry, io.BytesIO(content))
+    tar = Writer(stream)
+    for target in targets:
+        _add(tar, volume, target, settings.mode)
+    tar.close()
 
 
-def _read(volume: Volume, target: Target) -> bytes:
-    import hashlib
-
-    try:
+def _add(tar: Writer, volume: Volume, target: Target, mode: int) -> None:
+    reading = _Reading(os.path.join(volume.path, target.name))
+    with reading:
         fd = os.open(target.name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=volume.fd)
-        with os.fdopen(fd, "rb") as file:
-            content = file.read(target.vocabulary.limit + 1)
-    except OSError as error:
-        raise VolumeError(explain(error, "read", os.path.join(volume.path, target.name))) from error
-    # Checked on the very bytes that go out: the file may have been replaced since it was inspected.
-    if hashlib.sha256(content).hexdigest() != target.vocabulary.sha256:
-        raise VolumeError(f"{target.name} changed while it was exported: run export again")
-    return content
+    try:
+        with reading:
+            size = os.fstat(fd).st_size
+            # The name may have become another file's since it was inspected: what is checked here is what goes out.
+            if not holds(fd, os.fstat(fd), target.vocabulary):
+                raise _changed(target)
+            os.lseek(fd, 0, os.SEEK_SET)
+        tar.add(target.name, size, mode, _content(fd, size, target, reading))
+    finally:
+        os.close(fd)
+
+
+def _content(fd: int, size: int, target: Target, reading: _Reading) -> Iterator[bytes]:
+    digest = hashlib.sha256()
+    while size:
+        with reading:
+            chunk = os.read(fd, min(CHUNK, size))
+        if not chunk:
+            break
+        digest.update(chunk)
+        size -= len(chunk)
+        yield chunk
+    # Another program may write into the very file that goes out.
+    if digest.hexdigest() != target.vocabulary.sha256:
+        raise _changed(target)
+
+
+def _changed(target: Target) -> VolumeError:
+    return VolumeError(f"{target.name} changed while it was exported: run export again")
+
+
+class _Reading:
+    """Tells a failure of the volume from one of the stream."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, OSError):
+            raise VolumeError(explain(error, "read", self._path)) from error

@@ -6,6 +6,7 @@ tried before anything is waited for; a route that moved a good part of the file 
 
 from __future__ import annotations
 
+import os
 import time
 
 from .catalogue import Vocabulary
@@ -118,8 +119,6 @@ def _deliver(route: Route, vocabulary: Vocabulary, staged: StagedFile) -> RouteF
 
 
 def _wait(failures: int, asked: float | None) -> float:
-    import random
-
     backoff = min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** (failures - 1))
     # Jitter, so that a fleet of init containers that failed together does not come back together.
-    return max(asked or 0.0, backoff * random.uniform(0.5, 1.0))
+    return max(asked or 0.0, backoff * (0.5 + os.urandom(1)[0] / 510))
