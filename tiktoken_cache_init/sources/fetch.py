@@ -90,14 +90,14 @@ class HttpMirror:
         """Fetch the file under the first of its names that the mirror answers to."""
         urls = urls_at(self._base, vocabulary)
         order = sorted(range(len(urls)), key=lambda index: index != self._likeliest)
-        refusal: RouteFailed | None = None
+        refusals: list[NotThere] = []
         for index in order:
             try:
                 self._source.get(urls[index], vocabulary, staged)
             except NotThere as failure:
-                refusal = refusal or failure
-                continue
-            self._likeliest = index
-            return
-        if refusal:
-            raise refusal
+                refusals.append(failure)
+            else:
+                self._likeliest = index
+                return
+        # Each name was refused, and there is always one. What is said of the likeliest tells the most.
+        raise refusals[0]
