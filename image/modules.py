@@ -53,6 +53,7 @@ ALWAYS: dict[tuple[str, str], str] = {
     ("linecache", "tokenize"): _SOURCE,
     ("shutil", "bz2"): "archives: none of shutil's are made or read",
     ("shutil", "lzma"): "the same",
+    ("shutil", "tarfile"): "the same",
     ("shutil", "zipfile"): "the same",
     ("argparse", "gettext"): "translations, of which there are none; argparse goes on without it",
     ("hashlib", "logging"): "complains when the interpreter lacks a digest that it always has built in",
