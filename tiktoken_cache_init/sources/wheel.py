@@ -25,6 +25,8 @@ from ..staging import StagedFile, TooLong
 from ..volume import CHUNK
 from . import Route, RouteFailed
 
+_SHARE = 0.5
+"""How much of the time that is left pip may take where another source may need the rest of it."""
 # poll(2) takes no longer waits.
 _MOST_SECONDS = 1e6
 _LONGEST_END = 0.3
@@ -61,6 +63,8 @@ class Wheel:
     def __init__(self, settings: Settings, run: Run) -> None:
         self._settings = settings
         self._run = run
+        # What is fetched is tried again while there is time, wherever it stands in the order.
+        self._is_one_of_several = "fetch" in settings.sources or settings.sources[-1] != "wheel"
         self._held = _holdings()
         self._routes: dict[str, _WheelRoute] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -105,6 +109,7 @@ class Wheel:
             "--only-binary=:all:",
             "--ignore-requires-python",
             "--no-input",
+            "--disable-pip-version-check",
         ]
         limits = ["--retries", "1", "--timeout", str(max(1, round(self._settings.stall_timeout)))]
         # -P: a module of the working directory must not pass for pip.
@@ -119,17 +124,29 @@ class Wheel:
         except OSError as error:
             raise RouteFailed(f"pip cannot be started: {error.strerror}") from error
         self._run.at_end(lambda: _end(pip))
-        try:
-            _, complaint = pip.communicate(timeout=min(self._run.remaining(), _MOST_SECONDS))
-        except subprocess.TimeoutExpired:
-            pip.kill()
-            raise RouteFailed("pip was not done by the deadline") from None
+        _, complaint = self._awaited(pip)
         if pip.returncode:
             raise RouteFailed(*_why(complaint))
         wheels = [name for name in os.listdir(folder) if name.endswith(".whl")] if os.path.isdir(folder) else []
         if not wheels:
             raise RouteFailed("pip brought no wheel")
         return os.path.join(folder, wheels[0])
+
+    def _awaited(self, pip: subprocess.Popen[str]) -> tuple[str, str]:
+        """Return what pip says, once it is done.
+
+        pip tries again and again by rules of its own, so that one whose index does not answer takes all the time it gets.
+        """
+        seconds = min(self._run.remaining(), _MOST_SECONDS)
+        limit = "by the deadline"
+        if self._is_one_of_several:
+            seconds *= _SHARE
+            limit = f"in {seconds:.3g} s, {_SHARE:.0%} of the time that was left"
+        try:
+            return pip.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            pip.kill()
+            raise RouteFailed(f"pip was not done {limit}", advice="raise TIKTOKEN_INIT_DEADLINE") from None
 
 
 def _end(pip: subprocess.Popen[str]) -> None:
