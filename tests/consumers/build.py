@@ -23,8 +23,11 @@ from tests.vocabularies import cache_home
 HERE = Path(__file__).parent
 
 
-def go_program(name: str, modfile: str = "go.mod") -> Path:
-    """Return the static binary of the Go program in the folder ``name``, built against the releases in ``modfile``."""
+def go_program(name: str, modfile: str = "go.mod", tag: str = "") -> Path:
+    """Return the static binary of the Go program in the folder ``name``, built against the releases in ``modfile``.
+
+    ``tag`` chooses among the program's files.
+    """
     folder = HERE / name
     sources = [*sorted(folder.glob("*.go")), folder / modfile, (folder / modfile).with_suffix(".sum")]
     # Its own toolchain only: a newer one would have to be downloaded, and the digest would not say which it was.
@@ -38,6 +41,7 @@ def go_program(name: str, modfile: str = "go.mod") -> Path:
             "-trimpath",
             "-ldflags=-s -w",
             f"-modfile={modfile}",
+            f"-tags={tag}",
             "-o",
             str(target / "program"),
             ".",
@@ -45,7 +49,7 @@ def go_program(name: str, modfile: str = "go.mod") -> Path:
         subprocess.run(command, check=True, cwd=folder, env=environment)
 
     label = name if modfile == "go.mod" else f"{name}-{Path(modfile).stem}"
-    return _once(label, [version, *(source.read_bytes() for source in sources)], build) / "program"
+    return _once(label, [version, tag.encode(), *(source.read_bytes() for source in sources)], build) / "program"
 
 
 def python_environment(name: str, interpreter: str = sys.executable) -> Path:

@@ -66,8 +66,8 @@ def _python_3_11() -> str:
     raise FileNotFoundError("tiktoken 0.1 has no build for a Python newer than 3.11, and python3.11 is not on PATH")
 
 
-def _go(folder: str, modfile: str = "go.mod") -> list[str]:
-    return [str(go_program(folder, modfile))]
+def _go(modfile: str, tag: str = "") -> list[str]:
+    return [str(go_program("counting", modfile, tag))]
 
 
 def _python(program: str, requirements: str, interpreter: Callable[[], str] = lambda: sys.executable) -> list[str]:
@@ -78,7 +78,7 @@ def _python(program: str, requirements: str, interpreter: Callable[[], str] = la
 def _tiktoken_go(release: str, modfile: str, models: tuple[str, ...], extra: tuple[str, ...] = ()) -> Consumer:
     return Consumer(
         name=f"pkoukk/tiktoken-go {release}",
-        command=partial(_go, "tiktoken_go", modfile),
+        command=partial(_go, modfile),
         variable="TIKTOKEN_CACHE_DIR",
         names=(*models, *_GO_ENCODINGS, *extra),
         without='Get "https://openaipublic.blob.core.windows.net/encodings/cl100k_base.tiktoken"',
@@ -153,7 +153,7 @@ EMBEDDED_NAMES = (*MODELS, "o200k_base", *_GO_ENCODINGS)
 
 def embedded() -> list[str]:
     """Build the program on EMBEDDED where it is not built yet, and return its command line."""
-    return _go("embedded_go")
+    return _go("embedded.mod", "embedded")
 
 
 def tiktoken_0_1_1() -> list[str]:

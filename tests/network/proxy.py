@@ -10,19 +10,17 @@ import base64
 import contextlib
 import select
 import socket
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
 from urllib.parse import urlsplit
 
-from .server import PATIENCE
+from .listener import PATIENCE, Listener
 
 Address = tuple[str, int]
 
 
 @dataclass
-class Proxy:
+class Proxy(Listener):
     """An HTTP proxy. With ``credentials`` (``user:password``) it wants them; ``broken`` answers 502 to everything."""
 
     hosts: Mapping[str, Address] = field(default_factory=dict)
@@ -33,38 +31,8 @@ class Proxy:
     refused: int = 0
     """How many requests came without the right credentials."""
 
-    def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port: int = self._listener.getsockname()[1]
-        self._stopping, self._stop = socket.socketpair()
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.close()
-        for thread in self._threads:
-            thread.join(PATIENCE)
-        self._listener.close()
-        self._stopping.close()
-
-    @property
-    def authority(self) -> str:
-        """Host and port, as they stand in a URL."""
-        return f"127.0.0.1:{self.port}"
-
-    def _accept(self) -> None:
-        while True:
-            ready = select.select([self._listener, self._stopping], [], [])[0]
-            if self._stopping in ready:
-                return
-            client, _ = self._listener.accept()
-            thread = threading.Thread(target=self._serve, args=(client,))
-            self._threads.append(thread)
-            thread.start()
-
-    def _serve(self, client: socket.socket) -> None:
-        client.settimeout(PATIENCE)
+    def serve(self, client: socket.socket) -> None:
+        """Pass on what comes on one connection."""
         with contextlib.suppress(OSError), client:
             self._speak(client)
 

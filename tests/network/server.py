@@ -27,11 +27,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import Literal
+
+from .listener import PATIENCE, Listener
 
 CHUNK = 16 * 1024
-PATIENCE = 30.0
-"""Longer than any test waits for a peer that neither reads nor goes away."""
 HTML = b"<!DOCTYPE html>\n<html><head><title>Sign in to the guest network</title></head><body>Welcome</body></html>\n"
 _KNOWN = frozenset(http.HTTPStatus)
 MODIFIED = "Tue, 13 Dec 2022 19:21:19 GMT"
@@ -295,7 +295,7 @@ def raw(data: bytes) -> Behaviour:
 
 
 @dataclass
-class Server:
+class Server(Listener):
     """The server. ``with Server(...) as server`` starts it and stops it.
 
     ``context`` makes it speak TLS. ``host`` and ``port`` are for tests that need an address of their own; loopback only.
@@ -309,27 +309,6 @@ class Server:
     _offered: dict[str, bytes] = field(default_factory=dict)
     _scripts: dict[str, list[Behaviour]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def __enter__(self) -> Self:
-        assert self.host.startswith("127."), "test traffic stays on loopback"
-        self._listener = socket.create_server((self.host, self.port), backlog=128)
-        self.port = self._listener.getsockname()[1]
-        self._stopping, self._stop = socket.socketpair()
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.close()
-        for thread in self._threads:
-            thread.join(PATIENCE)
-        self._listener.close()
-        self._stopping.close()
-
-    @property
-    def authority(self) -> str:
-        """Host and port, as they stand in a URL."""
-        return f"{self.host}:{self.port}"
 
     @property
     def url(self) -> str:
@@ -365,19 +344,10 @@ class Server:
                 raise TimeoutError(f"never happened; requests so far: {self.requests}")
             time.sleep(0.005)
 
-    def _accept(self) -> None:
-        while True:
-            ready = select.select([self._listener, self._stopping], [], [])[0]
-            if self._stopping in ready:
-                return
-            connection, _ = self._listener.accept()
+    def serve(self, plain: socket.socket) -> None:
+        """Answer the requests that come on one connection, as their scripts say."""
+        with self._lock:
             self.connections += 1
-            thread = threading.Thread(target=self._converse, args=(connection,))
-            self._threads.append(thread)
-            thread.start()
-
-    def _converse(self, plain: socket.socket) -> None:
-        plain.settimeout(PATIENCE)
         connection = plain
         # The client breaking off is what many tests are about: here it only ends the conversation.
         with contextlib.suppress(HangUp, OSError):

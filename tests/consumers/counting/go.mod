@@ -1,8 +1,8 @@
-module tiktoken_go
+module counting
 
 go 1.22
 
-require github.com/pkoukk/tiktoken-go v0.1.6
+require github.com/pkoukk/tiktoken-go v0.1.8
 
 require (
 	github.com/dlclark/regexp2 v1.10.0 // indirect

@@ -1,4 +1,4 @@
-module tiktoken_go
+module counting
 
 go 1.22
 

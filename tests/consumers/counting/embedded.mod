@@ -1,4 +1,4 @@
-module embedded_go
+module counting
 
 go 1.23
 
