@@ -18,10 +18,11 @@ import hypothesis
 
 from tiktoken_cache_init.catalogue import Encoding, Vocabulary
 from tiktoken_cache_init.cli import main
+from tiktoken_cache_init.leftovers import PREFIX
 from tiktoken_cache_init.obtain import Attempts
 from tiktoken_cache_init.run import Run
 from tiktoken_cache_init.settings import Settings, load
-from tiktoken_cache_init.staging import PREFIX, Stage, StagedFile
+from tiktoken_cache_init.staging import Stage, StagedFile
 from tiktoken_cache_init.volume import open_volume
 
 # A machine that is busy with something else is no failure.
@@ -61,7 +62,7 @@ def staging(folder: Path, pin: Vocabulary | None = None, run: Run | None = None)
         yield stage, stage.new(pin or vocabulary())
     finally:
         own.close()
-        volume.close()
+        os.close(volume.fd)
 
 
 @contextlib.contextmanager

@@ -20,9 +20,11 @@ from tests.samples import (
     watch,
 )
 from tiktoken_cache_init import fill as module
+from tiktoken_cache_init import supply
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import BadSetting, NotObtained, VolumeError
 from tiktoken_cache_init.fill import FAILED, INSTALLED, KEPT, MENDED, REPLACED, Filled, fill
+from tiktoken_cache_init.leftovers import LAST_COPY
 from tiktoken_cache_init.obtain import Attempts
 from tiktoken_cache_init.run import DeadlinePassed, Run
 from tiktoken_cache_init.sources import Route, RouteFailed
@@ -89,7 +91,7 @@ class Told:
 
 
 def told(monkeypatch: pytest.MonkeyPatch, deliver: Callable[[Vocabulary, StagedFile], None]) -> None:
-    monkeypatch.setattr(module, "sources_of", lambda *_: [Told(deliver)])
+    monkeypatch.setattr(supply, "sources_of", lambda *_: [Told(deliver)])
 
 
 # The contract.
@@ -160,6 +162,34 @@ def test_two_files_under_each_other_s_names_are_put_right_without_a_source(volum
     assert result.ready, failures_of_all(result)
     assert (volume / PIN.cache_key).read_bytes() == CONTENT
     assert (volume / OTHER.cache_key).read_bytes() == OTHER_CONTENT
+
+
+def test_what_would_be_nowhere_else_outlives_a_run_that_fails_between_the_two(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (volume / PIN.cache_key).write_bytes(OTHER_CONTENT)
+    (volume / OTHER.cache_key).write_bytes(CONTENT)
+    rename, installed = os.rename, list[str]()
+
+    def once(source: str, target: str, **named: int) -> None:
+        if target in (PIN.cache_key, OTHER.cache_key):
+            installed.append(target)
+            if len(installed) > 1:
+                raise OSError(errno.EIO, "Input/output error")
+        rename(source, target, **named)
+
+    run = Run()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", once)
+        result = fill(settings(volume, PIN, OTHER), run, watch)
+        run.close()
+    assert isinstance(result.error, VolumeError)
+    [left] = left_behind(volume)
+    assert left.endswith(LAST_COPY)
+    contents = {CONTENT, OTHER_CONTENT}
+    assert {path.read_bytes() for path in volume.iterdir()} == contents
+    assert filled(volume, "/nowhere").ready
+    assert {(volume / pin.cache_key).read_bytes() for pin in (PIN, OTHER)} == contents
 
 
 def failures_of_all(result: Filled) -> list[tuple[str, str]]:

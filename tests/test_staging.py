@@ -10,13 +10,12 @@ from typing import Any, NoReturn
 
 import pytest
 
-from tests.samples import CONTENT, as_nobody, folder_for_all, left_behind, settings, staging, vocabulary
-from tiktoken_cache_init import staging as module
-from tiktoken_cache_init.catalogue import VOCABULARIES
+from tests.samples import CONTENT, as_nobody, folder_for_all, left_behind, staging, vocabulary
 from tiktoken_cache_init.errors import VolumeError
+from tiktoken_cache_init.leftovers import LAST_COPY
 from tiktoken_cache_init.run import Closed, Run
-from tiktoken_cache_init.staging import PREFIX, Stage, TooLong, move_aside
-from tiktoken_cache_init.volume import Target, open_volume
+from tiktoken_cache_init.staging import TooLong, move_aside
+from tiktoken_cache_init.volume import Target
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 PIN = vocabulary()
@@ -29,14 +28,6 @@ def refuse(number: int) -> Callable[..., NoReturn]:
         raise OSError(number, os.strerror(number))
 
     return call
-
-
-def put(folder: Path, name: str, age: float = 0.0) -> Path:
-    path = folder / name
-    path.write_bytes(b"x")
-    now = path.stat().st_mtime
-    os.utime(path, (now - age, now - age))
-    return path
 
 
 # From bytes to a file.
@@ -386,104 +377,73 @@ def test_a_file_is_discarded_once(tmp_path: Path) -> None:
         assert not list(tmp_path.iterdir())
 
 
-# Sweeping.
-
-
-def swept(folder: Path) -> set[str]:
-    """Return the names that are left once a run has swept."""
-    run = Run()
-    volume = open_volume(settings(folder), create=False)
-    Stage(volume, settings(folder), run).sweep()
-    run.close()
-    volume.close()
-    return {path.name for path in folder.iterdir()}
-
-
-def own_name(tmp_path: Path) -> str:
-    """Return a name as this kernel's runs give them, which no run has."""
-    with staging(tmp_path):
-        [name] = left_behind(tmp_path)
-    return name
-
-
-def test_what_a_dead_run_under_this_kernel_left_is_swept(tmp_path: Path) -> None:
-    put(tmp_path, own_name(tmp_path))
-    assert swept(tmp_path) == set()
-
-
-def test_what_a_living_run_writes_is_left_alone(tmp_path: Path) -> None:
+def test_a_last_copy_outlives_its_run(tmp_path: Path) -> None:
     with staging(tmp_path) as (_, staged):
-        assert len(swept(tmp_path)) == 1
         staged.write(CONTENT)
+        staged.outlive()
+    [name] = left_behind(tmp_path)
+    assert name.endswith(LAST_COPY)
+    assert (tmp_path / name).read_bytes() == CONTENT
+
+
+def test_a_last_copy_is_installed_like_any_other_file(tmp_path: Path) -> None:
+    with staging(tmp_path) as (_, staged):
+        staged.write(CONTENT)
+        staged.outlive()
         staged.install(TARGET)
-    assert swept(tmp_path) == {"key"}
+        staged.discard()
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
 
 
-@pytest.mark.parametrize(("age", "left"), [(60.0, 1), (2 * 3600.0, 0)])
-def test_what_another_machine_s_run_writes_is_swept_when_it_is_old(tmp_path: Path, age: float, left: int) -> None:
-    put(tmp_path, f"{PREFIX}ffffffff-0123", age)
-    assert len(swept(tmp_path)) == left
+def test_a_last_copy_that_is_none_any_more_goes_with_its_run(tmp_path: Path) -> None:
+    with staging(tmp_path) as (_, staged):
+        staged.write(CONTENT)
+        staged.outlive()
+        staged.last_copy = False
+        staged.discard()
+    assert not list(tmp_path.iterdir())
 
 
-def test_where_the_kernel_tells_no_boot_age_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_BOOT_ID", str(tmp_path / "none"))
-    put(tmp_path, f"{PREFIX}-new")
-    put(tmp_path, f"{PREFIX}-old", 2 * 3600.0)
-    assert swept(tmp_path) == {f"{PREFIX}-new"}
+def test_a_last_copy_is_synced_before_it_is_called_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with staging(tmp_path) as (_, staged):
+        staged.write(CONTENT)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", refuse(errno.EIO))
+            with pytest.raises(VolumeError, match=r"cannot write in .*: Input/output error"):
+                staged.outlive()
+        assert not staged.last_copy
+    assert not list(tmp_path.iterdir())
 
 
-def test_the_last_copy_of_a_vocabulary_is_kept_until_it_is_in_its_place(tmp_path: Path, vocabularies: Path) -> None:
-    pin = next(known for known in VOCABULARIES if known.published_name == "vocab.bpe")
-    name = own_name(tmp_path)
-    (tmp_path / name).write_bytes((vocabularies / pin.cache_key).read_bytes())
-    assert swept(tmp_path) == {name}
-    (tmp_path / pin.cache_key).write_bytes((vocabularies / pin.cache_key).read_bytes())
-    assert swept(tmp_path) == {pin.cache_key}
+def test_a_last_copy_that_another_machine_s_sweeper_took_is_written_again(tmp_path: Path) -> None:
+    with staging(tmp_path) as (_, staged):
+        staged.write(CONTENT)
+        [name] = left_behind(tmp_path)
+        (tmp_path / name).unlink()
+        staged.outlive()
+    [name] = left_behind(tmp_path)
+    assert name.endswith(LAST_COPY)
+    assert (tmp_path / name).read_bytes() == CONTENT
 
 
-def test_bytes_as_long_as_a_vocabulary_and_wrong_are_nobody_s_last_copy(tmp_path: Path) -> None:
-    name = own_name(tmp_path)
-    (tmp_path / name).write_bytes(b"x" * (VOCABULARIES[-1].size or 0))
-    assert swept(tmp_path) == set()
+def test_nothing_outlives_a_run_that_is_over(tmp_path: Path) -> None:
+    run = Run()
+    with staging(tmp_path, run=run) as (_, staged):
+        staged.write(CONTENT)
+        run.close()
+        with pytest.raises(Closed):
+            staged.outlive()
+    assert not list(tmp_path.iterdir())
 
 
-def test_a_link_on_its_way_is_swept(tmp_path: Path) -> None:
-    (tmp_path / f"{PREFIX}x").symlink_to("/etc/passwd")
-    assert swept(tmp_path) == set()
-
-
-def test_what_we_do_not_make_is_never_swept(tmp_path: Path) -> None:
-    (tmp_path / f"{PREFIX}folder").mkdir()
-    os.utime(tmp_path / f"{PREFIX}folder", (0, 0))
-    os.mkfifo(tmp_path / f"{PREFIX}pipe")
-    names = {"key", "key.tmp", ".hidden", "tiktoken-cache-init-x", ".tiktoken-cache-ini"}
-    for name in names:
-        put(tmp_path, name, 1e6)
-    assert swept(tmp_path) == names | {f"{PREFIX}folder", f"{PREFIX}pipe"}
+# Locks.
 
 
 def test_where_locks_do_not_work_a_file_is_still_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fcntl, "flock", refuse(errno.ENOLCK))
     with staging(tmp_path) as (_, staged):
         staged.write(CONTENT)
-        assert len(swept(tmp_path)) == 1
         staged.install(TARGET)
-
-
-def test_who_may_not_remove_leaves_it_to_one_who_may() -> None:
-    with folder_for_all() as folder:
-        names = {own_name(folder), f"{PREFIX}ffffffff-0123"}
-        for name in names:
-            put(folder, name, 2 * 3600.0)
-        folder.chmod(0o555)
-        with as_nobody():
-            assert swept(folder) == names
-
-
-def test_a_volume_that_cannot_be_listed_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "listdir", refuse(errno.EIO))
-    with pytest.raises(VolumeError, match="cannot list"):
-        swept(tmp_path)
 
 
 def test_the_lock_is_the_writer_s_for_as_long_as_it_lives(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ TARGET = Target(PIN, "key")
 def volume(tmp_path: Path) -> Iterator[Volume]:
     opened = open_volume(settings(tmp_path), create=False)
     yield opened
-    opened.close()
+    os.close(opened.fd)
 
 
 def mode_of(path: Path) -> int:
@@ -68,28 +68,28 @@ def test_the_layout_decides_which_names_are_wanted(layout: str, names: list[tupl
 
 def test_a_folder_that_is_there_is_opened_and_left_as_it_is(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
-    open_volume(settings(tmp_path), create=True).close()
+    os.close(open_volume(settings(tmp_path), create=True).fd)
     assert mode_of(tmp_path) == 0o700
 
 
 def test_a_folder_that_is_not_there_is_made_with_all_above_it_and_every_user_gets_in(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
-        open_volume(settings(tmp_path / "a/b/c"), create=True).close()
+        os.close(open_volume(settings(tmp_path / "a/b/c"), create=True).fd)
     finally:
         os.umask(before)
     assert [mode_of(tmp_path / path) for path in ("a", "a/b", "a/b/c")] == [0o755] * 3
 
 
 def test_a_folder_is_made_with_the_mode_that_was_asked_for(tmp_path: Path) -> None:
-    open_volume(settings(tmp_path / "a", dir_mode=0o2770), create=True).close()
+    os.close(open_volume(settings(tmp_path / "a", dir_mode=0o2770), create=True).fd)
     assert mode_of(tmp_path / "a") == 0o2770
 
 
 @ROOT_ONLY
 def test_a_folder_that_is_made_gets_the_owner_that_was_asked_for(tmp_path: Path) -> None:
-    open_volume(settings(tmp_path / "a", owner=(7, 8)), create=True).close()
-    open_volume(settings(tmp_path / "b", owner=(7, None)), create=True).close()
+    os.close(open_volume(settings(tmp_path / "a", owner=(7, 8)), create=True).fd)
+    os.close(open_volume(settings(tmp_path / "b", owner=(7, None)), create=True).fd)
     assert [(path.stat().st_uid, path.stat().st_gid) for path in (tmp_path / "a", tmp_path / "b")] == [
         (7, 8),
         (7, tmp_path.stat().st_gid),
@@ -99,7 +99,7 @@ def test_a_folder_that_is_made_gets_the_owner_that_was_asked_for(tmp_path: Path)
 @pytest.mark.parametrize("path", ["", "rel"])
 def test_a_relative_folder_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     monkeypatch.chdir(tmp_path)
-    open_volume(settings(f"x/{path}"), create=True).close()
+    os.close(open_volume(settings(f"x/{path}"), create=True).fd)
     assert (tmp_path / "x" / path).is_dir()
 
 
@@ -227,7 +227,7 @@ def test_a_link_that_a_consumer_may_not_follow_is_not_good(tmp_path: Path, to: s
     (folder / "key").symlink_to(to)
     opened = open_volume(settings(folder, PIN), create=False)
     found = opened.inspect(TARGET)
-    opened.close()
+    os.close(opened.fd)
     assert found.state == LINK
     assert found.text.startswith(f"a link to {to}, {problem}")
     assert 'Get "https://' in found.prognosis.text
@@ -238,7 +238,7 @@ def test_a_second_name_may_lead_to_the_first(tmp_path: Path) -> None:
     (tmp_path / PIN.published_name).symlink_to(PIN.cache_key)
     opened = open_volume(settings(tmp_path, PIN, layout="both"), create=False)
     assert opened.inspect(Target(PIN, PIN.published_name, PIN.cache_key)).ready
-    opened.close()
+    os.close(opened.fd)
 
 
 def test_a_link_to_a_neighbour_whose_name_begins_as_the_volume_s_leads_out(tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_a_link_to_a_neighbour_whose_name_begins_as_the_volume_s_leads_out(tmp_p
     (tmp_path / "cache/key").symlink_to("../cache2/file")
     opened = open_volume(settings(tmp_path / "cache"), create=False)
     assert opened.inspect(TARGET).state == LINK
-    opened.close()
+    os.close(opened.fd)
 
 
 @pytest.mark.parametrize(("make", "state"), [(Path.mkdir, DIRECTORY), (os.mkfifo, SPECIAL)])
@@ -268,7 +268,7 @@ def test_a_volume_that_is_itself_reached_through_a_link_holds_its_own_links(tmp_
     (tmp_path / "cache").symlink_to("real")
     opened = open_volume(settings(tmp_path / "cache"), create=False)
     assert opened.inspect(TARGET).ready
-    opened.close()
+    os.close(opened.fd)
 
 
 def test_a_file_that_we_cannot_read_is_not_called_wrong() -> None:
@@ -278,7 +278,7 @@ def test_a_file_that_we_cannot_read_is_not_called_wrong() -> None:
         opened = open_volume(settings(folder), create=False)
         with as_nobody():
             found = opened.inspect(TARGET)
-        opened.close()
+        os.close(opened.fd)
     assert (found.state, found.text) == (UNREADABLE, "cannot be read: Permission denied")
     assert found.prognosis.text.endswith("permission denied")
 

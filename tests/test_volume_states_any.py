@@ -25,8 +25,8 @@ from tests.injection.states import BOOT_ID, MERGES, RANKS, Content, key
 from tiktoken_cache_init import search  # noqa: F401  loaded before any run becomes a user that may not read it
 from tiktoken_cache_init.catalogue import VOCABULARIES, cache_key
 from tiktoken_cache_init.cli import main
+from tiktoken_cache_init.leftovers import PREFIX
 from tiktoken_cache_init.sources import baked, fetch  # noqa: F401
-from tiktoken_cache_init.staging import PREFIX
 
 EXAMPLES = int(os.environ.get("VOLUME_STATES_EXAMPLES", "200"))
 LONGEST = 30.0

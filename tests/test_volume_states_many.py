@@ -19,7 +19,7 @@ import pytest
 from tests.injection.campaign import ROOT
 from tests.injection.states import HTML, MERGES, RANKS, Content, key
 from tests.volume_states import Table, table
-from tiktoken_cache_init.staging import PREFIX
+from tiktoken_cache_init.leftovers import PREFIX
 
 COUNT = 100
 WITHOUT_LOCKS = [

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from tiktoken_cache_init.catalogue import VOCABULARIES
-from tiktoken_cache_init.staging import PREFIX
+from tiktoken_cache_init.leftovers import PREFIX
 
 CL100K, O200K = (vocabulary.cache_key for vocabulary in VOCABULARIES[:2])
 DIGESTS = {vocabulary.cache_key: vocabulary.sha256 for vocabulary in VOCABULARIES[:2]}

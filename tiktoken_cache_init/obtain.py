@@ -9,12 +9,16 @@ from __future__ import annotations
 import os
 import time
 
-from .catalogue import Vocabulary
 from .diagnosis import recognise
 from .light import NamedTuple
-from .run import Run
-from .sources import Route, RouteFailed
-from .staging import StagedFile
+from .sources import RouteFailed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .catalogue import Vocabulary
+    from .run import Run
+    from .sources import Route
+    from .staging import StagedFile
 
 _FIRST_WAIT = 0.5
 """Seconds before a failed route is tried again; doubled each time."""

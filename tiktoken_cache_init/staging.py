@@ -12,32 +12,25 @@ import hashlib
 import os
 import stat
 import threading
-import time
 
-from . import catalogue
 from .catalogue import Vocabulary
 from .errors import VolumeError
+from .leftovers import LAST_COPY, PREFIX, temporary_name
 from .light import suppress
 from .run import Closed, Run
 from .settings import Settings
-from .volume import CHUNK, MOST_DIAGNOSED, Volume, explain, explain_owner, holds
+from .volume import CHUNK, MOST_DIAGNOSED, Volume, explain, explain_owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable
 
     from .volume import Target
 
-PREFIX = ".tiktoken-cache-init-"
-"""What the names of our temporary files begin with; the kernel's boot id and some random digits follow."""
+__all__ = ["PREFIX", "Stage", "StagedFile", "TooLong", "move_aside"]
 
-_STALE_AFTER = 3600.0
-"""Seconds after which a temporary file is taken for dead where locks cannot tell."""
-
-_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _MOST_RENAMES = 1000
 
-_HELD = (errno.EWOULDBLOCK, errno.EACCES)
 # File systems that offer no such call at all, as opposed to a disk that fails.
 _NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 
@@ -57,7 +50,6 @@ class Stage:
         self.needed = 0
         """Bytes that this run is about to write, for the message when the disk is full."""
         self.lock = threading.Lock()
-        self._boot = _boot_id()
         self._open: set[StagedFile] = set()
         run.at_end(self.discard_all)
 
@@ -73,7 +65,7 @@ class Stage:
             # Under the lock, so that the run cannot end between the making of the file and the note of it.
             if self.run.closed:
                 raise Closed
-            staged.create(self._new_name())
+            staged.create(temporary_name())
             self.remember(staged)
         return staged
 
@@ -84,7 +76,7 @@ class Stage:
             VolumeError: the volume takes it no more than a file.
             Closed: the run is ending.
         """
-        folder, name = self.volume.fd, self._new_name()
+        folder, name = self.volume.fd, temporary_name()
         try:
             for _ in range(_MOST_RENAMES):
                 with self.lock:
@@ -112,9 +104,6 @@ class Stage:
             raise VolumeError(explain(error, "install", os.path.join(self.volume.path, target.name))) from error
         return False
 
-    def _new_name(self) -> str:
-        return f"{PREFIX}{self._boot}-{os.urandom(8).hex()}"
-
     def remember(self, staged: StagedFile) -> None:
         """Take note that the file must be removed if the run ends before it is installed."""
         self._open.add(staged)
@@ -138,80 +127,6 @@ class Stage:
         except OSError as error:
             if error.errno not in _NOT_OFFERED:
                 raise VolumeError(explain(error, "sync", self.volume.path)) from error
-
-    def sweep(self, spare: Collection[str] = ()) -> None:
-        """Remove what killed runs have left: only our own temporary files, only those whose writer is dead.
-
-        ``spare`` names some that are still of use.
-
-        A writer holds a lock on its file for as long as it lives. The lock tells the truth between processes under one
-        kernel, which the boot id in the name shows; on a volume shared between machines it may not, and age decides.
-        """
-        try:
-            names = [name for name in os.listdir(self.volume.fd) if name.startswith(PREFIX) and name not in spare]
-        except OSError as error:
-            raise VolumeError(explain(error, "list", self.volume.path)) from error
-        for name in names:
-            # Whoever is not allowed to look or to remove leaves it to one who is: the volume is no worse for it.
-            with suppress(OSError):
-                if self._is_dead(name) and not self._is_last_copy(name):
-                    os.unlink(name, dir_fd=self.volume.fd)
-
-    def _is_dead(self, name: str) -> bool:
-        status = os.lstat(name, dir_fd=self.volume.fd)
-        # A link lives for no longer than two system calls, and whoever loses one makes another.
-        if stat.S_ISLNK(status.st_mode):
-            return True
-        if not stat.S_ISREG(status.st_mode):
-            return False
-        if not self._boot or not name.startswith(f"{PREFIX}{self._boot}-"):
-            return self._now() - status.st_mtime > _STALE_AFTER
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.volume.fd)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            # Held by a writer that lives; or there are no locks here, and age decides.
-            return error.errno not in _HELD and self._now() - status.st_mtime > _STALE_AFTER
-        finally:
-            os.close(fd)
-        return True
-
-    def _now(self) -> float:
-        """Return the time by the volume's own clock, which on a network share is not this machine's."""
-        name = self._new_name()
-        try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            fd = os.open(name, flags, 0o600, dir_fd=self.volume.fd)
-            try:
-                os.unlink(name, dir_fd=self.volume.fd)
-                return os.fstat(fd).st_mtime
-            finally:
-                os.close(fd)
-        except OSError:
-            return time.time()
-
-    def _is_last_copy(self, name: str) -> bool:
-        """Whether a dead run has left the bytes of a vocabulary that is not in its place, which a later run may want."""
-        size = os.lstat(name, dir_fd=self.volume.fd).st_size
-        for vocabulary in catalogue.VOCABULARIES:
-            if (
-                vocabulary.size != size
-                or self._has(vocabulary.cache_key, size)
-                or self._has(vocabulary.published_name, size)
-            ):
-                continue
-            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.volume.fd)
-            try:
-                return holds(fd, os.fstat(fd), vocabulary)
-            finally:
-                os.close(fd)
-        return False
-
-    def _has(self, name: str, size: int) -> bool:
-        try:
-            return os.stat(name, dir_fd=self.volume.fd).st_size == size
-        except OSError:
-            return False
 
 
 class StagedFile:
@@ -312,15 +227,36 @@ class StagedFile:
             raise AssertionError("a file that was not checked must never be installed")
         try:
             self._finish()
-            self._rename(target)
+            self._rename(target.name, self._let_go)
         except OSError as error:
             path = os.path.join(self._stage.volume.path, target.name)
             raise VolumeError(explain(error, "install", path, needed=self._stage.needed)) from error
+
+    def outlive(self) -> None:
+        """Have the file stay, however this run ends, until its vocabulary is in place: its bytes will be nowhere else.
+
+        Raises:
+            VolumeError: the volume does not take it.
+            Closed: the run is ending.
+        """
+        name = f"{self._name}{LAST_COPY}"
+
+        def note() -> None:
+            self._name, self.last_copy = name, True
+
+        try:
+            self._sync()
+            self._rename(name, note)
+        except OSError as error:
+            raise VolumeError(explain(error, "write in", self._stage.volume.path)) from error
 
     def _finish(self) -> None:
         if os.fstat(self._fd).st_size != self.position:
             raise OSError(errno.EIO, "the file has not the length that was written")
         self._give_owner_and_mode()
+        self._sync()
+
+    def _sync(self) -> None:
         try:
             os.fsync(self._fd)
         except OSError as error:
@@ -344,30 +280,33 @@ class StagedFile:
             except OSError as error:
                 raise VolumeError(explain_owner(error, owner)) from error
 
-    def _rename(self, target: Target) -> None:
+    def _rename(self, name: str, then: Callable[[], None]) -> None:
         folder = self._stage.volume.fd
         for attempt in range(_MOST_RENAMES):
             with self._stage.lock:
                 if self._stage.run.closed:
                     raise Closed
                 try:
-                    os.rename(self._name, target.name, src_dir_fd=folder, dst_dir_fd=folder)
+                    os.rename(self._name, name, src_dir_fd=folder, dst_dir_fd=folder)
                 except IsADirectoryError:
-                    move_aside(folder, target.name)
+                    move_aside(folder, name)
                     continue
                 except FileNotFoundError:
                     if attempt == _MOST_RENAMES - 1:
                         raise
                 else:
-                    self.installed = True
-                    self._stage.forget(self)
-                    self._close()
+                    then()
                     return
             # A sweeper on another machine, which cannot see our lock and has another clock, took our file for dead. Its
             # bytes are still ours to read.
             self._stage.run.check()
             self._remake()
         raise OSError(errno.EBUSY, "other writers keep getting in the way")
+
+    def _let_go(self) -> None:
+        self.installed = True
+        self._stage.forget(self)
+        self._close()
 
     def _remake(self) -> None:
         copy = self._stage.new(self.vocabulary)
@@ -416,10 +355,3 @@ def move_aside(folder: int, name: str) -> None:
                     os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
             return
     raise OSError(errno.EEXIST, "too many directories were moved aside already")
-
-
-def _boot_id() -> str:
-    # Absent outside Linux and in some sandboxes: then age alone tells a dead writer.
-    with suppress(OSError), open(_BOOT_ID, "rb") as file:
-        return file.read(8).decode("ascii", "replace")
-    return ""

@@ -119,10 +119,6 @@ class Volume:
         self._names = names
         """The names that are to be provided."""
 
-    def close(self) -> None:
-        """Let go of the folder."""
-        os.close(self.fd)
-
     def inspect(self, target: Target, demand: Demand = Demand()) -> Finding:  # noqa: B008  it is immutable
         """Say what the name holds, and whether a right file also meets the demand.
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from tests.injection.states import Content, State
 from tests.injection.tracer import Fault, Point, Traced, trace
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
-from tiktoken_cache_init.staging import PREFIX
+from tiktoken_cache_init.leftovers import PREFIX
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {"PATH": os.defpath}

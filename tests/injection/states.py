@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary, encoding, vocabularies_of
-from tiktoken_cache_init.staging import PREFIX
+from tiktoken_cache_init.leftovers import PREFIX
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 

@@ -17,7 +17,7 @@ import pytest
 from tests.injection import campaign
 from tests.injection.states import STATES, Content, State, slug
 from tests.injection.tracer import trace
-from tiktoken_cache_init.staging import PREFIX
+from tiktoken_cache_init.leftovers import LAST_COPY, PREFIX
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or shutil.which("strace") is None, reason="strace is not installed here"
@@ -83,13 +83,25 @@ def test_a_file_is_written_then_given_its_mode_then_synced_then_renamed(traced: 
     for rename, old, new in _renames(traced):
         if not old.startswith(PREFIX) or any(c.name == "symlinkat" and old in c.text for c in traced[2]):
             continue
-        assert new in traced[0].names
-        before = [call for call in traced[2] if f"/{old}>" in call.text.split(" = ")[0] and call.ended < rename.began]
+        assert new in traced[0].names or new.endswith(LAST_COPY)
+        paths = [f"/{name}>" for name in (old, old.removesuffix(LAST_COPY))]
+        to_it = [call for call in traced[2] if any(path in call.text.split(" = ")[0] for path in paths)]
+        before = [call for call in to_it if call.ended < rename.began]
         order = [call.name for call in before if call.name in ("flock", "write", "fchmod", "fsync")]
         writes = order.count("write")
         assert writes
-        assert order == ["flock", *["write"] * writes, "fchmod", "fsync"]
+        marked = ["fsync"] if LAST_COPY in f"{old}{new}" else []
+        finished = ["fchmod", "fsync"] if new in traced[0].names else []
+        assert order == ["flock", *["write"] * writes, *marked, *finished]
         assert all(earlier.ended < later.began for earlier, later in itertools.pairwise(before))
+
+
+def test_the_only_copy_is_overwritten_when_its_bytes_can_outlive_the_run(traced: Traced) -> None:
+    renames = _renames(traced)
+    marks = [call for call, _, new in renames if new.endswith(LAST_COPY)]
+    assert len(marks) == (traced[0].name == "the two names swapped")
+    if marks:
+        assert marks[0].ended < min(call.began for call, _, new in renames if new in traced[0].names)
 
 
 def test_the_folder_is_synced_after_the_last_rename(traced: Traced) -> None:

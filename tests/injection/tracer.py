@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tiktoken_cache_init.staging import PREFIX
+from tiktoken_cache_init.leftovers import PREFIX
 
 _FD, _PATH, _AT = "fd", "path", "at"
 """Kinds of argument: a descriptor; a path; a descriptor and a path below it. `_AT` takes two of the six arguments."""
