@@ -151,6 +151,22 @@ def test_a_good_file_that_appears_while_a_directory_is_moved_aside_stays(
     assert _names(tmp_path) == {NAME, "theirs"}
 
 
+def test_a_directory_that_another_run_exchanges_for_a_file_first_is_in_nobodys_way(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / NAME / "inside").mkdir(parents=True)
+    aside = f"{NAME}.moved-aside-1"
+
+    def install() -> None:
+        (tmp_path / NAME).rename(tmp_path / aside)
+        (tmp_path / NAME).write_bytes(RIGHT)
+
+    _before(monkeypatch, staging, "rename", NAME, install)
+    _install(stage)
+    assert (tmp_path / NAME).read_bytes() == RIGHT
+    assert _names(tmp_path) == {NAME, aside}
+
+
 def test_a_temporary_file_that_a_sweeper_takes_for_dead_is_made_again(
     stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

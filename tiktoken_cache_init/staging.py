@@ -350,7 +350,7 @@ def move_aside(folder: int, name: str) -> None:
             os.lstat(aside, dir_fd=folder)
         except FileNotFoundError:
             # Another init container may have moved it aside in the meantime, and put a good file there.
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, IsADirectoryError):
                 if stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
                     os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
             return
