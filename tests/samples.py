@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import hypothesis
 
+from tiktoken_cache_init import job  # noqa: F401  loaded before any test becomes a user that may not read it
 from tiktoken_cache_init.catalogue import Encoding, Vocabulary
 from tiktoken_cache_init.cli import main
 from tiktoken_cache_init.leftovers import PREFIX

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from tests.injection.campaign import Entry, snapshot
 from tests.injection.states import BOOT_ID, MERGES, RANKS, Content, key
-from tiktoken_cache_init import search  # noqa: F401  loaded before any run becomes a user that may not read it
+from tiktoken_cache_init import job  # noqa: F401  loaded before any run becomes a user that may not read it
 from tiktoken_cache_init.catalogue import VOCABULARIES, cache_key
 from tiktoken_cache_init.cli import main
 from tiktoken_cache_init.leftovers import PREFIX
