@@ -51,10 +51,7 @@ ALWAYS: dict[tuple[str, str], str] = {
         "traceback",
     ): "shows source text too, of which there is none: without it the interpreter prints tracebacks itself",
     ("linecache", "tokenize"): _SOURCE,
-    ("shutil", "bz2"): "archives: none of shutil's are made or read",
-    ("shutil", "lzma"): "the same",
-    ("shutil", "tarfile"): "the same",
-    ("shutil", "zipfile"): "the same",
+    ("argparse", "shutil"): "measures the terminal where no width is given",
     ("argparse", "gettext"): "translations, of which there are none; argparse goes on without it",
     ("hashlib", "logging"): "complains when the interpreter lacks a digest that it always has built in",
 }
