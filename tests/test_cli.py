@@ -15,6 +15,7 @@ import pytest
 
 from tests.samples import ROOT, Ended, command, names_in, process, unpack
 from tiktoken_cache_init import __version__, cli
+from tiktoken_cache_init import verify as verification
 from tiktoken_cache_init.catalogue import VOCABULARIES, encoding
 from tiktoken_cache_init.errors import Stopped
 from tiktoken_cache_init.run import DeadlinePassed, Run
@@ -100,15 +101,41 @@ def test_a_fill_of_a_link_that_leads_nowhere_fails_for_its_volume(tmp_path: Path
     assert json.loads(done.stdout)["ready"] is False
 
 
-def test_only_the_image_warns_of_a_folder_that_goes_with_the_container(
-    volume: Path, offline: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.fixture
+def unmounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the image, where nothing is mounted."""
+    for module in (cli, verification):
+        monkeypatch.setattr(module, "unmounted", lambda path: f"nothing is mounted at {path}: mount it")
+
+
+@pytest.mark.usefixtures("unmounted")
+def test_a_fill_of_a_folder_that_goes_with_the_container_writes_nothing(volume: Path, offline: list[str]) -> None:
+    done = command("--json", "--cache-dir", str(volume), *offline)
+    assert done.code == 3
+    said = f"nothing is mounted at {volume}: mount it"
+    assert done.stderr.splitlines()[1:] == [f"tiktoken-cache-init: error: {said}"]
+    document = json.loads(done.stdout)
+    assert (document["ready"], document["error"], document["files"]) == (False, said, [])
+    assert not volume.exists() or names_in(volume) == []
+
+
+def test_a_verification_of_a_folder_that_goes_with_the_container_is_not_ready(filled: Path, unmounted: None) -> None:
+    done = command("verify", "--cache-dir", str(filled))
+    said = f"nothing is mounted at {filled}: mount it"
+    assert (done.code, done.stdout.decode().splitlines()) == (1, [said, f"not ready: {filled}"])
+    document = json.loads(command("verify", "--json", "--cache-dir", str(filled)).stdout)
+    assert (document["ready"], document["problems"], document["files"]) == (False, [said], [])
+
+
+def test_an_export_needs_no_mount_but_says_so_where_there_is_nothing(
+    filled: Path, unmounted: None, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(cli, "is_mounted", lambda _: False)
-    assert "warning" not in command("--cache-dir", str(volume), *offline).stderr
-    monkeypatch.setattr(cli, "DEFAULT_BAKED_DIR", str(tmp_path))
-    done = command("--cache-dir", str(volume), *offline)
-    assert done.code == 0
-    assert "warning: nothing is mounted at" in done.stderr
+    assert command("export", "--cache-dir", str(filled)).code == 0
+    (filled / NAMES[0]).unlink()
+    for folder in (filled, tmp_path / "none"):
+        done = command("export", "--cache-dir", str(folder))
+        said = f"tiktoken-cache-init: error: nothing is mounted at {folder}: mount it\n"
+        assert (done.code, done.stdout, done.stderr) == (1, b"", said)
 
 
 def test_a_verification_prints_its_result_and_nothing_else(filled: Path) -> None:

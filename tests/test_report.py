@@ -26,7 +26,6 @@ from tiktoken_cache_init.report import (
     report_fill,
     verify_document,
     verify_lines,
-    warn_unmounted,
 )
 from tiktoken_cache_init.settings import load
 from tiktoken_cache_init.verify import Examined, Verified
@@ -198,15 +197,6 @@ def test_a_file_s_record_in_the_log_has_the_fields_of_the_document() -> None:
     assert (ready["event"], ready["seconds"], ready["exit_code"]) == ("ready", 1.5, 0)
 
 
-def test_an_unmounted_folder_is_a_warning_with_the_way_out() -> None:
-    stream = io.StringIO()
-    warn_unmounted(Log(stream, "json", Scrubber([])), settings("/cache"))
-    [record] = records(stream)
-    assert record["level"] == "warning"
-    assert "nothing is mounted at /cache" in record["message"]
-    assert "-v tiktoken:/cache" in record["message"]
-
-
 # A verification.
 
 
@@ -219,7 +209,10 @@ def test_each_examined_file_has_one_line_with_what_a_gateway_does_and_the_cure()
     assert lines[1].endswith("run fill")
     assert "right, but not readable by every user (mode 0600)" in lines[2]
     assert "the gateway dies: failed to get gpt-3.5-turbo token encoder: open .../key: permission denied" in lines[2]
-    assert lines[3:] == ["odd", "not ready: 2 of 3 files in /cache"]
+    assert lines[3:] == [
+        "odd",
+        "not ready: 2 of 3 files in /cache; to run fill, repeat this command without 'verify'",
+    ]
 
 
 def test_a_ready_volume_is_called_ready() -> None:
@@ -231,6 +224,21 @@ def test_a_ready_volume_is_called_ready() -> None:
 def test_a_folder_alone_can_be_what_is_wrong() -> None:
     lines = verify_lines(settings("/cache"), Verified((Examined(RIGHT, ""),), ("odd",)))
     assert lines[-1] == "not ready: /cache"
+
+
+@pytest.mark.parametrize(
+    ("cure", "problem", "read_only", "last"),
+    [
+        ("move it", "odd", True, "not ready: 1 of 1 files in /cache"),
+        ("run fill, or rename it", "odd", False, "in /cache; to run fill, repeat this command without 'verify'"),
+        ("move it", "closed: chmod it, or run fill", False, "to run fill, repeat this command without 'verify'"),
+        ("run fill", "odd", True, "repeat this command without 'verify', on a writable mount (no ':ro')"),
+    ],
+)
+def test_how_to_run_fill_is_said_once_if_that_helps(cure: str, problem: str, read_only: bool, last: str) -> None:
+    lines = verify_lines(settings("/cache"), Verified((Examined(EMPTY, cure),), (problem,), read_only))
+    assert lines[-1].endswith(last)
+    assert "\n".join(lines).count("to run fill") == (last != "not ready: 1 of 1 files in /cache")
 
 
 def test_the_documents_of_a_verification_have_one_shape() -> None:

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from tests.samples import CONTENT, settings, vocabulary
+from tests.samples import CONTENT, as_nobody, folder_for_all, settings, vocabulary
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.diagnosis import COUNTS_RIGHT, COUNTS_WRONG, DIES
 from tiktoken_cache_init.errors import NotReady, VolumeError
@@ -117,12 +117,21 @@ def test_bytes_under_any_other_name_are_pointed_at(volume: Path) -> None:
 def test_bytes_a_folder_too_deep_are_pointed_at(volume: Path) -> None:
     (volume / "tiktoken").mkdir()
     (volume / CL100K.cache_key).rename(volume / "tiktoken" / CL100K.cache_key)
-    assert f"a folder too deep, in tiktoken/{CL100K.cache_key}: " in cure(volume)
+    assert f"a folder too deep, in tiktoken/{CL100K.cache_key}: mount or name that folder, or run fill" in cure(volume)
+
+
+def test_a_folder_of_published_names_is_none_to_mount(volume: Path) -> None:
+    (volume / "tiktoken").mkdir()
+    (volume / CL100K.cache_key).rename(volume / "tiktoken/cl100k_base.tiktoken")
+    assert "a folder too deep, in tiktoken/cl100k_base.tiktoken: run fill" in cure(volume)
 
 
 def test_bytes_a_folder_too_high_are_pointed_at(volume: Path) -> None:
     (volume / CL100K.cache_key).rename(volume.parent / CL100K.cache_key)
-    assert f"one folder too high, in ../{CL100K.cache_key}: mount that folder" in cure(volume)
+    assert (
+        f"one folder too high, in ../{CL100K.cache_key}: mount or name that folder, or move the file to {CL100K.cache_key}"
+        in cure(volume)
+    )
 
 
 def test_a_name_that_begins_with_two_dots_is_not_taken_for_the_folder_above(volume: Path) -> None:
@@ -141,7 +150,21 @@ def test_swapped_names_are_pointed_at(volume: Path) -> None:
 
 def test_what_lacks_a_mode_is_cured_by_one(volume: Path) -> None:
     (volume / CL100K.cache_key).chmod(0o600)
-    assert cure(volume) == "run fill, or chmod and chown it yourself"
+    assert cure(volume) == "run fill, or chmod 0644 it"
+
+
+@ROOT_ONLY
+def test_what_lacks_an_owner_is_cured_by_one(volume: Path) -> None:
+    for owner, told in (((7, 8), "7:8"), ((7, None), "7")):
+        result = verified(volume, owner=owner)
+        assert result.files[0].cure == f"run fill, or chmod 0644 it and chown {told} it"
+
+
+def test_what_we_cannot_read_is_best_looked_at_by_root() -> None:
+    with folder_for_all() as folder:
+        (folder / CL100K.cache_key).touch(0)
+        with as_nobody():
+            assert cure(folder) == "run fill, or run verify as root to see more"
 
 
 def test_one_of_two_is_not_enough(volume: Path) -> None:
@@ -165,11 +188,41 @@ def test_two_of_two_wrong_is_no_case_of_one_alone(volume: Path, spoil: Callable[
 # The folder.
 
 
-def test_a_folder_that_not_everybody_can_look_into_is_a_problem(volume: Path) -> None:
-    volume.chmod(0o750)
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [
+        (
+            0o750,
+            "and not every user can look into it, so the gateway dies unless its user may read it, as root may: "
+            "chmod 0755 it, or run fill",
+        ),
+        (0o711, "and not every user can list it: chmod 0755 it, or run fill"),
+    ],
+)
+def test_a_folder_that_not_everybody_can_look_into_is_a_problem(volume: Path, mode: int, told: str) -> None:
+    volume.chmod(mode)
     result = verified(volume)
     assert not result.ready
-    assert result.problems == ("the folder has mode 0750, and not every user can read in it: chmod it, or run fill",)
+    assert result.problems == (f"the folder has mode {mode:04o}, {told}",)
+    outcome = result.files[0].finding.prognosis
+    if mode == 0o711:
+        assert outcome.outcome == COUNTS_RIGHT
+    else:
+        assert outcome.text.startswith("the gateway dies unless its user may read it, as root may: ")
+
+
+@pytest.mark.parametrize("place", ["volum", "volume/tiktoken", "volume/a/b"])
+def test_a_misspelled_folder_is_not_ready_and_the_right_one_is_named(volume: Path, place: str) -> None:
+    with pytest.raises(NotReady) as caught:
+        verified(volume.parent / place)
+    assert str(caught.value).endswith(f"; vocabularies are in {volume}")
+
+
+def test_no_folder_is_named_that_holds_nothing(volume: Path) -> None:
+    for path in volume.iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(NotReady, match=r"or name the right one$"):
+        verified(volume.parent / "volum")
 
 
 def test_a_folder_that_only_its_owner_may_write_to_is_none(volume: Path) -> None:

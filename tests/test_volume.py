@@ -3,7 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,9 +26,9 @@ from tiktoken_cache_init.volume import (
     Volume,
     explain,
     holds,
-    is_mounted,
     open_volume,
     targets_of,
+    unmounted,
 )
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -104,7 +104,7 @@ def test_a_relative_folder_can_be_made(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_nothing_is_made_by_those_who_only_look(tmp_path: Path) -> None:
-    with pytest.raises(NotReady, match=r"there is no folder .*/a: mount the volume there and run fill"):
+    with pytest.raises(NotReady, match=r"there is no folder .*/a: run fill, which makes it, or name the right one"):
         open_volume(settings(tmp_path / "a"), create=False)
     assert not list(tmp_path.iterdir())
 
@@ -185,10 +185,22 @@ def test_a_name_with_a_folder_is_no_file(volume: Volume, tmp_path: Path) -> None
 
 def test_a_pipe_or_a_socket_is_no_file_and_is_not_waited_for(volume: Volume, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "key")
-    assert volume.inspect(TARGET).state == SPECIAL
+    found = volume.inspect(TARGET)
+    assert (found.state, found.text) == (SPECIAL, "a FIFO, not a regular file")
+    assert (found.prognosis.outcome, "never starts" in found.prognosis.text) == (DIES, True)
     with socket.socket(socket.AF_UNIX) as made:
         made.bind(str(tmp_path / "socket"))
-        assert volume.inspect(Target(PIN, "socket"))[1:3] == (SPECIAL, "not a regular file")
+        found = volume.inspect(Target(PIN, "socket"))
+    assert (found.state, found.text) == (SPECIAL, "a socket, not a regular file")
+    assert found.prognosis.text.endswith("open .../socket: no such device or address")
+
+
+def test_a_device_is_no_file(volume: Volume) -> None:
+    null = os.open("/dev", os.O_RDONLY)
+    found = Volume("/dev", null).inspect(Target(PIN, "null"))
+    os.close(null)
+    assert (found.state, found.text) == (SPECIAL, "a device, not a regular file")
+    assert found.prognosis.outcome == COUNTS_WRONG
 
 
 @pytest.mark.parametrize("to", ["file", "sub/file", "way/file", "link"])
@@ -204,18 +216,18 @@ def test_a_link_to_a_file_in_the_volume_is_as_good_as_a_file(volume: Volume, tmp
 
 
 @pytest.mark.parametrize(
-    ("to", "problem"),
+    ("to", "problem", "fate"),
     [
-        ("nothing", "which leads nowhere"),
-        ("key", "which loops"),
-        ("../outside", "which leads out of the volume"),
-        ("sub/../file", "which leads out of the volume"),
-        ("/etc/passwd", "which leads out of the volume"),
-        (PIN.cache_key, "which is a name that is to be provided itself"),
-        ("closed/file", "which not every user can follow"),
+        ("nothing", "which leads nowhere", "dies: "),
+        ("key", "which loops", "dies: "),
+        ("../outside", "which leads out of the volume", "dies unless it finds the file there, where it runs: "),
+        ("sub/../file", "which leads out of the volume", "dies unless it finds the file there, where it runs: "),
+        ("/etc/passwd", "which leads out of the volume", "dies unless it finds the file there, where it runs: "),
+        (PIN.cache_key, "which is a name that is to be provided itself", "dies unless the right bytes are there: "),
+        ("closed/file", "which not every user can follow", "dies unless its user may read it, as root may: "),
     ],
 )
-def test_a_link_that_a_consumer_may_not_follow_is_not_good(tmp_path: Path, to: str, problem: str) -> None:
+def test_a_link_that_a_consumer_may_not_follow_is_not_good(tmp_path: Path, to: str, problem: str, fate: str) -> None:
     folder = tmp_path / "volume"
     for name in ("sub", "closed"):
         (folder / name).mkdir(parents=True)
@@ -230,7 +242,7 @@ def test_a_link_that_a_consumer_may_not_follow_is_not_good(tmp_path: Path, to: s
     os.close(opened.fd)
     assert found.state == LINK
     assert found.text.startswith(f"a link to {to}, {problem}")
-    assert 'Get "https://' in found.prognosis.text
+    assert f'{fate}failed to get gpt-3.5-turbo token encoder: Get "https://' in found.prognosis.text
 
 
 def test_a_second_name_may_lead_to_the_first(tmp_path: Path) -> None:
@@ -281,6 +293,7 @@ def test_a_file_that_we_cannot_read_is_not_called_wrong() -> None:
         os.close(opened.fd)
     assert (found.state, found.text) == (UNREADABLE, "cannot be read: Permission denied")
     assert found.prognosis.text.endswith("permission denied")
+    assert "dies unless its user may read it, as root may: " in found.prognosis.text
 
 
 def test_a_name_that_keeps_changing_is_given_up(
@@ -330,6 +343,7 @@ def test_a_right_file_must_have_the_mode(
     found = inspected(volume, tmp_path, mode, Demand(wanted))
     assert (found.state, found.lacks, found.unreadable, found.ready) == (GOOD, lacks, unreadable, not lacks)
     assert found.prognosis.outcome == (DIES if unreadable else COUNTS_RIGHT)
+    assert ("dies unless its user may read it, as root may: " in found.prognosis.text) is unreadable
 
 
 @pytest.mark.parametrize(("who", "lacks"), [((0, 0), False), ((0, 1), True), ((1, None), True), ((0, None), False)])
@@ -366,6 +380,16 @@ def test_a_right_file_must_be_readable_for_the_consumer(
     if lacks:
         user = ":".join(str(part) for part in reader if part is not None)
         assert found.lacks == f"{user} cannot read it (mode {mode:04o}, owner 7:8)"
+        assert "the gateway dies: failed to get" in found.prognosis.text
+
+
+def test_wrong_bytes_are_told_of_rather_than_that_not_everybody_can_read_them(volume: Volume, tmp_path: Path) -> None:
+    (tmp_path / "key").touch(0o600)
+    assert volume.inspect(TARGET, Demand(0o644)).prognosis.outcome == COUNTS_WRONG
+    # But the one user who is asked about never gets to them.
+    (tmp_path / "key").chmod(0)
+    found = volume.inspect(TARGET, Demand(0o644, None, (12345, None))) if os.geteuid() == 0 else None
+    assert found is None or (found.state, found.prognosis.outcome) == (WRONG, DIES)
 
 
 def test_the_folder_s_own_mode_is_told(volume: Volume, tmp_path: Path) -> None:
@@ -417,26 +441,128 @@ def test_no_more_of_a_huge_file_is_read_than_it_takes_to_say_what_it_is(volume: 
 # Mounts.
 
 
-def test_what_is_below_a_mount_is_mounted() -> None:
-    assert is_mounted("/proc/self")
-    assert is_mounted("/dev/null")
+DOCKER = """\
+98 69 0:47 / / rw,relatime master:6 - overlay overlay rw,lowerdir=/var/lib/docker/overlay2/l/A
+99 98 0:50 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw
+73 99 0:50 /sys /proc/sys ro,nosuid,nodev,noexec,relatime - proc proc rw
+100 98 0:51 / /dev rw,nosuid - tmpfs tmpfs rw,size=65536k,mode=755
+114 100 0:55 / /dev/shm rw,nosuid,nodev,noexec,relatime - tmpfs shm rw,size=65536k
+102 98 0:53 / /sys ro,nosuid,nodev,noexec,relatime - sysfs sysfs ro
+77 102 0:57 / /sys/firmware ro,relatime - tmpfs tmpfs ro
+115 98 254:0 /var/lib/docker/containers/f/resolv.conf /etc/resolv.conf rw,relatime - ext4 /dev/vda rw
+116 98 254:0 /var/lib/docker/containers/f/hostname /etc/hostname rw,relatime - ext4 /dev/vda rw
+117 98 254:0 /var/lib/docker/containers/f/hosts /etc/hosts rw,relatime - ext4 /dev/vda rw
+120 98 254:0 /usr/bin/docker-init /sbin/docker-init ro,relatime - ext4 /dev/vda rw
+"""
+"""/proc/self/mountinfo as Docker makes it (with --init) where no volume is given."""
+
+PODMAN = """\
+201 200 0:60 / /run rw,nosuid,nodev,relatime - tmpfs tmpfs rw
+202 201 0:24 /containers/c/userdata/.containerenv /run/.containerenv rw,nosuid,nodev - tmpfs tmpfs rw
+203 201 0:24 /containers/c/userdata/run/secrets /run/secrets rw,nosuid,nodev,relatime - tmpfs tmpfs rw
+204 200 0:61 / /tmp rw,nosuid,nodev,relatime - tmpfs tmpfs rw
+205 200 0:62 / /var/tmp rw,nosuid,nodev,relatime - tmpfs tmpfs rw
+206 200 254:0 /passwd /etc/passwd rw,relatime - ext4 /dev/vda rw
+"""
+"""What podman adds (with --read-only and --user)."""
+
+KUBERNETES = """\
+301 100 254:0 /var/lib/kubelet/pods/p/containers/c/5a /dev/termination-log rw,relatime - ext4 /dev/vda rw
+302 98 0:99 / /var/run/secrets/kubernetes.io/serviceaccount ro,relatime - tmpfs tmpfs rw
+303 98 0:99 / /run/secrets/kubernetes.io/serviceaccount ro,relatime - tmpfs tmpfs rw
+"""
+"""What a kubelet adds; which of the two last depends on whether the image's /var/run is a link."""
+
+Mounts = Callable[..., None]
 
 
-def test_the_root_alone_is_no_mount_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    table = tmp_path / "mountinfo"
-    table.write_text(f"1 0 8:1 / / rw - ext4 x rw\n2 1 8:2 / {tmp_path}/a\\040b rw - ext4 x rw\n")
+@pytest.fixture
+def mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mounts:
+    """In the image: has an engine's own mounts, and volumes at points as the kernel writes them."""
+    monkeypatch.setattr(module, "DEFAULT_BAKED_DIR", str(tmp_path))
     real = open
-    monkeypatch.setattr("builtins.open", lambda *given, **named: real(table, *given[1:], **named))
-    assert not is_mounted(f"{tmp_path}/a")
-    assert is_mounted(f"{tmp_path}/a b/c")
+
+    def mount(*points: str, of: str = DOCKER) -> None:
+        table = tmp_path / "mountinfo"
+        table.write_text(of + "".join(f"400 98 254:0 /_data {point} rw - ext4 /dev/vda rw\n" for point in points))
+        monkeypatch.setattr("builtins.open", lambda path, mode: real({"/proc/self/mountinfo": table}[path], mode))
+
+    return mount
 
 
-def test_where_the_kernel_does_not_tell_it_is_taken_for_mounted(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("of", [DOCKER, DOCKER + PODMAN, DOCKER + KUBERNETES], ids=["docker", "podman", "kubernetes"])
+def test_what_an_engine_mounts_by_itself_is_no_volume(mounts: Mounts, of: str) -> None:
+    mounts(of=of)
+    assert unmounted("/cache/tiktoken") == (
+        "nothing is mounted at /cache/tiktoken, so files there are lost with this container: "
+        "mount the volume there, as in -v tiktoken:/cache/tiktoken"
+    )
+
+
+@pytest.mark.parametrize("point", ["/cache/tiktoken", "/cache"])
+def test_a_mount_at_the_folder_or_above_it_will_do(mounts: Mounts, point: str) -> None:
+    mounts("/data", point)
+    assert unmounted("/cache/tiktoken") == ""
+    assert unmounted("/cache/../cache/tiktoken/") == ""
+
+
+@pytest.mark.parametrize(
+    ("points", "places"),
+    [
+        (["/data"], "/data"),
+        (["/b", "/a"], "/a, /b"),
+        (["/cache/tiktoken/sub"], "/cache/tiktoken/sub"),
+        (["/cache/tiktoken2"], "/cache/tiktoken2"),
+        (["/etc/tiktoken", "/run/tiktoken", "/tmp/tiktoken"], "/etc/tiktoken, /run/tiktoken, /tmp/tiktoken"),
+        (["/f", "/e", "/d", "/c", "/b", "/a"], "/a, /b, /c, /d, /e, ..."),
+    ],
+)
+def test_a_mount_elsewhere_is_named(mounts: Mounts, points: list[str], places: str) -> None:
+    mounts(*points)
+    assert unmounted("/cache/tiktoken") == (
+        f"nothing is mounted at /cache/tiktoken (only at {places}), so files there are lost with this container: "
+        "mount the volume there, as in -v tiktoken:/cache/tiktoken, or set TIKTOKEN_CACHE_DIR to where it is mounted, "
+        "in the consumer too"
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "point"),
+    [
+        ("/a\\040b", "/a b"),
+        ("/a\\011b", "/a\tb"),
+        ("/a\\012b", "/a\nb"),
+        ("/a\\134040b", "/a\\040b"),
+        ("/a\u2003b", "/a\u2003b"),
+    ],
+)
+def test_a_mount_point_is_read_as_the_kernel_writes_it(mounts: Mounts, written: str, point: str) -> None:
+    mounts(written)
+    assert unmounted(f"{point}/c") == ""
+    assert f"(only at {point})" in unmounted("/c")
+
+
+def test_the_folder_is_looked_for_where_links_lead(mounts: Mounts, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("real")
+    mounts(f"{tmp_path}/real")
+    assert unmounted(f"{tmp_path}/link/tiktoken") == ""
+
+
+def test_a_folder_of_a_host_need_not_be_a_mount(mounts: Mounts, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounts()
+    monkeypatch.setattr(module, "DEFAULT_BAKED_DIR", "/no-such-folder")
+    assert unmounted("/cache/tiktoken") == ""
+
+
+def test_where_the_kernel_does_not_tell_it_is_taken_for_mounted(
+    mounts: Mounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise FileNotFoundError
 
+    mounts()
     monkeypatch.setattr("builtins.open", refuse)
-    assert is_mounted("/anywhere")
+    assert unmounted("/anywhere") == ""
 
 
 # Messages.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from . import stopping
-from .errors import BUG, NOT_READY, READY, SIGNALLED, BadSetting, InitError, OutputFailed, VolumeError
+from .errors import BUG, NOT_READY, READY, SIGNALLED, BadSetting, InitError, NotReady, OutputFailed, VolumeError
 from .fill import Filled, fill
 from .light import NamedTuple
 from .progress import Progress
@@ -20,11 +18,10 @@ from .report import (
     scrubbed,
     verify_document,
     verify_lines,
-    warn_unmounted,
 )
 from .run import DeadlinePassed, Run
-from .settings import DEFAULT_BAKED_DIR, Settings, load
-from .volume import is_mounted
+from .settings import Settings, load
+from .volume import unmounted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -157,18 +154,20 @@ def _list(settings: Settings, console: _Console) -> int:
 
 
 def _fill(settings: Settings, run: Run, console: _Console) -> int:
+    def work() -> Filled:
+        if lost := unmounted(settings.cache_dir):
+            raise VolumeError(lost)
+        return fill(settings, run, progress)
+
     announce(console.log, settings)
     progress = Progress(console.log, console.err, settings.log)
     try:
-        filled = _waited_for(settings, run, lambda: fill(settings, run, progress))
+        filled = _waited_for(settings, run, work)
     except InitError as error:
         filled = Filled((), error)
     finally:
         progress.close()
     report_fill(console.log, settings, filled, run.elapsed())
-    if filled.ready and os.path.isdir(DEFAULT_BAKED_DIR) and not is_mounted(settings.cache_dir):
-        # Only the image has that folder; a host's folder need not be a mount.
-        warn_unmounted(console.log, settings)
     if settings.json:
         console.document(fill_document(settings, filled))
     return filled.error.exit_code if filled.error else READY
@@ -196,6 +195,15 @@ def _export(settings: Settings, run: Run, console: _Console) -> int:
 
     if console.out.isatty():
         raise BadSetting("export writes a tar: send it to a file, as in 'export >cache.tar'")
+
+    def work() -> None:
+        try:
+            export(settings, console.out.buffer)
+        except NotReady:
+            if lost := unmounted(settings.cache_dir):
+                raise NotReady(lost) from None
+            raise
+
     with _Writing():
-        _waited_for(settings, run, lambda: export(settings, console.out.buffer))
+        _waited_for(settings, run, work)
     return READY

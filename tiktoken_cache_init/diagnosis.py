@@ -20,6 +20,10 @@ DIES = "dies"
 NOT_READ = "not-read"
 """No gateway loads this vocabulary when it starts."""
 
+FIFO = "FIFO"
+SOCKET = "socket"
+DEVICE = "device"
+
 _PEEK = 2048
 # Go's int is one of 64 bits wherever the gateways run.
 _MOST_INT = (1 << 63) - 1
@@ -34,7 +38,7 @@ class Prognosis(NamedTuple):
     """What a gateway does that finds a file in some state."""
 
     outcome: str
-    """`COUNTS_RIGHT`, `COUNTS_WRONG`, `DIES` or `NOT_READ`."""
+    """`COUNTS_RIGHT`, `COUNTS_WRONG`, `DIES` (it exits, or never starts) or `NOT_READ`."""
     text: str
     """The same for people, with the message that a dying gateway prints."""
 
@@ -72,14 +76,26 @@ def diagnose(data: bytes, vocabulary: Vocabulary, size: int | None = None) -> Di
     return Diagnosis(kind, text, prognosis)
 
 
-def death(vocabulary: Vocabulary, complaint: str) -> Prognosis:
-    """Say how a reader fails that cannot use the file for the reason given."""
+def death(vocabulary: Vocabulary, complaint: str, unless: str = "") -> Prognosis:
+    """Say how a reader fails that cannot use the file for the reason given, which may not hold for every one."""
     model = _LOADED_AT_START.get(vocabulary.published_name)
     if model is None:
         return Prognosis(NOT_READ, "its readers try to download it again, which fails without a network")
     # A panic comes before there is an error to wrap.
     words = complaint if complaint.startswith("panic: ") else f"failed to get {model} token encoder: {complaint}"
-    return Prognosis(DIES, f"the gateway dies: {words}")
+    return Prognosis(DIES, f"the gateway dies{f' unless {unless}' if unless else ''}: {words}")
+
+
+def of_special(vocabulary: Vocabulary, name: str, kind: str) -> Prognosis:
+    """Say what comes of reading what is no file: a `FIFO`, a `SOCKET` or a `DEVICE`."""
+    at_start = vocabulary.published_name in _LOADED_AT_START
+    if kind == FIFO:
+        who = "the gateway never starts: it" if at_start else "whoever reads it"
+        return Prognosis(DIES if at_start else NOT_READ, f"{who} waits for bytes from the FIFO")
+    if kind == DEVICE and at_start:
+        text = "the gateway reads the device: it COUNTS WRONG if that is empty, and never starts if it has no end"
+        return Prognosis(COUNTS_WRONG, text)
+    return death(vocabulary, f"open .../{name}: no such device or address")
 
 
 def looks_like(data: bytes) -> tuple[str, str] | None:

@@ -147,16 +147,6 @@ def report_fill(log: Log, settings: Settings, filled: Filled, seconds: float) ->
         )
 
 
-def warn_unmounted(log: Log, settings: Settings) -> None:
-    """Say that what was filled goes with this container."""
-    log.line(
-        "unmounted",
-        f"warning: nothing is mounted at {settings.cache_dir}, so the files go with this container: "
-        f"mount a volume there, as in -v tiktoken:{settings.cache_dir}",
-        level="warning",
-    )
-
-
 def fill_document(settings: Settings, filled: Filled) -> dict[str, Any]:
     """Return the result of a fill for ``--json``."""
     return {
@@ -227,7 +217,11 @@ def verify_lines(settings: Settings, verified: Verified) -> list[str]:
         return [*lines, f"ready: a gateway with {settings.cache_dir} starts and counts right"]
     wrong = sum(not finding.ready for finding, _ in verified.files)
     what = f"{wrong} of {len(verified.files)} files in {settings.cache_dir}" if wrong else settings.cache_dir
-    return [*lines, f"not ready: {what}"]
+    how = ""
+    if verified.advises_fill:
+        writable = ", on a writable mount (no ':ro')" if verified.read_only else ""
+        how = f"; to run fill, repeat this command without 'verify'{writable}"
+    return [*lines, f"not ready: {what}{how}"]
 
 
 def _target_document(finding: Finding) -> dict[str, Any]:

@@ -7,11 +7,22 @@ import os
 from . import search
 from .catalogue import Vocabulary
 from .diagnosis import DIES
-from .errors import VolumeError
+from .errors import NotReady, VolumeError
 from .light import NamedTuple
 from .run import Run
 from .settings import Settings
-from .volume import MISSING, Demand, Finding, Volume, explain, open_volume, targets_of
+from .volume import (
+    MISSING,
+    UNLESS_ITS_USER_MAY,
+    UNREADABLE,
+    Demand,
+    Finding,
+    Volume,
+    explain,
+    open_volume,
+    targets_of,
+    unmounted,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +43,13 @@ class Verified(NamedTuple):
     files: tuple[Examined, ...]
     problems: tuple[str, ...]
     """What is wrong with the folder as a whole, each with its cure."""
+    read_only: bool = False
+    """Whether the folder is mounted so that not even root may fill it."""
+
+    @property
+    def advises_fill(self) -> bool:
+        """Whether running fill is among the cures."""
+        return any("run fill" in cure for cure in (*(examined.cure for examined in self.files), *self.problems))
 
     @property
     def ready(self) -> bool:
@@ -47,33 +65,46 @@ def verify(settings: Settings, run: Run) -> Verified:
         VolumeError: it cannot be read.
     """
     try:
+        if lost := unmounted(settings.cache_dir):
+            return Verified((), (lost,))
         return _verify(settings, run)
     except OSError as error:
         raise VolumeError(explain(error, "use", settings.cache_dir)) from error
 
 
 def _verify(settings: Settings, run: Run) -> Verified:
-    volume = open_volume(settings, create=False)
+    try:
+        volume = open_volume(settings, create=False)
+    except NotReady as error:
+        raise NotReady(f"{error}{_seen_nearby(settings)}") from None
     demand = Demand(settings.mode, settings.owner, settings.reader)
     hidden = not volume.lets_in(settings.reader) if settings.reader else bool(volume.missing_mode(0o111))
-    findings = [f._replace(hidden=hidden) for f in run.map(lambda t: volume.inspect(t, demand), targets_of(settings))]
-    if all(finding.ready for finding in findings):
-        return Verified(tuple(Examined(finding, "") for finding in findings), _folder_problems(volume, settings))
+    findings = run.map(lambda target: volume.inspect(target, demand), targets_of(settings))
+    if hidden:
+        unless = "" if settings.reader else UNLESS_ITS_USER_MAY
+        findings = [finding._replace(hidden=True, unless=unless) for finding in findings]
     elsewhere = _look_elsewhere(volume, [finding.target.vocabulary for finding in findings if not finding.ready])
-    files = tuple(Examined(finding, _cure(finding, elsewhere, findings)) for finding in findings)
-    return Verified(files, (*_folder_problems(volume, settings), *_one_of_two(findings)))
+    files = tuple(Examined(finding, _cure(finding, elsewhere, findings, settings)) for finding in findings)
+    read_only = bool(os.fstatvfs(volume.fd).f_flag & os.ST_RDONLY)
+    return Verified(files, (*_folder_problems(volume, settings), *_one_of_two(findings)), read_only)
 
 
 def _folder_problems(volume: Volume, settings: Settings) -> tuple[str, ...]:
     mode = volume.mode()
+    by_hand = f"chmod {mode | volume.missing_mode(settings.dir_mode):04o} it, or run fill"
     if settings.reader:
         if volume.lets_in(settings.reader):
             return ()
         return (
-            f"the folder has mode {mode:04o}, and the consumer's user cannot look into it, so the gateway dies: chmod it, or run fill",
+            f"the folder has mode {mode:04o}, and the consumer's user cannot look into it, so the gateway dies: {by_hand}",
         )
-    if volume.missing_mode(settings.dir_mode) & 0o555:
-        return (f"the folder has mode {mode:04o}, and not every user can read in it: chmod it, or run fill",)
+    if volume.missing_mode(settings.dir_mode & 0o111):
+        return (
+            f"the folder has mode {mode:04o}, and not every user can look into it, so the gateway dies unless "
+            f"{UNLESS_ITS_USER_MAY}: {by_hand}",
+        )
+    if volume.missing_mode(settings.dir_mode & 0o444):
+        return (f"the folder has mode {mode:04o}, and not every user can list it: {by_hand}",)
     return ()
 
 
@@ -88,6 +119,16 @@ def _one_of_two(findings: Sequence[Finding]) -> tuple[str, ...]:
     return ()
 
 
+def _seen_nearby(settings: Settings) -> str:
+    """Say where the right bytes are if they are near a folder that does not exist, as where its name is misspelled."""
+    near = os.path.abspath(settings.cache_dir)
+    while not os.path.isdir(near):
+        near = os.path.dirname(near)
+    found = search.find(near, settings.vocabularies, levels=2) if near != "/" else {}
+    folders = sorted({os.path.dirname(path) for path in found.values()})
+    return f"; vocabularies are in {', '.join(folders)}" if folders else ""
+
+
 def _look_elsewhere(volume: Volume, wanted: Sequence[Vocabulary]) -> dict[Vocabulary, str]:
     """Find the right bytes under other names below the folder, or right above it; paths are relative to the folder."""
     found = {v: os.path.relpath(path, volume.path) for v, path in search.find(volume.path, wanted).items()}
@@ -96,19 +137,23 @@ def _look_elsewhere(volume: Volume, wanted: Sequence[Vocabulary]) -> dict[Vocabu
     return found | {v: os.path.join("..", os.path.basename(path)) for v, path in above.items()}
 
 
-def _cure(finding: Finding, elsewhere: dict[Vocabulary, str], findings: Sequence[Finding]) -> str:
+def _cure(finding: Finding, elsewhere: dict[Vocabulary, str], findings: Sequence[Finding], settings: Settings) -> str:
     if finding.ready:
         return ""
     name, vocabulary = finding.target.name, finding.target.vocabulary
     if finding.lacks:
-        return "run fill, or chmod and chown it yourself"
+        owner = ":".join(str(part) for part in settings.owner or () if part is not None)
+        return f"run fill, or chmod {settings.mode:04o} it{f' and chown {owner} it' if owner else ''}"
+    if finding.state == UNREADABLE:
+        return "run fill, or run verify as root to see more"
     place = elsewhere.get(vocabulary)
     if place is None:
         return "run fill"
     if place.startswith("../"):
-        return f"its bytes are one folder too high, in {place}: mount that folder, or move the file to {name}"
+        return f"its bytes are one folder too high, in {place}: mount or name that folder, or move the file to {name}"
     if "/" in place:
-        return f"its bytes are a folder too deep, in {place}: run fill, which copies them to {name}"
+        that_one = "mount or name that folder, or " if os.path.basename(place) == name else ""
+        return f"its bytes are a folder too deep, in {place}: {that_one}run fill, which copies them into place"
     if place in {other.target.name for other in findings if other.target != finding.target}:
         return f"its bytes are under another vocabulary's name, {place}: run fill, which puts both right"
     if place == vocabulary.published_name:

@@ -12,10 +12,10 @@ import os
 import stat
 
 from .catalogue import Vocabulary
-from .diagnosis import COUNTS_RIGHT, Diagnosis, Prognosis, death, diagnose
+from .diagnosis import COUNTS_RIGHT, DEVICE, FIFO, SOCKET, Diagnosis, Prognosis, death, diagnose, of_special
 from .errors import NotReady, VolumeError
 from .light import NamedTuple, suppress
-from .settings import Settings
+from .settings import DEFAULT_BAKED_DIR, Settings
 
 CHUNK = 1 << 18
 """Bytes read at a time: large enough that hashing runs outside the interpreter's lock, small enough to cost no memory."""
@@ -24,6 +24,33 @@ CHUNK = 1 << 18
 MOST_DIAGNOSED = 8 << 20
 _MOST_LOOKS = 5
 _MOST_STEPS = 40
+
+# The published images of the gateways run as root.
+UNLESS_ITS_USER_MAY = "its user may read it, as root may"
+
+_LOOPS = "which loops"
+_NOWHERE = "which leads nowhere"
+_OUTSIDE = "which leads out of the volume, or may where a consumer mounts it"
+_WANTED_ITSELF = "which is a name that is to be provided itself"
+_NOT_FOR_EVERY_USER = "which not every user can follow"
+_LINKS = {
+    _LOOPS: "",
+    _NOWHERE: "",
+    _OUTSIDE: "it finds the file there, where it runs",
+    _WANTED_ITSELF: "the right bytes are there",
+    _NOT_FOR_EVERY_USER: UNLESS_ITS_USER_MAY,
+}
+"""What is wrong with a link -> when a gateway can use it all the same."""
+
+_MOST_PLACES = 5
+# What Docker, podman and Kubernetes mount by themselves, without a volume having been given.
+_ENGINES_FOLDERS = ("/proc/", "/sys/", "/dev/", "/run/secrets/", "/var/run/secrets/")
+_ENGINES_POINTS = (
+    *("/", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/passwd", "/etc/group"),
+    *("/sbin/docker-init", "/run/podman-init", "/run/.containerenv"),
+    # podman's, with --read-only.
+    *("/run", "/tmp", "/var/tmp"),  # noqa: S108  they are only compared with
+)
 
 GOOD = "good"
 MISSING = "missing"
@@ -57,9 +84,13 @@ class Finding(NamedTuple):
     lacks: str = ""
     """What a file with the right bytes lacks: a mode or an owner; else empty."""
     unreadable: bool = False
-    """Whether what it lacks keeps some reader from reading it."""
+    """Whether its mode keeps some reader from reading it."""
+    unless: str = ""
+    """For people: who is not kept out by what keeps a reader out; else empty."""
     size: int = -1
     """Bytes, for `UNREADABLE`."""
+    kind: str = ""
+    """For `SPECIAL`: `FIFO`, `SOCKET` or `DEVICE`."""
     hidden: bool = False
     """Whether the folder keeps some reader from looking for it."""
 
@@ -72,16 +103,24 @@ class Finding(NamedTuple):
     def prognosis(self) -> Prognosis:
         """What a gateway does that finds this."""
         vocabulary, name = self.target.vocabulary, self.target.name
-        if self.hidden or self.state in (MISSING, LINK):
+        nowhere = f'Get "{vocabulary.url}": ...'
+        denied = f"open .../{name}: permission denied"
+        if self.state == MISSING:
+            return death(vocabulary, nowhere)
+        # If it lets others in, what those do who find something wrong is worse.
+        kept_out = self.state == GOOD or not self.unless
+        if self.state == LINK or (self.hidden and kept_out):
             # To tiktoken-go, what it cannot look at is not there.
-            return death(vocabulary, f'Get "{vocabulary.url}": ...')
+            return death(vocabulary, nowhere, self.unless)
+        if self.state == UNREADABLE or (self.unreadable and kept_out):
+            return death(vocabulary, denied, self.unless)
         if self.diagnosis:
             return self.diagnosis.prognosis
-        if self.state == GOOD and not self.unreadable:
-            return _COUNTS_RIGHT
         if self.state == DIRECTORY:
             return death(vocabulary, f"read .../{name}: is a directory")
-        return death(vocabulary, f"open .../{name}: permission denied")
+        if self.state == SPECIAL:
+            return of_special(vocabulary, name, self.kind)
+        return _COUNTS_RIGHT
 
 
 _COUNTS_RIGHT = Prognosis(COUNTS_RIGHT, "the gateway starts and counts right")
@@ -131,7 +170,11 @@ class Volume:
             except OSError as error:
                 if error.errno in (errno.EACCES, errno.EPERM):
                     return Finding(
-                        target, UNREADABLE, f"cannot be read: {error.strerror}", size=self._size(target.name)
+                        target,
+                        UNREADABLE,
+                        f"cannot be read: {error.strerror}",
+                        unless=UNLESS_ITS_USER_MAY,
+                        size=self._size(target.name),
                     )
                 # Another init container put something else there between two looks.
                 if error.errno not in (errno.ENOENT, errno.ELOOP, errno.EINVAL):
@@ -148,7 +191,7 @@ class Volume:
         if stat.S_ISLNK(status.st_mode):
             destination = os.readlink(target.name, dir_fd=self.fd)
             if destination != target.beside and (problem := self._link_problem(target.name)):
-                return Finding(target, LINK, f"a link to {destination}, {problem}")
+                return Finding(target, LINK, f"a link to {destination}, {problem}", unless=_LINKS[problem])
             note = f", a link to {destination}"
             try:
                 status = os.stat(target.name, dir_fd=self.fd)
@@ -162,17 +205,20 @@ class Volume:
         if stat.S_ISDIR(status.st_mode):
             return Finding(target, DIRECTORY, f"a directory{note}")
         if not stat.S_ISREG(status.st_mode):
-            return Finding(target, SPECIAL, f"not a regular file{note}")
+            kind = {stat.S_IFIFO: FIFO, stat.S_IFSOCK: SOCKET}.get(stat.S_IFMT(status.st_mode), DEVICE)
+            return Finding(target, SPECIAL, f"a {kind}, not a regular file{note}", kind=kind)
         # Non-blocking, because the name can have become a FIFO since it was looked at.
         fd = os.open(target.name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | follow, dir_fd=self.fd)
         try:
             status = os.fstat(fd)
+            lacks, unreadable = _lacks(status, demand)
+            unless = UNLESS_ITS_USER_MAY if unreadable and not demand.reader else ""
             if holds(fd, status, target.vocabulary):
-                lacks, unreadable = _lacks(status, demand)
-                return Finding(target, GOOD, f"right{note}", lacks=lacks, unreadable=unreadable)
+                return Finding(target, GOOD, f"right{note}", lacks=lacks, unreadable=unreadable, unless=unless)
             os.lseek(fd, 0, os.SEEK_SET)
             diagnosis = diagnose(_read_whole(fd, MOST_DIAGNOSED), target.vocabulary, status.st_size)
-            return Finding(target, WRONG, f"{diagnosis.text}{note}", diagnosis)
+            text = f"{diagnosis.text}{note}"
+            return Finding(target, WRONG, text, diagnosis, unreadable=unreadable, unless=unless)
         finally:
             os.close(fd)
 
@@ -189,15 +235,15 @@ class Volume:
         """
         ahead, behind = os.readlink(name, dir_fd=self.fd).split("/"), ""
         if ahead == [name]:
-            return "which loops"
+            return _LOOPS
         for _ in range(_MOST_STEPS):
             if not ahead:
                 return ""
             step = ahead.pop(0)
             if not step or step == "..":
-                return "which leads out of the volume, or may where a consumer mounts it"
+                return _OUTSIDE
             if not behind and step in self._names:
-                return "which is a name that is to be provided itself"
+                return _WANTED_ITSELF
             path = f"{behind}{step}"
             try:
                 mode = os.lstat(path, dir_fd=self.fd).st_mode
@@ -205,11 +251,11 @@ class Volume:
                     ahead = os.readlink(path, dir_fd=self.fd).split("/") + ahead
                     continue
             except OSError:
-                return "which leads nowhere"
+                return _NOWHERE
             if ahead and not mode & stat.S_IXOTH:
-                return "which not every user can follow"
+                return _NOT_FOR_EVERY_USER
             behind = f"{path}/"
-        return "which loops"
+        return _LOOPS
 
     def missing_mode(self, mode: int) -> int:
         """Return the bits of ``mode`` that the folder lacks. Its owner's own write bit is left to its owner."""
@@ -241,9 +287,7 @@ def open_volume(settings: Settings, *, create: bool) -> Volume:
             raise VolumeError(
                 f"{path} is a link that leads nowhere: remove it, or make the folder it leads to"
             ) from None
-        raise NotReady(
-            f"there is no folder {path}: mount the volume there and run fill, or name the right one"
-        ) from None
+        raise NotReady(f"there is no folder {path}: run fill, which makes it, or name the right one") from None
     except NotADirectoryError:
         raise VolumeError(f"{path} is not a folder: mount a volume or a folder there, not a single file") from None
     except OSError as error:
@@ -269,23 +313,43 @@ def _make(path: str, settings: Settings) -> None:
             raise VolumeError(explain_owner(error, settings.owner)) from error
 
 
-def is_mounted(path: str) -> bool:
-    """Say whether the folder, or one above it, is a mount of its own, so that it outlives this container.
+def unmounted(path: str) -> str:
+    """Say in one line that nothing is mounted at the folder or above it, so that its files go with this container.
 
-    True where the kernel does not tell (no Linux, no /proc).
+    Empty if something is; outside the image, as a host's folder need not be a mount; and where the kernel does not tell (no
+    Linux, no /proc).
     """
+    if not os.path.isdir(DEFAULT_BAKED_DIR):
+        return ""
     try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
-            points = {line.split()[4] for line in table}
+        with open("/proc/self/mountinfo", "rb") as table:
+            points = {_unescaped(line.split(b" ")[4]) for line in table}
     except OSError:
-        return True
-    real = os.path.realpath(path)
-    while real != "/":
-        # The kernel writes a space in a path as an octal escape.
-        if real.replace(" ", "\\040") in points:
-            return True
-        real = os.path.dirname(real)
-    return False
+        return ""
+    above, path = os.path.realpath(path), os.path.abspath(path)
+    while above != "/":
+        if above in points:
+            return ""
+        above = os.path.dirname(above)
+    places = sorted(point for point in points if not _is_the_engines(point))
+    more = ", ..." if len(places) > _MOST_PLACES else ""
+    only = f" (only at {', '.join(places[:_MOST_PLACES])}{more})" if places else ""
+    other_way = ", or set TIKTOKEN_CACHE_DIR to where it is mounted, in the consumer too" if places else ""
+    return (
+        f"nothing is mounted at {path}{only}, so files there are lost with this container: "
+        f"mount the volume there, as in -v tiktoken:{path}{other_way}"
+    )
+
+
+def _unescaped(field: bytes) -> str:
+    # proc(5): what would break up the line is written in octal; the backslash last, or it would make new escapes.
+    for escape, character in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
+        field = field.replace(escape, character)
+    return os.fsdecode(field)
+
+
+def _is_the_engines(point: str) -> bool:
+    return point in _ENGINES_POINTS or f"{point}/".startswith(_ENGINES_FOLDERS)
 
 
 def holds(fd: int, status: os.stat_result, vocabulary: Vocabulary) -> bool:

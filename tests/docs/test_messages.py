@@ -83,7 +83,7 @@ WHENCE: dict[str, Output] = {
     "... is mounted read-only and is not ready": of_fill_of_a_read_only_mount,
     "could not obtain ...": of_fill(),
     "no such setting exists; did you mean ...?": of_fill(TIKTOKEN_INIT_ENCODING="all"),
-    "warning: nothing is mounted at ...": of_a_container_without_a_mount,
+    "nothing is mounted at ...": of_a_container_without_a_mount,
 }
 """A message, in which ``...`` stands for anything -> how a run is brought about that prints it."""
 

@@ -14,7 +14,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 
@@ -291,10 +290,6 @@ def lines(vocabularies: Path, tmp_path_factory: pytest.TempPathFactory) -> list[
     logs.append(command("fill", environment=common | baked | {"TIKTOKEN_INIT_BAKED_DIR": "/no-such-folder"}).stderr)
     logs.append(command("fill", environment=common | baked).stderr)
     logs.append(command("fill", environment=common | {"TIKTOKEN_INIT_ENCODING": "x"}).stderr)
-    # As in the image, where alone there is such a folder, and where nothing is mounted.
-    in_image = patch.multiple("tiktoken_cache_init.cli", DEFAULT_BAKED_DIR=folder, is_mounted=lambda _: False)
-    with in_image:
-        logs.append(command("fill", environment=common | baked).stderr)
     return [json.loads(line) for log in logs for line in log.splitlines()]
 
 
