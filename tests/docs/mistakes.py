@@ -161,7 +161,7 @@ MISTAKES: dict[str, Known] = {
     "a browser's names": Known(downloaded_twice, "dies", ("fill", "rename"), "under another name"),
     "cl100k_base only": Known(only(0), "dies", ("fill",), "cl100k_base.tiktoken alone is not enough"),
     "o200k_base only": Known(only(1), "dies", ("fill",), "o200k_base.tiktoken alone is not enough"),
-    "a folder too deep": Known(too_deep, "dies", ("fill",), "a folder too deep, in tiktoken/"),
+    "a folder too deep": Known(too_deep, "dies", ("fill", "mount"), "a folder too deep, in tiktoken/"),
     "a folder too shallow": Known(too_shallow, "dies", ("mount", "move"), "one folder too high, in ../"),
     "names swapped": Known(swapped, "counts-wrong", ("fill",), "under another vocabulary's name"),
     "CRLF line ends": Known(

@@ -4,8 +4,10 @@ and the cure that it names, applied as it says, makes `verify` content and the g
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,9 @@ import pytest
 
 from tests.docs.clinic import RIGHT, Fate, Said, foretold, gateway, quotes, tool
 from tests.docs.mistakes import MISTAKES, Clinic
+from tiktoken_cache_init.catalogue import VOCABULARIES
+
+CL100K = VOCABULARIES[0]
 
 READER = (65534, 65534)
 
@@ -36,6 +41,26 @@ def test_the_doctor_foretells_what_the_gateway_does_and_its_cure_helps(
     cured = CURES[cure](clinic, said.document, folder)
     assert_well(clinic, cured)
     record_property("doctor", row(mistake, said, fate, cure))
+
+
+def test_the_doctor_knows_that_a_fifo_keeps_a_gateway_waiting(clinic: Clinic) -> None:
+    clinic.fill()
+    fifo = clinic.volume / CL100K.cache_key
+    fifo.unlink()
+    os.mkfifo(fifo)
+    said = tool("verify", "--json", "--cache-dir", str(clinic.volume))
+    assert foretold(said.document)[0] == "dies"
+    assert "the gateway never starts: it waits for bytes from the FIFO" in said.out
+    with subprocess.Popen([clinic.program, "--check"], env={"TIKTOKEN_CACHE_DIR": str(clinic.volume)}) as waiting:
+        writing = None
+        while writing is None and waiting.poll() is None:
+            # It can be opened so from the moment on at which somebody reads.
+            with contextlib.suppress(OSError):
+                writing = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        assert waiting.poll() is None
+        waiting.kill()
+    by_fill(clinic, said.document, clinic.volume)
+    assert_well(clinic, clinic.volume)
 
 
 @as_root
@@ -166,7 +191,9 @@ def by_moving(clinic: Clinic, document: dict[str, Any], folder: Path) -> Path:
 
 def by_mounting(clinic: Clinic, document: dict[str, Any], folder: Path) -> Path:
     [place] = {
-        match[1] for cure, _ in named(document) if (match := re.search(r"in (\S+)/\w+: mount that folder", cure))
+        match[1]
+        for cure, _ in named(document)
+        if (match := re.search(r"in (\S+)/\w+: mount or name that folder", cure))
     }
     return (folder / place).resolve()
 
@@ -174,10 +201,9 @@ def by_mounting(clinic: Clinic, document: dict[str, Any], folder: Path) -> Path:
 def by_chmod(clinic: Clinic, document: dict[str, Any], folder: Path) -> Path:
     assert all("chmod" in cure for cure, _ in named(document)), document
     for cure, file in named(document):
-        if cure.startswith("the folder "):
-            folder.chmod(0o755)
-        else:
-            (folder / file["name"]).chmod(0o644)
+        mode = re.search(r"chmod (\d{4}) it", cure)
+        assert mode, cure
+        (folder / file["name"] if file else folder).chmod(int(mode[1], 8))
     return folder
 
 
