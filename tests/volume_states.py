@@ -246,7 +246,7 @@ def _inspect() -> Iterable[Row]:
         "wrong bytes (1,681,126 bytes, the right length)",
     )
     yield wrong("too long", "(cat $S/$C; echo 'more 100256') > $V/$C", "too long (1,681,138 bytes of 1,681,126)")
-    yield wrong("a FIFO", "mkfifo $V/$C", f"not a regular file{_REPLACED}")
+    yield wrong("a FIFO", "mkfifo $V/$C", f"a FIFO, not a regular file{_REPLACED}")
     yield wrong(
         "a directory",
         "mkdir $V/$C; echo keep > $V/$C/precious",

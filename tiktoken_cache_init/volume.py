@@ -196,10 +196,10 @@ class Volume:
             try:
                 status = os.stat(target.name, dir_fd=self.fd)
             except OSError as error:
-                if error.errno not in (errno.ENOENT, errno.ELOOP):
-                    raise
-                # The name that it stands beside may be a link itself, to nowhere or to this one.
-                return Finding(target, LINK, f"a link to {destination}, which leads nowhere")
+                # The name that it stands beside may be missing, or be a link itself, to nowhere or to this one.
+                if destination == target.beside and error.errno in (errno.ENOENT, errno.ELOOP):
+                    return Finding(target, LINK, f"a link to {destination}, {_NOWHERE}")
+                raise
         else:
             follow = os.O_NOFOLLOW
         if stat.S_ISDIR(status.st_mode):
