@@ -6,7 +6,6 @@ import os
 import time
 
 from .light import suppress
-from .obtain import Attempts
 from .report import Log
 from .terminal import columns
 
@@ -14,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TextIO
+
+    from .obtain import Attempts
 
 _STANDARD_ERROR = 2
 _FIRST_AFTER = 2.0

@@ -12,7 +12,6 @@ from . import __version__
 from .errors import InitError
 from .fill import FAILED, INSTALLED, KEPT, MENDED, REPLACED, Filled, Outcome
 from .light import suppress
-from .obtain import Failure
 from .redaction import Scrubber, shown
 from .settings import Settings
 from .volume import UNREADABLE, Finding
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, TextIO
 
+    from .obtain import Failure
     from .verify import Verified
 
 

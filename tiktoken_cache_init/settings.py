@@ -274,7 +274,7 @@ def _parse_one_extra(text: str) -> Vocabulary:
     name = vocabulary.published_name
     if not url.startswith(("http://", "https://")) or url_problem(url) or name in ("", ".", ".."):
         raise BadSetting(f"'{shown(url)}' is not the http(s) URL of a file")
-    from .staging import PREFIX
+    from .leftovers import PREFIX
 
     if name.startswith(PREFIX):
         raise BadSetting(f"'{shown(url)}': names that begin with {PREFIX} are those of temporary files")

@@ -15,7 +15,7 @@ import threading
 
 from .catalogue import Vocabulary
 from .errors import VolumeError
-from .leftovers import LAST_COPY, PREFIX, temporary_name
+from .leftovers import LAST_COPY, temporary_name
 from .light import suppress
 from .run import Closed, Run
 from .settings import Settings
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .volume import Target
-
-__all__ = ["PREFIX", "Stage", "StagedFile", "TooLong", "move_aside"]
 
 _MOST_RENAMES = 1000
 
