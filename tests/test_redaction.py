@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 
 import pytest
@@ -146,18 +145,3 @@ def test_no_part_of_a_proxy_s_credentials_is_printed_if_the_client_cannot_use_th
         except (BadSetting, RouteFailed) as error:
             said = Scrubber([value])(str(error))
     assert not parts_of(token + password, said)
-
-
-@pytest.mark.parametrize("password", ["null", "true", "size", "1681126", "sha256", "encoding"])
-def test_a_password_that_is_a_word_of_the_document_does_not_break_it(password: str) -> None:
-    whole = json.loads(command("list", "--json").stdout)
-    ended = command("list", "--json", "--mirror", f"http://user:{password}@mirror.example/x")
-    assert [sorted(known) for known in json.loads(ended.stdout)] == [sorted(known) for known in whole]
-
-
-@pytest.mark.parametrize("password", ['sec"ret', "sec\\ret", "secrét"])
-def test_a_secret_is_hidden_in_json_too_where_json_would_escape_it(password: str) -> None:
-    entry = f"https://user:{password}@vocabularies.example/x#sha256={'0' * 64}"
-    ended = command("list", "--json", "--extra", entry)
-    [private] = json.loads(ended.stdout)[2]["files"]
-    assert password not in private["url"]

@@ -120,6 +120,8 @@ class _Console(NamedTuple):
 
         with _Writing():
             self.out.write(json.dumps(scrubbed(document, self.scrub), indent=2) + "\n")
+            # An error may follow, and end the process with what is in the buffer.
+            self.out.flush()
 
 
 def _run(settings: Settings, console: _Console) -> int:

@@ -17,12 +17,6 @@ def _engine() -> None:
 
 
 @pytest.fixture(scope="session")
-def image(_engine: None) -> str:
-    """The image under test."""
-    return engine.image()
-
-
-@pytest.fixture(scope="session")
 def busybox(_engine: None) -> str:
     """An image with the tools that ours has not."""
     return "busybox"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -52,6 +53,12 @@ def require_engine() -> None:
         pytest.skip(reason)
 
 
+def platform() -> list[str]:
+    """Return the options that choose the platform under test: the engine's own, unless PLATFORM names another."""
+    named = os.environ.get("PLATFORM")
+    return ["--platform", named] if named else []
+
+
 def trust() -> list[str]:
     """Return the options that let a build trust what this machine trusts, which may be behind a proxy that breaks TLS."""
     bundle = machine_bundle()
@@ -65,9 +72,13 @@ def machine_bundle() -> str | None:
 
 
 def build(*options: str, vocabularies: Path | None = None, check: bool = True) -> Done:
-    """Build from this tree, with the vocabularies handed in, so that none is downloaded."""
+    """Build from this tree, with the vocabularies handed in, so that none is downloaded.
+
+    BUILD_OPTIONS are options for every build: ``--build-arg BASE_IMAGE=...`` and what else a network asks for.
+    """
     handed_in = vocabularies or shared_folder()
-    given = ["--build-context", f"vocabularies={handed_in}", *trust(), *options]
+    given = ["--build-context", f"vocabularies={handed_in}", *trust(), *platform()]
+    given += [*shlex.split(os.environ.get("BUILD_OPTIONS", "")), *options]
     return docker("build", "--progress=plain", *given, str(ROOT), check=check, timeout=1200)
 
 
@@ -84,4 +95,4 @@ def image() -> str:
 def run(image_name: str, mounts: Sequence[str], *arguments: str, options: Sequence[str] = LOCKED_DOWN) -> Done:
     """Run the image in a container that is removed when it ends."""
     volumes = [word for mount in mounts for word in ("--volume", mount)]
-    return docker("run", "--rm", *options, *volumes, image_name, *arguments, check=False)
+    return docker("run", "--rm", *platform(), *options, *volumes, image_name, *arguments, check=False)

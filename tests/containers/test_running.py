@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.engine import LOCKED_DOWN, docker, run
+from tests.containers.engine import LOCKED_DOWN, docker, platform, run
 from tiktoken_cache_init.catalogue import VOCABULARIES
 
 WANTED = {vocabulary.cache_key: vocabulary.sha256 for vocabulary in VOCABULARIES[:2]}
@@ -109,8 +109,8 @@ def test_the_wheel_source_is_said_to_be_absent(image: str, volume: str) -> None:
 
 def test_the_export_is_a_tar_of_the_filled_volume(image: str, volume: str) -> None:
     run(image, [f"{volume}:/cache/tiktoken"])
-    command = ["docker", "run", "--rm", *LOCKED_DOWN, "--volume", f"{volume}:/cache/tiktoken:ro", image, "export"]
-    done = subprocess.run(command, check=True, capture_output=True)
+    options = ["--rm", *platform(), *LOCKED_DOWN, "--volume", f"{volume}:/cache/tiktoken:ro"]
+    done = subprocess.run(["docker", "run", *options, image, "export"], check=True, capture_output=True)
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as tar:
         held = {}
         for entry in tar:
@@ -134,7 +134,8 @@ def busy(image: str, volume: str) -> Iterator[str]:
     """A container that goes on trying: nothing listens at the mirror, and it has patience."""
     name = f"tiktoken-cache-init-test-{uuid.uuid4().hex[:12]}"
     fetching = ["--sources", "fetch", "--origin", "off", "--mirror", "http://127.0.0.1:9", "--retries", "1000"]
-    docker("run", "--detach", "--name", name, *LOCKED_DOWN, "--volume", f"{volume}:/cache/tiktoken", image, *fetching)
+    options = ["--name", name, *platform(), *LOCKED_DOWN, "--volume", f"{volume}:/cache/tiktoken"]
+    docker("run", "--detach", *options, image, *fetching)
     for _ in range(200):
         if docker("logs", name).stderr:
             break

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.containers.engine import platform
+
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = os.environ.get("IMAGE", "tiktoken-cache-init:test")
 LONGEST = 120.0
@@ -122,6 +124,7 @@ class Image:
         """Start a container on the host's network, which is removed when it ends."""
         container = f"tiktoken-cache-init-test-{uuid.uuid4().hex[:12]}"
         command = ["docker", "run", "--rm", "--name", container, "--network", "host", "--memory", "256m"]
+        command += platform()
         command += ["--volume", f"{around.volume}:/cache/tiktoken"]
         for path in (around.volume.parent, *around.files):
             command += ["--volume", f"{path}:{path}:ro"]

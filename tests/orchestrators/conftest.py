@@ -28,13 +28,6 @@ SLEEPER = 'FROM busybox\nSTOPSIGNAL SIGKILL\nENTRYPOINT ["sleep", "3600"]\n'
 
 
 @pytest.fixture(scope="session")
-def image() -> str:
-    """The image under test, in the machine's engine."""
-    machine.require_engine()
-    return machine.image()
-
-
-@pytest.fixture(scope="session")
 def data_image(image: str) -> str:
     """The data-only image, in the machine's engine."""
     tag = f"{image.partition(':')[0]}:test-data"

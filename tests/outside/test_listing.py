@@ -1,23 +1,25 @@
+"""What `list` says."""
+
 from __future__ import annotations
 
 import json
 
 import pytest
 
-from tests.samples import command
+from tests.outside.driving import Command
 from tiktoken_cache_init.catalogue import ENCODINGS
 
 DIGEST = "ab" * 32
 
 
-def rows(*arguments: str) -> list[list[str]]:
+def rows(command: Command, *arguments: str) -> list[list[str]]:
     ended = command("list", *arguments)
     assert (ended.code, ended.stderr) == (0, "")
     return [line.split() for line in ended.stdout.decode().splitlines()]
 
 
-def test_the_catalogue_is_a_table_with_a_row_for_each_file() -> None:
-    [head, *body] = rows("--encodings", "all")
+def test_the_catalogue_is_a_table_with_a_row_for_each_file(command: Command) -> None:
+    [head, *body] = rows(command, "--encodings", "all")
     assert head == ["ENCODING", "FILE", "CACHE", "KEY", "BYTES", "SHA-256", "MODELS"]
     assert [row[:5] for row in body] == [
         [known.name, pin.published_name, pin.cache_key, str(pin.size), pin.sha256]
@@ -27,15 +29,15 @@ def test_the_catalogue_is_a_table_with_a_row_for_each_file() -> None:
     assert body[0][5:] == ENCODINGS[0].models.split()
 
 
-def test_without_a_choice_the_whole_catalogue_is_shown() -> None:
-    assert {row[0] for row in rows()[1:]} == {known.name for known in ENCODINGS}
+def test_without_a_choice_the_whole_catalogue_is_shown(command: Command) -> None:
+    assert {row[0] for row in rows(command)[1:]} == {known.name for known in ENCODINGS}
 
 
-def test_a_choice_is_kept_to() -> None:
-    assert [row[0] for row in rows("--encodings", "gpt2")[1:]] == ["gpt2", "gpt2"]
+def test_a_choice_is_kept_to(command: Command) -> None:
+    assert [row[0] for row in rows(command, "--encodings", "gpt2")[1:]] == ["gpt2", "gpt2"]
 
 
-def test_the_columns_stand_below_each_other() -> None:
+def test_the_columns_stand_below_each_other(command: Command) -> None:
     lines = command("list", "--encodings", "all").stdout.decode().splitlines()
     starts = [lines[0].index(word) for word in ("FILE", "CACHE KEY", "BYTES", "SHA-256", "MODELS")]
     for line in lines:
@@ -43,7 +45,7 @@ def test_the_columns_stand_below_each_other() -> None:
         assert line == line.rstrip()
 
 
-def test_json_gives_every_fact() -> None:
+def test_json_gives_every_fact(command: Command) -> None:
     ended = command("list", "--json", "--encodings", "all")
     assert json.loads(ended.stdout) == [
         {
@@ -64,9 +66,9 @@ def test_json_gives_every_fact() -> None:
     ]
 
 
-def test_private_vocabularies_are_shown_as_such() -> None:
+def test_private_vocabularies_are_shown_as_such(command: Command) -> None:
     given = ["--extra", f"https://a.example/x.bin?sig=secret1#sha256={DIGEST}"]
-    row = rows(*given)[-1]
+    row = rows(command, *given)[-1]
     assert (row[0], row[1], row[3], row[4]) == ("(private)", "x.bin", "?", DIGEST)
     private = json.loads(command("list", "--json", *given).stdout)[-1]
     assert (private["encoding"], private["models"]) == ("(private)", [])
@@ -75,6 +77,21 @@ def test_private_vocabularies_are_shown_as_such() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["list", "--json"]])
-def test_what_a_name_has_in_it_cannot_move_a_terminal_s_cursor(arguments: list[str]) -> None:
+def test_what_a_name_has_in_it_cannot_move_a_terminal_s_cursor(command: Command, arguments: list[str]) -> None:
     ended = command(*arguments, "--extra", f"https://a.example/x\x1b[2J.bin#sha256={DIGEST}")
     assert b"\x1b" not in ended.stdout
+
+
+@pytest.mark.parametrize("password", ["null", "true", "size", "1681126", "sha256", "encoding"])
+def test_a_password_that_is_a_word_of_the_document_does_not_break_it(command: Command, password: str) -> None:
+    whole = json.loads(command("list", "--json").stdout)
+    ended = command("list", "--json", "--mirror", f"http://user:{password}@mirror.example/x")
+    assert [sorted(known) for known in json.loads(ended.stdout)] == [sorted(known) for known in whole]
+
+
+@pytest.mark.parametrize("password", ['sec"ret', "sec\\ret", "secrét"])
+def test_a_secret_is_hidden_in_json_too_where_json_would_escape_it(command: Command, password: str) -> None:
+    entry = f"https://user:{password}@vocabularies.example/x#sha256={'0' * 64}"
+    ended = command("list", "--json", "--extra", entry)
+    [private] = json.loads(ended.stdout)[2]["files"]
+    assert password not in private["url"]
