@@ -88,8 +88,9 @@ def image() -> str:
     if named := os.environ.get("IMAGE"):
         return named
     obtain(shared_folder())
-    build("--tag", DEFAULT_IMAGE)
-    return DEFAULT_IMAGE
+    name = "-".join([DEFAULT_IMAGE, *os.environ.get("PLATFORM", "").split("/")[1:]])
+    build("--tag", name)
+    return name
 
 
 def run(image_name: str, mounts: Sequence[str], *arguments: str, options: Sequence[str] = LOCKED_DOWN) -> Done:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import shlex
 import signal
@@ -17,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.engine import platform
+from tests.containers.engine import image as built
+from tests.containers.engine import platform, require_engine
 
 ROOT = Path(__file__).resolve().parents[2]
-IMAGE = os.environ.get("IMAGE", "tiktoken-cache-init:test")
 LONGEST = 120.0
 """Seconds after which a run that should have ended long ago is ended, and its test fails."""
 
@@ -120,6 +119,9 @@ class Image:
 
     name = "image"
 
+    def __init__(self, image_name: str) -> None:
+        self._image = image_name
+
     def start(self, arguments: Sequence[str], around: Surroundings) -> Running:
         """Start a container on the host's network, which is removed when it ends."""
         container = f"tiktoken-cache-init-test-{uuid.uuid4().hex[:12]}"
@@ -134,25 +136,10 @@ class Image:
             command += ["--add-host", f"{name}:{address}"]
         for name, value in around.environment.items():
             command += ["--env", f"{name}={value}"]
-        return Running([*command, IMAGE, *arguments], dict(os.environ), container)
-
-
-@functools.cache
-def _why_no_image() -> str | None:
-    try:
-        subprocess.run(["docker", "version"], check=True, capture_output=True, timeout=30)
-    except (OSError, subprocess.SubprocessError):
-        return "no container engine answers here (set REQUIRE_DOCKER=1 to make that a failure)"
-    if subprocess.run(["docker", "image", "inspect", IMAGE], check=False, capture_output=True).returncode:
-        return f"the engine has no image {IMAGE}: build it, or name another in IMAGE"
-    return None
+        return Running([*command, self._image, *arguments], dict(os.environ), container)
 
 
 def image() -> Image:
-    """Return the image, or skip the test where there is none; with REQUIRE_DOCKER=1, fail it."""
-    reason = _why_no_image()
-    if reason and os.environ.get("REQUIRE_DOCKER") == "1":
-        pytest.fail(reason)
-    if reason:
-        pytest.skip(reason)
-    return Image()
+    """Return the image, or skip the test where no engine answers; with REQUIRE_DOCKER=1, fail it."""
+    require_engine()
+    return Image(built())

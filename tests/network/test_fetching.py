@@ -62,6 +62,19 @@ def test_dns_failure(case: Case, tmp_path: Path) -> None:
     outcome.is_failure("mirror.invalid", r"name|DNS|resolv")
 
 
+@pytest.mark.parametrize("host", ["bücher.test", "BÜCHER.test", "xn--bcher-kva.test", "bücher。test"])
+def test_host_name_that_is_not_ascii(case: Case, server: Server, host: str) -> None:
+    outcome = case.fill(f"http://{host}:{server.port}", hosts={"xn--bcher-kva.test": server.host})
+    outcome.is_ready()
+
+
+@pytest.mark.parametrize(
+    "host", [f"{'x' * 64}.test", "bücher..test", "xn--\N{SNOWMAN}.test", "-bü-.test", "\u0300b.test"]
+)
+def test_host_name_that_cannot_be_one(case: Case, host: str) -> None:
+    case.fill(f"http://{host}").is_failure("host name is not a valid one")
+
+
 def test_dns_that_never_answers_ends_at_the_deadline(case: Case, tmp_path: Path) -> None:
     with name_server(answers=False):
         outcome = case.fill("http://mirror.invalid", arguments=["--deadline", "3"], resolver=resolver(tmp_path))

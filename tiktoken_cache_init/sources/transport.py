@@ -506,6 +506,8 @@ def _plain(error: Exception) -> RouteFailed:
         return RouteFailed("no connection in time", passing=True)
     if isinstance(error, httpx.TimeoutException):
         return RouteFailed("stalled: no bytes in time", passing=True)
+    if isinstance(error, httpx.InvalidURL | UnicodeError):
+        return RouteFailed("its host name is not a valid one: check its spelling")
     for cause in _causes(error):
         if found := _system_failure(cause):
             return found
