@@ -19,6 +19,7 @@
 #
 # BUILDING needs no option. These help where the world is not as it should be:
 #   --build-arg BASE_IMAGE=mirror.example/debian:trixie-slim   a registry's mirror, or a digest
+#   --build-arg DEBIAN_MIRROR=http://mirror.example/debian     a mirror of Debian's archive (its packages are signed)
 #   --build-arg PIP_INDEX_URL=https://mirror.example/simple    a package index
 #   --build-arg ENCODINGS=all                                  which encodings are baked in (cl100k_base,o200k_base)
 #   --build-context vocabularies=DIR                           files, under published or cache names, that are then not
@@ -36,6 +37,7 @@ FROM scratch AS vocabularies
 # Where everything else happens: the interpreter that goes into the image, and pip.
 FROM ${BASE_IMAGE} AS debian
 WORKDIR /build
+ARG DEBIAN_MIRROR
 COPY image/install.sh image/trust.sh image/packages.txt image/
 RUN --mount=type=secret,id=ca --mount=type=tmpfs,target=/tmp image/install.sh
 
@@ -43,6 +45,7 @@ RUN --mount=type=secret,id=ca --mount=type=tmpfs,target=/tmp image/install.sh
 # Debian's archive holds now.
 FROM ${BASE_IMAGE} AS recorded
 WORKDIR /build
+ARG DEBIAN_MIRROR
 COPY image/install.sh image/trust.sh image/packages.txt image/
 RUN --mount=type=secret,id=ca --mount=type=tmpfs,target=/tmp image/install.sh --record >packages.txt
 FROM scratch AS packages

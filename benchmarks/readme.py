@@ -20,7 +20,7 @@ READMES = {"en": ROOT / "README.md", "zh": ROOT / "README.zh-CN.md"}
 
 _HEADS = {
     "en": ("", "in a registry", "empty volume", "nothing to do", "peak memory"),
-    "zh": ("", "镜像仓库中的大小", "空卷", "无事可做", "内存峰值"),
+    "zh": ("", "镜像仓库中的大小", "填充空数据卷", "无事可做", "内存峰值"),
 }
 _WORDS = {
     "en": {

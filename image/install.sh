@@ -11,12 +11,28 @@ here=$(dirname "$0")
 # shellcheck source=image/trust.sh
 . "$here/trust.sh"
 
+fail() {
+  echo "error: $*" >&2
+  exit 1
+}
+
 apt() {
   DEBIAN_FRONTEND=noninteractive apt-get -qq ${bundle:+-o "Acquire::https::CAInfo=$bundle"} "$@"
 }
 
+grep -qs '^VERSION_CODENAME=trixie$' /etc/os-release ||
+  fail "the base image is not Debian 13: give --build-arg BASE_IMAGE a copy of debian:trixie-slim"
+
+if [ -n "${DEBIAN_MIRROR:-}" ]; then
+  # In both of apt's formats. A mirror has the security archive, where it is one of its own, beside the main one.
+  find /etc/apt \( -name '*.list' -o -name '*.sources' \) -exec \
+    sed -E -i "s#https?://[^ ]*/debian(-security)?/?( |\$)#${DEBIAN_MIRROR%/}\\1\\2#" {} +
+fi
 # By itself it would go on without what it cannot reach, and then know no package.
-apt -o APT::Update::Error-Mode=any update
+apt -o APT::Update::Error-Mode=any update || fail "Debian's archive cannot be used from here. Name a proxy" \
+  "(--build-arg HTTP_PROXY=URL) or a mirror (--build-arg DEBIAN_MIRROR=http://HOST/debian); where there is no network at" \
+  "all, build elsewhere and carry the image over (docs/air-gapped.md)"
+
 if [ "${1:-}" = --record ]; then
   while IFS='=' read -r name _; do
     echo "$name=$(apt-cache policy "$name" | sed -n 's/^  Candidate: //p')"
@@ -34,4 +50,5 @@ while read -r package; do
   fi
 done <"$here/packages.txt"
 # shellcheck disable=SC2086  # a list of words
-apt install --yes --no-install-recommends --allow-downgrades $wanted >/dev/null
+apt install --yes --no-install-recommends --allow-downgrades $wanted >/dev/null ||
+  fail "Debian's archive broke off: build again, or name a mirror (--build-arg DEBIAN_MIRROR=http://HOST/debian)"

@@ -7,12 +7,16 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from tests.consumers.running import ROOT, offline
+from tests.containers.engine import docker
 
 RIGHT = {"gpt-3.5-turbo": 20, "gpt-4": 20, "gpt-4o": 16}
 """What the gateway stand-in counts with the right vocabularies."""
+
+MOUNT_POINT = "/cache/tiktoken"
+"""Where a container of `tool_of` has the folder that is looked after, as the front page mounts it."""
 
 User = tuple[int, int]
 
@@ -41,6 +45,39 @@ def tool(
     command = [sys.executable, str(ROOT / "entrypoint.py"), *arguments]
     done = offline([*_as(user), *_in(folder), *command], dict(variables or {}), read_only=read_only)
     return Said(done.returncode, done.stdout, done.stderr)
+
+
+class Tool(Protocol):
+    """`tool`, or the same through the image."""
+
+    def __call__(
+        self,
+        *arguments: str,
+        variables: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        user: User | None = None,
+    ) -> Said: ...
+
+
+def tool_of(image: str, volume: Path, places: Sequence[Path]) -> Tool:
+    """Return the image's command, in a container with the volume and with these folders under the same paths."""
+    mounts = ["--volume", f"{volume}:{MOUNT_POINT}"]
+    mounts += [word for place in places for word in ("--volume", f"{place}:{place}")]
+
+    def run(
+        *arguments: str,
+        variables: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        user: User | None = None,
+    ) -> Said:
+        given = [word for name, value in (variables or {}).items() for word in ("--env", f"{name}={value}")]
+        given += ["--workdir", str(folder)] if folder else []
+        given += ["--user", "{}:{}".format(*user)] if user else []
+        # Not more than the front page takes from it: the doctor must read what only root can.
+        done = docker("run", "--rm", "--network", "none", *mounts, *given, image, *arguments, check=False)
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    return run
 
 
 class Fate(NamedTuple):

@@ -20,13 +20,6 @@ def clinic(vocabularies: Path, gateway_program: Path) -> Iterator[Clinic]:
         yield clinic
 
 
-@pytest.fixture(scope="session")
-def image() -> str:
-    """The image under test."""
-    engine.require_engine()
-    return engine.image()
-
-
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Shell]:
     """A shell in a scratch clone."""
@@ -60,7 +53,7 @@ def with_volume(with_image: Shell) -> Shell:
     return with_image
 
 
-_HEAD = ["mistake", "verify: exit code, and what it foretells", "what the gateway did", "cure that helped"]
+_HEAD = ["mistake", "by", "verify: exit code, and what it foretells", "what the gateway did", "cure that helped"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

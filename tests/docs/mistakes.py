@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.consumers.running import PAGE
+from tests.docs.clinic import Tool, tool, tool_of
 from tests.samples import folder_for_all
 from tiktoken_cache_init.catalogue import VOCABULARIES
 
@@ -23,6 +24,8 @@ class Clinic(NamedTuple):
     place: Path
     vocabularies: Path
     program: Path
+    tool: Tool = tool
+    """The command under test."""
 
     @property
     def volume(self) -> Path:
@@ -52,13 +55,14 @@ class Clinic(NamedTuple):
 
 
 @contextlib.contextmanager
-def opened(vocabularies: Path, program: Path) -> Iterator[Clinic]:
-    """Make a place with an empty volume, and take it away."""
+def opened(vocabularies: Path, program: Path, image: str = "") -> Iterator[Clinic]:
+    """Make a place with an empty volume, and take it away; the command is this host's unless an ``image`` is named."""
     with folder_for_all() as place:
         reachable = place / "gateway"
         shutil.copy(program, reachable)
         (place / "volume").mkdir(mode=0o755)
-        yield Clinic(place, vocabularies, reachable)
+        through_image = tool_of(image, place / "volume", [place, vocabularies]) if image else None
+        yield Clinic(place, vocabularies, reachable, through_image or tool)
 
 
 Mistake = Callable[[Clinic], Path]

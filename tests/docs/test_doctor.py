@@ -8,19 +8,28 @@ import contextlib
 import os
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.docs.clinic import RIGHT, Fate, Said, foretold, gateway, quotes, tool
-from tests.docs.mistakes import MISTAKES, Clinic
+from tests.docs.clinic import MOUNT_POINT, RIGHT, Fate, Said, foretold, gateway, quotes, tool
+from tests.docs.mistakes import MISTAKES, Clinic, opened
 from tiktoken_cache_init.catalogue import VOCABULARIES
 
 CL100K = VOCABULARIES[0]
 
 READER = (65534, 65534)
+
+
+@pytest.fixture(params=["host", "image"])
+def clinic(request: pytest.FixtureRequest, vocabularies: Path, gateway_program: Path) -> Iterator[Clinic]:
+    """A place that every user can reach, with an empty volume; the doctor is this host's, and the image's."""
+    image = request.getfixturevalue("image") if request.param == "image" else ""
+    with opened(vocabularies, gateway_program, image) as clinic:
+        yield clinic
+
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
@@ -40,7 +49,7 @@ def test_the_doctor_foretells_what_the_gateway_does_and_its_cure_helps(
     assert known.told in said.out
     cured = CURES[cure](clinic, said.document, folder)
     assert_well(clinic, cured)
-    record_property("doctor", row(mistake, said, fate, cure))
+    record_property("doctor", row(clinic, mistake, said, fate, cure))
 
 
 def test_the_doctor_knows_that_a_fifo_keeps_a_gateway_waiting(clinic: Clinic) -> None:
@@ -48,7 +57,7 @@ def test_the_doctor_knows_that_a_fifo_keeps_a_gateway_waiting(clinic: Clinic) ->
     fifo = clinic.volume / CL100K.cache_key
     fifo.unlink()
     os.mkfifo(fifo)
-    said = tool("verify", "--json", "--cache-dir", str(clinic.volume))
+    said = clinic.tool("verify", "--json", "--cache-dir", str(clinic.volume))
     assert foretold(said.document)[0] == "dies"
     assert "the gateway never starts: it waits for bytes from the FIFO" in said.out
     with subprocess.Popen([clinic.program, "--check"], env={"TIKTOKEN_CACHE_DIR": str(clinic.volume)}) as waiting:
@@ -79,7 +88,7 @@ def test_the_doctor_knows_what_a_user_cannot_read(
     assert_comes_true(said.document, fate)
     cured = CURES[cure](clinic, said.document, clinic.volume)
     assert_well(clinic, cured, "--as", "{}:{}".format(*READER), reader=READER)
-    record_property("doctor", row(mistake, said, fate, cure))
+    record_property("doctor", row(clinic, mistake, said, fate, cure))
 
 
 @as_root
@@ -91,7 +100,7 @@ def test_who_can_read_is_decided_as_the_kernel_does(mode: int, clinic: Clinic) -
         os.chown(path, owner, group)
         path.chmod(mode)
     for user in [(owner, group), (owner, 1), (1, group), (1, 1), (0, 0)]:
-        said = tool("verify", "--cache-dir", str(clinic.volume), "--as", "{}:{}".format(*user))
+        said = clinic.tool("verify", "--cache-dir", str(clinic.volume), "--as", "{}:{}".format(*user))
         assert (said.code == 0) is (gateway(clinic.program, str(clinic.volume), user=user).counts == RIGHT), user
 
 
@@ -122,20 +131,22 @@ def assert_refused_and_cured(
 ) -> None:
     elsewhere = clinic.place / "data"
     elsewhere.mkdir()
-    said = tool("verify", variables={"TIKTOKEN_CACHE_DIR": value}, folder=clinic.place)
+    said = clinic.tool("verify", variables={"TIKTOKEN_CACHE_DIR": value}, folder=clinic.place)
     fate = gateway(clinic.program, value, elsewhere)
     assert (said.code, fate.outcome) == (2, "dies")
     right = re.search(r"TIKTOKEN_CACHE_DIR: .*write '([^']*)'", said.err)
     assert right, said.err
-    assert tool("verify", variables={"TIKTOKEN_CACHE_DIR": right[1]}, folder=clinic.place).code == 0
-    assert gateway(clinic.program, right[1], elsewhere).counts == RIGHT
-    record_property("doctor", row(mistake, said, fate, "write"))
+    assert clinic.tool("verify", variables={"TIKTOKEN_CACHE_DIR": right[1]}, folder=clinic.place).code == 0
+    # Where a container has the volume, a process of this host has not.
+    here = right[1].replace(MOUNT_POINT, str(clinic.volume))
+    assert gateway(clinic.program, here, elsewhere).counts == RIGHT
+    record_property("doctor", row(clinic, mistake, said, fate, "write"))
 
 
 def examined(clinic: Clinic, folder: Path, *flags: str, reader: tuple[int, int] | None = None) -> tuple[Said, Fate]:
     """Return what the doctor says, which changes nothing, and then what the gateway does."""
     before = traces(clinic.place)
-    said = tool("verify", "--json", "--cache-dir", str(folder), *flags)
+    said = clinic.tool("verify", "--json", "--cache-dir", str(folder), *flags)
     assert traces(clinic.place) == before
     return said, gateway(clinic.program, str(folder), user=reader)
 
@@ -166,7 +177,7 @@ def by_fill(clinic: Clinic, document: dict[str, Any], folder: Path) -> Path:
     # Where the doctor has found the bytes, no source is needed.
     here = all("its bytes are" in cure or "chmod" in cure for cure, _ in named(document))
     baked = clinic.place / "no-such-folder" if here else clinic.vocabularies
-    done = tool("fill", "--sources", "baked", "--baked-dir", str(baked), "--cache-dir", str(folder))
+    done = clinic.tool("fill", "--sources", "baked", "--baked-dir", str(baked), "--cache-dir", str(folder))
     assert done.code == 0, done.err
     return folder
 
@@ -211,7 +222,7 @@ CURES = {"fill": by_fill, "rename": by_renaming, "move": by_moving, "mount": by_
 """A cure that the doctor names -> what does it as its text says, and returns the folder that the gateway is to have."""
 
 
-def row(mistake: str, said: Said, fate: Fate, cure: str) -> list[str]:
+def row(clinic: Clinic, mistake: str, said: Said, fate: Fate, cure: str) -> list[str]:
     if said.code == 2:
         prediction = "refuses the setting"
     else:
@@ -219,6 +230,7 @@ def row(mistake: str, said: Said, fate: Fate, cure: str) -> list[str]:
         prediction = message or outcome
     return [
         mistake,
+        "host" if clinic.tool is tool else "image",
         f"{said.code}: {prediction}",
         fate.last_words.splitlines()[0] if fate.last_words else str(fate.counts),
         cure,
