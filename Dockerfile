@@ -108,18 +108,16 @@ ARG REVISION=
 ARG SOURCE=
 LABEL org.opencontainers.image.title="tiktoken-cache-init" \
       org.opencontainers.image.description="Fills a volume with byte-exact tiktoken vocabularies, so that LLM gateways start without a network" \
-      org.opencontainers.image.licenses="MIT AND PSF-2.0 AND LGPL-2.1-or-later AND Apache-2.0 AND BSD-3-Clause AND MPL-2.0 AND Zlib" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.source="${SOURCE}" \
-      org.opencontainers.image.documentation="${SOURCE}#readme"
+      org.opencontainers.image.documentation="${SOURCE:+${SOURCE}#readme}"
 
 FROM labelled AS data
+LABEL org.opencontainers.image.licenses="MIT"
 COPY --link --from=prove /baked/vocabularies /
 
-FROM labelled AS offline
-COPY --link --from=lay-out-offline /root-fs /
-COPY --link --from=prove /baked /
+FROM labelled AS runnable
 # "TOKEN" is part of a name here, not a secret.
 # hadolint ignore=DL3064
 ENV TIKTOKEN_CACHE_DIR=/cache/tiktoken
@@ -129,11 +127,12 @@ USER 0:0
 # Isolated (-I) and without site (-S): nothing in the environment or in a folder gets a say, and the start is quicker.
 ENTRYPOINT ["/usr/bin/python3.13", "-I", "-S", "-X", "utf8", "/usr/lib/tiktoken-cache-init/entrypoint.pyc"]
 
-FROM labelled AS default
+FROM runnable AS offline
+LABEL org.opencontainers.image.licenses="MIT AND PSF-2.0 AND LGPL-2.1-or-later AND Zlib"
+COPY --link --from=lay-out-offline /root-fs /
+COPY --link --from=prove /baked /
+
+FROM runnable AS default
+LABEL org.opencontainers.image.licenses="MIT AND PSF-2.0 AND LGPL-2.1-or-later AND Apache-2.0 AND BSD-3-Clause AND MPL-2.0 AND Zlib"
 COPY --link --from=lay-out-default /root-fs /
 COPY --link --from=prove /baked /
-# hadolint ignore=DL3064
-ENV TIKTOKEN_CACHE_DIR=/cache/tiktoken
-# hadolint ignore=DL3002
-USER 0:0
-ENTRYPOINT ["/usr/bin/python3.13", "-I", "-S", "-X", "utf8", "/usr/lib/tiktoken-cache-init/entrypoint.pyc"]

@@ -1,8 +1,9 @@
 """Measures everything: ``python -m benchmarks [--quick] [--rounds N] [--image IMAGE] [--out DIR]``.
 
 It needs root (it unpacks images and runs their processes in there), a container engine, and some minutes in which the
-machine does nothing else. The image under test, and its target ``offline``, must be on the engine. It prints the table,
-and writes ``results.json`` and everything that quotes it; with ``--quick`` or ``--out``, only into that folder.
+machine does nothing else. The image under test, and its target ``offline``, must be on the engine, both built with
+``--build-arg REVISION=$(git rev-parse HEAD)``. It prints the table, and writes ``results.json`` and everything that quotes
+it; with ``--quick`` or ``--out``, only into that folder. It ends with 1 if a goal is missed, for which few rounds say nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from image.size import measure
 from . import commands, crowd, engine, network, readme
 from .picture import PICTURE, draw, panels
 from .results import RESULTS, Results, Size
-from .table import goals, report
+from .table import all_met, goals, report
 
 ROUNDS, QUICK = 25, 3
 
@@ -36,12 +37,20 @@ def main() -> None:
     arguments = parser.parse_args()
     if os.geteuid():
         parser.error("it takes root to run the image's process outside of a container")
-    results = run(
-        arguments.image, arguments.offline, arguments.rounds or (QUICK if arguments.quick else ROUNDS), arguments.quick
-    )
+    revision = engine.revision(arguments.image)
+    if revision != engine.revision(arguments.offline) or not (revision or arguments.quick):
+        parser.error("the two images must say that they were built from one commit: --build-arg REVISION=...")
+    results = Results.new(revision[:12], arguments.rounds or (QUICK if arguments.quick else ROUNDS))
+    run(results, arguments.image, arguments.offline, arguments.quick)
     print("\n" + goals(results))
-    out = arguments.out
-    if out is None and arguments.quick:
+    write(results, arguments.out, arguments.quick)
+    if not arguments.quick and not all_met(results):
+        sys.exit(1)
+
+
+def write(results: Results, out: Path | None, quick: bool) -> None:
+    """Write everything that quotes the results; into ``out``, if one is named, and leave the documentation alone."""
+    if out is None and quick:
         out = Path(tempfile.mkdtemp(prefix="benchmarks-"))
     if out is None:
         RESULTS.write_text(results.text(), encoding="utf-8")
@@ -57,9 +66,8 @@ def main() -> None:
     print(f"written into {out}")
 
 
-def run(image: str, offline: str, rounds: int, quick: bool) -> Results:
+def run(results: Results, image: str, offline: str, quick: bool) -> None:
     """Measure everything."""
-    results = Results.new(rounds)
     # Not in a folder that may be kept in memory: what a sync costs is part of it.
     with tempfile.TemporaryDirectory(prefix="tiktoken-cache-init-", dir="/var/tmp") as folder:
         scratch = Path(folder)
@@ -68,8 +76,8 @@ def run(image: str, offline: str, rounds: int, quick: bool) -> Results:
         commands.roots(image, scratch)
         with engine.serving() as server:
             every = commands.commands(image, scratch, server)
-            for number, measured in commands.interleaved(every, rounds):
-                _say(f"round {number} of {rounds}")
+            for number, measured in commands.interleaved(every, results.rounds):
+                _say(f"round {number} of {results.rounds}")
                 results.measured = measured
         for moved in network.count(image, scratch / "vocabularies"):
             _say(f"{moved.title}: {moved.moved:,} bytes for {moved.payload:,}")
@@ -89,7 +97,6 @@ def run(image: str, offline: str, rounds: int, quick: bool) -> Results:
         _say(f"weighing {name}")
         weight = measure(name)
         results.sizes[key] = Size(title, weight.compressed, weight.size)
-    return results
 
 
 def _say(text: str) -> None:

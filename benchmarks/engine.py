@@ -37,6 +37,11 @@ def docker(*arguments: str) -> str:
     return done.stdout.strip()
 
 
+def revision(image: str) -> str:
+    """Return the commit that an image says it was built from; empty if it does not say."""
+    return docker("image", "inspect", "--format", '{{index .Config.Labels "org.opencontainers.image.revision"}}', image)
+
+
 def peer(name: str) -> str:
     """Return the image of a peer."""
     return f"tiktoken-cache-init-benchmark:{name}"

@@ -94,10 +94,9 @@ class Results:
     crowds: list[Crowd] = field(default_factory=list)
 
     @classmethod
-    def new(cls, rounds: int) -> Self:
-        """Begin, here and today."""
+    def new(cls, commit: str, rounds: int) -> Self:
+        """Begin, here and today, with images that were built from a commit."""
         today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-        commit = _said("git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD")
         return cls(today, commit, machine(), rounds)
 
     @classmethod

@@ -67,6 +67,11 @@ def is_met(results: Results, goal: Goal) -> bool | None:
     return found >= goal.limit if goal.better_by else found <= goal.limit
 
 
+def all_met(results: Results) -> bool:
+    """Say whether no goal is missed."""
+    return all(is_met(results, goal) is not False for goal in GOALS)
+
+
 def _rows(results: Results) -> Iterator[Sequence[str]]:
     for goal in GOALS:
         ours = _shown(results.measured[goal.measured], goal)

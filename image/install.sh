@@ -35,6 +35,7 @@ apt -o APT::Update::Error-Mode=any update || fail "Debian's archive cannot be us
 
 if [ "${1:-}" = --record ]; then
   while IFS='=' read -r name _; do
+    case $name in '' | '#'*) continue ;; esac
     echo "$name=$(apt-cache policy "$name" | sed -n 's/^  Candidate: //p')"
   done <"$here/packages.txt"
   exit

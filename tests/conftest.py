@@ -16,9 +16,9 @@ from tests.vocabularies import vocabularies
 __all__ = ["gateway_image_context", "gateway_program", "vocabularies"]
 
 # The same examples in every CI run, so that a red one is the change's doing; at a desk they go on searching.
-settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+# A machine that is busy with something else is no failure.
+settings.register_profile("ours", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("ours")
 
 
 @pytest.fixture(scope="session")

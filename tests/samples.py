@@ -14,8 +14,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import hypothesis
-
 from tiktoken_cache_init import job  # noqa: F401  loaded before any test becomes a user that may not read it
 from tiktoken_cache_init.catalogue import Encoding, Vocabulary
 from tiktoken_cache_init.cli import main
@@ -25,10 +23,6 @@ from tiktoken_cache_init.run import Run
 from tiktoken_cache_init.settings import Settings, load
 from tiktoken_cache_init.staging import Stage, StagedFile
 from tiktoken_cache_init.volume import open_volume
-
-# A machine that is busy with something else is no failure.
-hypothesis.settings.register_profile("patient", deadline=None)
-hypothesis.settings.load_profile("patient")
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -23,9 +23,10 @@ from tiktoken_cache_init import fill as module
 from tiktoken_cache_init import supply
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import BadSetting, NotObtained, VolumeError
-from tiktoken_cache_init.fill import FAILED, INSTALLED, KEPT, MENDED, REPLACED, Filled, fill
+from tiktoken_cache_init.fill import fill
 from tiktoken_cache_init.leftovers import LAST_COPY
 from tiktoken_cache_init.obtain import Attempts
+from tiktoken_cache_init.outcomes import FAILED, INSTALLED, KEPT, MENDED, REPLACED, Filled
 from tiktoken_cache_init.run import DeadlinePassed, Run
 from tiktoken_cache_init.sources import Route, RouteFailed
 from tiktoken_cache_init.staging import StagedFile
@@ -339,7 +340,8 @@ def test_a_volume_that_keeps_no_modes_is_not_called_ready(
     monkeypatch.setattr(os, "fchmod", lambda *_: None)
     result = filled(volume, baked, PIN)
     assert isinstance(result.error, VolumeError)
-    assert "does not keep the mode of a file" in str(result.error)
+    assert "does not keep the mode of a file, all have 0600 there" in str(result.error)
+    assert str(result.error).endswith("or set TIKTOKEN_INIT_MODE=0600")
     assert (volume / PIN.cache_key).read_bytes() == CONTENT
 
 
@@ -437,7 +439,7 @@ def test_a_copy_of_what_changed_meanwhile_is_refused(
     monkeypatch.setattr(os, "symlink", spoil)
     result = filled(volume, baked, PIN, layout="both")
     assert actions(result) == [INSTALLED, FAILED]
-    assert "it changed while it was read" in str(result.error)
+    assert "changed while it was read: is another program writing to it?" in str(result.error)
     assert not (volume / "tiny.tiktoken").exists()
 
 

@@ -13,8 +13,8 @@ from tests.samples import settings, vocabulary
 from tiktoken_cache_init import __version__
 from tiktoken_cache_init.diagnosis import diagnose
 from tiktoken_cache_init.errors import NotObtained, NotReady
-from tiktoken_cache_init.fill import FAILED, INSTALLED, KEPT, MENDED, REPLACED, Filled, Outcome
 from tiktoken_cache_init.obtain import Failure
+from tiktoken_cache_init.outcomes import FAILED, INSTALLED, KEPT, MENDED, REPLACED, Filled, Outcome
 from tiktoken_cache_init.redaction import Scrubber
 from tiktoken_cache_init.report import (
     Log,

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, strategies
 
 from tests.samples import ROOT
+from tiktoken_cache_init import settings as module
 from tiktoken_cache_init.catalogue import ENCODINGS, VOCABULARIES
 from tiktoken_cache_init.errors import BadSetting
 from tiktoken_cache_init.settings import SETTINGS, Setting, Settings, load
@@ -298,9 +299,13 @@ def test_an_unknown_source_is_refused_with_the_right_one() -> None:
     assert "one of baked, fetch, wheel" in refused("sources", "zzz")
 
 
-def test_the_image_is_known_by_its_baked_vocabularies(tmp_path: Path) -> None:
-    assert load(["--baked-dir", str(tmp_path)], FOLDER).sources == ("baked", "fetch")
-    assert load(["--baked-dir", str(tmp_path / "none")], FOLDER).sources == ("fetch", "wheel")
+def test_the_image_is_known_by_its_baked_vocabularies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = ["--baked-dir", str(tmp_path / "none")]
+    assert load([], FOLDER).sources == ("fetch", "wheel")
+    assert load(named, FOLDER).sources == ("baked", "fetch", "wheel")
+    monkeypatch.setattr(module, "DEFAULT_BAKED_DIR", str(tmp_path))
+    assert load([], FOLDER).sources == ("baked", "fetch")
+    assert load(named, FOLDER).sources == ("baked", "fetch")
 
 
 @pytest.mark.parametrize("field", ["layout", "log"])

@@ -10,7 +10,7 @@ import pytest
 
 from tests.samples import CONTENT, as_nobody, folder_for_all, settings, vocabulary
 from tiktoken_cache_init.catalogue import Vocabulary
-from tiktoken_cache_init.diagnosis import COUNTS_RIGHT, COUNTS_WRONG, DIES
+from tiktoken_cache_init.diagnosis import COUNTS_RIGHT, COUNTS_WRONG, DIES, NOT_READ
 from tiktoken_cache_init.errors import NotReady, VolumeError
 from tiktoken_cache_init.run import Run
 from tiktoken_cache_init.verify import Verified, verify
@@ -267,3 +267,34 @@ def test_under_the_layout_of_published_names_the_cache_key_is_the_other_name(vol
     result = verified(volume, CL100K, layout="published")
     assert CL100K.cache_key in result.files[0].cure
     assert "rename it to cl100k_base.tiktoken" in result.files[0].cure
+
+
+def test_a_gateway_starts_if_it_finds_both_under_the_names_it_looks_for(volume: Path) -> None:
+    for pin in (CL100K, O200K):
+        (volume / pin.published_name).write_bytes((volume / pin.cache_key).read_bytes())
+    assert verified(volume).gateway_starts
+    assert verified(volume, layout="both").gateway_starts
+    for less in (verified(volume, CL100K), verified(volume, layout="published")):
+        assert less.ready
+        assert not less.gateway_starts
+    (volume / CL100K.cache_key).write_bytes(b"")
+    assert not verified(volume).gateway_starts
+
+
+def test_under_its_published_name_a_file_is_no_gateway_s_business(volume: Path) -> None:
+    (volume / CL100K.published_name).write_bytes(b"")
+    found = verified(volume, CL100K, layout="published").files[0].finding.prognosis
+    assert found == (NOT_READ, "no gateway looks for this name; those who do fail")
+
+
+def test_what_no_gateway_loads_when_it_starts_is_no_gateway_s_business(volume: Path) -> None:
+    pin = vocabulary()
+    (volume / pin.cache_key).write_bytes(CONTENT)
+    assert verified(volume, pin).files[0].finding.prognosis == (NOT_READ, "its readers start and count right")
+
+
+def test_a_folder_mode_that_will_do_hides_nothing_from_a_gateway(volume: Path) -> None:
+    volume.chmod(0o700)
+    result = verified(volume, dir_mode=0o700)
+    assert result.ready
+    assert result.gateway_starts

@@ -479,7 +479,7 @@ Mounts = Callable[..., None]
 @pytest.fixture
 def mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mounts:
     """In the image: has an engine's own mounts, and volumes at points as the kernel writes them."""
-    monkeypatch.setattr(module, "DEFAULT_BAKED_DIR", str(tmp_path))
+    monkeypatch.setattr(module, "in_image", lambda: True)
     real = open
 
     def mount(*points: str, of: str = DOCKER) -> None:
@@ -550,7 +550,7 @@ def test_the_folder_is_looked_for_where_links_lead(mounts: Mounts, tmp_path: Pat
 
 def test_a_folder_of_a_host_need_not_be_a_mount(mounts: Mounts, monkeypatch: pytest.MonkeyPatch) -> None:
     mounts()
-    monkeypatch.setattr(module, "DEFAULT_BAKED_DIR", "/no-such-folder")
+    monkeypatch.setattr(module, "in_image", lambda: False)
     assert unmounted("/cache/tiktoken") == ""
 
 

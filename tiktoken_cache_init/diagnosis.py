@@ -31,7 +31,7 @@ _MOST_DIGITS = 19
 
 # What the gateways load when they start, and the model that the message names if they cannot (New-API to v0.8.2.0 and
 # one-api, ``InitTokenEncoders``).
-_LOADED_AT_START = {"cl100k_base.tiktoken": "gpt-3.5-turbo", "o200k_base.tiktoken": "gpt-4o"}
+LOADED_AT_START = {"cl100k_base.tiktoken": "gpt-3.5-turbo", "o200k_base.tiktoken": "gpt-4o"}
 
 
 class Prognosis(NamedTuple):
@@ -64,7 +64,7 @@ def diagnose(data: bytes, vocabulary: Vocabulary, size: int | None = None) -> Di
     size = len(data) if size is None else size
     whole = data if size == len(data) else data[: data.rfind(b"\n") + 1]
     complaint = parsing_error(whole)
-    if complaint or vocabulary.published_name not in _LOADED_AT_START:
+    if complaint or vocabulary.published_name not in LOADED_AT_START:
         prognosis = death(vocabulary, complaint)
     else:
         prognosis = Prognosis(COUNTS_WRONG, "the gateway starts and COUNTS WRONG")
@@ -78,7 +78,7 @@ def diagnose(data: bytes, vocabulary: Vocabulary, size: int | None = None) -> Di
 
 def death(vocabulary: Vocabulary, complaint: str, unless: str = "") -> Prognosis:
     """Say how a reader fails that cannot use the file for the reason given, which may not hold for every one."""
-    model = _LOADED_AT_START.get(vocabulary.published_name)
+    model = LOADED_AT_START.get(vocabulary.published_name)
     if model is None:
         return Prognosis(NOT_READ, "its readers try to download it again, which fails without a network")
     # A panic comes before there is an error to wrap.
@@ -88,7 +88,7 @@ def death(vocabulary: Vocabulary, complaint: str, unless: str = "") -> Prognosis
 
 def of_special(vocabulary: Vocabulary, name: str, kind: str) -> Prognosis:
     """Say what comes of reading what is no file: a `FIFO`, a `SOCKET` or a `DEVICE`."""
-    at_start = vocabulary.published_name in _LOADED_AT_START
+    at_start = vocabulary.published_name in LOADED_AT_START
     if kind == FIFO:
         who = "the gateway never starts: it" if at_start else "whoever reads it"
         return Prognosis(DIES if at_start else NOT_READ, f"{who} waits for bytes from the FIFO")

@@ -17,7 +17,7 @@ EXIT_CODES = {
     "0": "ready: every wanted file is in the folder, right and readable",
     "1": "not ready (verify, export)",
     "2": "a bad setting",
-    "3": "the volume cannot be written or read",
+    "3": "the volume cannot be written or read, or the output not be written",
     "4": "the bytes could not be obtained",
     "70": "a bug in this program",
     "128+n": "stopped by signal n",
@@ -64,5 +64,5 @@ class Stopped(InitError):
     """A signal asked the run to end."""
 
     def __init__(self, signum: int) -> None:
-        super().__init__(f"stopped by signal {signum}; nothing half-written is left")
+        super().__init__(f"stopped by signal {signum}")
         self.exit_code = SIGNALLED + signum

@@ -9,7 +9,7 @@ import os
 
 from .errors import VolumeError
 from .leftovers import sweep
-from .outcomes import FAILED, INSTALLED, KEPT, MENDED, REPLACED, Filled, Outcome
+from .outcomes import KEPT, Filled, Outcome
 from .run import Run
 from .settings import Settings
 from .volume import Demand, Volume, explain, open_volume, targets_of
@@ -17,8 +17,6 @@ from .volume import Demand, Volume, explain, open_volume, targets_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .supply import Watch
-
-__all__ = ["FAILED", "INSTALLED", "KEPT", "MENDED", "REPLACED", "Filled", "Outcome", "fill"]
 
 
 def fill(settings: Settings, run: Run, watch: Watch) -> Filled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .redaction import shown
 from .settings import Settings
 
 TYPE_CHECKING = False
@@ -34,7 +35,7 @@ def document(settings: Settings) -> list[dict[str, Any]]:
             "files": [
                 {
                     "name": vocabulary.published_name,
-                    "url": vocabulary.url,
+                    "url": shown(vocabulary.url),
                     "cache_key": vocabulary.cache_key,
                     "size": vocabulary.size,
                     "sha256": vocabulary.sha256,

@@ -51,7 +51,7 @@ class Progress:
             left = f", {(total - done) / rate:.0f} s left" if rate and total > done else ""
             self._log.line(
                 "progress",
-                f"fetching: {done:,} of {total:,} bytes, {rate / 1024:.0f} KiB/s{left}, from {where}",
+                f"fetching: {done:,} of {total:,} bytes, {rate / 1024:.0f} KiB/s{left}{where and f', from {where}'}",
                 bytes=done,
                 total=total,
                 bytes_per_second=round(rate),

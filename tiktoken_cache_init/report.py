@@ -10,8 +10,8 @@ import time
 
 from . import __version__
 from .errors import InitError
-from .fill import FAILED, INSTALLED, KEPT, MENDED, REPLACED, Filled, Outcome
 from .light import suppress
+from .outcomes import FAILED, INSTALLED, KEPT, MENDED, REPLACED, Filled, Outcome
 from .redaction import Scrubber, shown
 from .settings import Settings
 from .volume import UNREADABLE, Finding
@@ -214,7 +214,9 @@ def verify_lines(settings: Settings, verified: Verified) -> list[str]:
         lines.append(f"{name_of(finding)}: {finding.text}{lacks}{consequence}")
     lines += verified.problems
     if verified.ready:
-        return [*lines, f"ready: a gateway with {settings.cache_dir} starts and counts right"]
+        if verified.gateway_starts:
+            return [*lines, f"ready: a gateway with {settings.cache_dir} starts and counts right"]
+        return [*lines, f"ready: all that is wanted in {settings.cache_dir} is right"]
     wrong = sum(not finding.ready for finding, _ in verified.files)
     what = f"{wrong} of {len(verified.files)} files in {settings.cache_dir}" if wrong else settings.cache_dir
     how = ""

@@ -57,7 +57,8 @@ def _copy(stage: Stage, target: Target) -> None:
     volume = stage.volume
     stage.needed = target.vocabulary.size or 0
     staged = stage.new(target.vocabulary)
-    changed = OSError(errno.EIO, "it changed while it was read")
+    path = os.path.join(volume.path, target.beside)
+    changed = VolumeError(f"{path} changed while it was read: is another program writing to it?")
     try:
         fd = os.open(target.beside, _READ, dir_fd=volume.fd)
         try:
@@ -67,9 +68,10 @@ def _copy(stage: Stage, target: Target) -> None:
         if not staged.is_right():
             raise changed
         staged.install(target)
-    except (OSError, TooLong) as error:
-        cause = changed if isinstance(error, TooLong) else error
-        raise VolumeError(explain(cause, "read", os.path.join(volume.path, target.beside))) from error
+    except TooLong:
+        raise changed from None
+    except OSError as error:
+        raise VolumeError(explain(error, "read", path)) from error
     finally:
         staged.discard()
 
@@ -86,6 +88,13 @@ def keep_what_is_anothers(volume: Volume, finding: Finding, wanted: Collection[V
     if not other or other in wanted:
         return
     try:
+        # What was diagnosed may have been written to since.
+        fd = os.open(finding.target.name, _READ & ~os.O_NOFOLLOW, dir_fd=volume.fd)
+        try:
+            if not holds(fd, os.fstat(fd), other):
+                return
+        finally:
+            os.close(fd)
         os.link(finding.target.name, other.cache_key, src_dir_fd=volume.fd, dst_dir_fd=volume.fd, follow_symlinks=False)
     except OSError as error:
         if error.errno not in _NOT_LINKED:

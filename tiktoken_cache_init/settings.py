@@ -125,9 +125,14 @@ def _parse_cache_dir_variable(text: str) -> str:
     return path
 
 
+def in_image() -> bool:
+    """Whether this is the image, which is known by the folder that it alone brings along."""
+    return os.path.isdir(DEFAULT_BAKED_DIR)
+
+
 def _absolute(path: str) -> str:
-    if os.path.isdir(DEFAULT_BAKED_DIR):
-        return "/cache/tiktoken"  # in the image, where the working directory means nothing
+    if in_image():
+        return "/cache/tiktoken"  # where the working directory means nothing
     try:
         return os.path.abspath(path)
     except FileNotFoundError:  # the working directory is gone
@@ -574,9 +579,8 @@ def _read_arguments(arguments: Sequence[str]) -> tuple[str, dict[str, list[str]]
 
 
 def _default_sources(baked_dir: str) -> tuple[str, ...]:
-    # The image is known by the folder that it alone brings along.
-    if not os.path.isdir(baked_dir):
-        return ("fetch", "wheel")
+    if not in_image():
+        return ("fetch", "wheel") if baked_dir == DEFAULT_BAKED_DIR else ("baked", "fetch", "wheel")
     modules = os.path.join(os.path.dirname(__file__), "sources")
     # The image without networking code holds no such module.
     can_fetch = any(os.path.exists(f"{modules}/fetch{suffix}") for suffix in (".py", ".pyc"))

@@ -1,7 +1,8 @@
 """Atomic install: bytes become a file under its final name whole, checked and synced, or not at all.
 
 The order is: exclusive creation in the same folder, write, check of what was written, mode and owner, fsync, rename,
-fsync of the folder. Nothing else in this program ever writes to a final name.
+fsync of the folder. Nothing else in this program gives bytes a final name, but for `reuse.keep_what_is_anothers`, which gives
+a file that is whole and right the name that it belongs under.
 """
 
 from __future__ import annotations
@@ -270,7 +271,13 @@ class StagedFile:
             refused = error
         # Some file systems (vfat, SMB) have one mode for all their files, and say so or not: what they have decides.
         if mode & ~stat.S_IMODE(os.fstat(self._fd).st_mode):
-            raise refused or OSError(errno.EPERM, "the volume does not keep the mode of a file")
+            if refused and refused.errno not in (errno.EPERM, *_NOT_OFFERED):
+                raise refused
+            kept = stat.S_IMODE(os.fstat(self._fd).st_mode)
+            raise VolumeError(
+                f"cannot give files the mode {mode:04o}: the volume does not keep the mode of a file, all have {kept:04o} "
+                f"there: mount it with another (as file_mode= or umask= say), or set TIKTOKEN_INIT_MODE={kept:04o}"
+            )
         # Last, because the mode of a file that is given away is not ours to change.
         if owner:
             try:
@@ -299,7 +306,10 @@ class StagedFile:
             # bytes are still ours to read.
             self._stage.run.check()
             self._remake()
-        raise OSError(errno.EBUSY, "other writers keep getting in the way")
+        path = os.path.join(self._stage.volume.path, name)
+        raise VolumeError(
+            f"cannot install {path}: others keep taking its temporary file away: stop them, then run again"
+        )
 
     def _let_go(self) -> None:
         self.installed = True

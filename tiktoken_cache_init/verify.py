@@ -6,7 +6,7 @@ import os
 
 from . import search
 from .catalogue import Vocabulary
-from .diagnosis import DIES
+from .diagnosis import COUNTS_RIGHT, DIES, LOADED_AT_START
 from .errors import NotReady, VolumeError
 from .light import NamedTuple
 from .run import Run
@@ -36,6 +36,11 @@ class Examined(NamedTuple):
     cure: str
     """Empty if nothing is wrong."""
 
+    @property
+    def starts_a_gateway(self) -> bool:
+        """Whether a gateway that finds it counts right."""
+        return self.finding.prognosis.outcome == COUNTS_RIGHT
+
 
 class Verified(NamedTuple):
     """The result of a verification."""
@@ -55,6 +60,14 @@ class Verified(NamedTuple):
     def ready(self) -> bool:
         """Whether the consumer would start and count right."""
         return not self.problems and all(examined.finding.ready for examined in self.files)
+
+    @property
+    def gateway_starts(self) -> bool:
+        """Whether that holds for a gateway, which loads what it loads whatever is wanted here."""
+        right = {
+            examined.finding.target.vocabulary.published_name for examined in self.files if examined.starts_a_gateway
+        }
+        return self.ready and right >= set(LOADED_AT_START)
 
 
 def verify(settings: Settings, run: Run) -> Verified:
@@ -78,7 +91,9 @@ def _verify(settings: Settings, run: Run) -> Verified:
     except NotReady as error:
         raise NotReady(f"{error}{_seen_nearby(settings)}") from None
     demand = Demand(settings.mode, settings.owner, settings.reader)
-    hidden = not volume.lets_in(settings.reader) if settings.reader else bool(volume.missing_mode(0o111))
+    hidden = (
+        not volume.lets_in(settings.reader) if settings.reader else bool(volume.missing_mode(settings.dir_mode & 0o111))
+    )
     findings = run.map(lambda target: volume.inspect(target, demand), targets_of(settings))
     if hidden:
         unless = "" if settings.reader else UNLESS_ITS_USER_MAY

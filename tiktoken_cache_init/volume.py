@@ -12,10 +12,22 @@ import os
 import stat
 
 from .catalogue import Vocabulary
-from .diagnosis import COUNTS_RIGHT, DEVICE, FIFO, SOCKET, Diagnosis, Prognosis, death, diagnose, of_special
+from .diagnosis import (
+    COUNTS_RIGHT,
+    DEVICE,
+    FIFO,
+    LOADED_AT_START,
+    NOT_READ,
+    SOCKET,
+    Diagnosis,
+    Prognosis,
+    death,
+    diagnose,
+    of_special,
+)
 from .errors import NotReady, VolumeError
 from .light import NamedTuple, suppress
-from .settings import DEFAULT_BAKED_DIR, Settings
+from .settings import Settings, in_image
 
 CHUNK = 1 << 18
 """Bytes read at a time: large enough that hashing runs outside the interpreter's lock, small enough to cost no memory."""
@@ -103,6 +115,9 @@ class Finding(NamedTuple):
     def prognosis(self) -> Prognosis:
         """What a gateway does that finds this."""
         vocabulary, name = self.target.vocabulary, self.target.name
+        if name == vocabulary.published_name:
+            readers = "start and count right" if self.ready else "fail"
+            return Prognosis(NOT_READ, f"no gateway looks for this name; those who do {readers}")
         nowhere = f'Get "{vocabulary.url}": ...'
         denied = f"open .../{name}: permission denied"
         if self.state == MISSING:
@@ -120,10 +135,9 @@ class Finding(NamedTuple):
             return death(vocabulary, f"read .../{name}: is a directory")
         if self.state == SPECIAL:
             return of_special(vocabulary, name, self.kind)
-        return _COUNTS_RIGHT
-
-
-_COUNTS_RIGHT = Prognosis(COUNTS_RIGHT, "the gateway starts and counts right")
+        if vocabulary.published_name not in LOADED_AT_START:
+            return Prognosis(NOT_READ, "its readers start and count right")
+        return Prognosis(COUNTS_RIGHT, "the gateway starts and counts right")
 
 
 class Demand(NamedTuple):
@@ -319,7 +333,7 @@ def unmounted(path: str) -> str:
     Empty if something is; outside the image, as a host's folder need not be a mount; and where the kernel does not tell (no
     Linux, no /proc).
     """
-    if not os.path.isdir(DEFAULT_BAKED_DIR):
+    if not in_image():
         return ""
     try:
         with open("/proc/self/mountinfo", "rb") as table:

@@ -92,3 +92,5 @@ def test_the_labels_say_what_it_is(settings: dict[str, object]) -> None:
     named = {"title", "description", "source", "licenses", "version", "revision", "documentation"}
     assert {prefix + name for name in named} <= set(labels)
     assert labels[prefix + "version"] == __version__
+    assert "BSD-3-Clause" in labels[prefix + "licenses"], "httpx is in it"
+    assert labels[prefix + "documentation"] == "", "where no source is given, no page of it can be named"

@@ -695,6 +695,24 @@ def test_no_proxy_honoured(case: Case, server: Server, value: str) -> None:
     assert proxy.targets == []
 
 
+def test_no_proxy_of_a_network_that_a_private_vocabulary_is_in(
+    case: Case, server: Server, contents: dict[str, bytes], tmp_path: Path
+) -> None:
+    server.offer(PRIVATE_PATH, PRIVATE)
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    (folder / CL100K.published_name).write_bytes(contents[PATH])
+    key = cache_key(f"{server.url}{PRIVATE_PATH}")
+    with Proxy(broken=True) as proxy:
+        environment = {"HTTP_PROXY": f"http://{proxy.authority}", "NO_PROXY": "10.0.0.0/8,127.0.0.0/8"}
+        arguments = ["--extra", extra(server)]
+        outcome = case.fill(
+            str(folder), origin="on", environment=environment, arguments=arguments, private={key: PRIVATE}
+        )
+    outcome.is_ready()
+    assert proxy.targets == []
+
+
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
 def test_socks_proxy(case: Case, secure: Server, authority: Authority, scheme: str) -> None:
     with SocksProxy({"mirror.test:443": (secure.host, secure.port)}) as proxy:

@@ -172,3 +172,15 @@ def test_right_bytes_are_found_beside_any_number_of_other_files(
     for number in range(20_001):
         (tmp_path / f"{number:06}").touch()
     assert command("--cache-dir", str(tmp_path), "--sources", "baked", "--baked-dir", "/nowhere").code == 0
+
+
+def test_a_gateway_is_spoken_of_only_where_one_would_start(command: Command, filled: Path) -> None:
+    flags = ["--cache-dir", str(filled)]
+    for wanted in ([], ["--layout", "cache"], ["--encodings", "cl100k_base,o200k_base"]):
+        last = command("verify", *flags, *wanted).stdout.decode().splitlines()[-1]
+        assert last == f"ready: a gateway with {filled} starts and counts right"
+    (filled / "cl100k_base.tiktoken").symlink_to(encoding("cl100k_base").vocabularies[0].cache_key)
+    for wanted in (["--encodings", "cl100k_base"], ["--encodings", "cl100k_base", "--layout", "published"]):
+        done = command("verify", *flags, *wanted)
+        last = done.stdout.decode().splitlines()[-1]
+        assert (done.code, last) == (0, f"ready: all that is wanted in {filled} is right")

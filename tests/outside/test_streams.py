@@ -94,7 +94,7 @@ def test_a_folder_whose_name_is_no_text_is_filled_all_the_same(
     assert names_in(folder) == NAMES
 
 
-def test_two_fills_at_once_are_both_ready(direct: Command, volume: Path, offline: list[str]) -> None:
+def test_fills_at_once_are_all_ready(direct: Command, volume: Path, offline: list[str]) -> None:
     both = [direct.start("--cache-dir", str(volume), *offline) for _ in range(4)]
     assert [ended(running).code for running in both] == [0] * 4
     assert names_in(volume) == NAMES

@@ -21,13 +21,14 @@ class LocalFile:
 
     def deliver(self, vocabulary: Vocabulary, staged: StagedFile) -> None:
         """Copy the file."""
-        staged.restart()
         try:
             # Non-blocking, so that a FIFO in a folder that somebody handed in cannot hang the run.
             fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
                 if not stat.S_ISREG(os.fstat(fd).st_mode):
                     raise RouteFailed(f"{self._path} is not a regular file")
+                # Not before: what another route has brought is not thrown away for a file that is not there.
+                staged.restart()
                 staged.copy(fd)
             finally:
                 os.close(fd)

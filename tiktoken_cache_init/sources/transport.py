@@ -107,7 +107,7 @@ class Transport:
                 os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:2")
                 for variable in ("NO_PROXY", "no_proxy"):
                     if variable in os.environ:
-                        os.environ[variable] = unproxied(os.environ[variable], self._settings.mirrors)
+                        os.environ[variable] = unproxied(os.environ[variable], _asked(self._settings))
                 self._client = _client(self._settings)
             return self._client
 
@@ -135,12 +135,17 @@ def proxies_of(environment: Mapping[str, str]) -> set[str]:
     return found
 
 
-def unproxied(text: str, mirrors: Sequence[str]) -> str:
-    """Return the value of NO_PROXY as httpx can read it: no spaces, and networks replaced by the mirrors within them.
+def _asked(settings: Settings) -> list[str]:
+    """Return the URLs whose hosts a run may ask."""
+    return [*settings.mirrors, *(vocabulary.url for vocabulary in settings.vocabularies)]
+
+
+def unproxied(text: str, urls: Sequence[str]) -> str:
+    """Return the value of NO_PROXY as httpx can read it: no spaces, and networks replaced by the hosts within them.
 
     httpx fails at an IPv6 network or a bracket, and passes over an IPv4 network; clusters set both.
     """
-    hosts = [urlsplit(mirror).hostname or "" for mirror in mirrors if "://" in mirror]
+    hosts = dict.fromkeys(urlsplit(url).hostname or "" for url in urls if "://" in url)
     entries: list[str] = []
     for word in text.replace(",", " ").split():
         entry = word.strip("[]") if word.endswith("]") else word

@@ -65,6 +65,8 @@ class Wheel:
         self._run = run
         # What is fetched is tried again while there is time, wherever it stands in the order.
         self._is_one_of_several = "fetch" in settings.sources or settings.sources[-1] != "wheel"
+        # As the operator set it: the HTTP client's reading of NO_PROXY is not pip's.
+        self._environment = dict(os.environ)
         self._held = _holdings()
         self._routes: dict[str, _WheelRoute] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -116,7 +118,7 @@ class Wheel:
         command = [sys.executable, "-P", "-m", "pip", *arguments, *limits, "--dest", folder, requirement]
         quiet = subprocess.DEVNULL
         # What a killed pip leaves goes with our folder.
-        environment = {**os.environ, "TMPDIR": self.folder()}
+        environment = {**self._environment, "TMPDIR": self.folder()}
         try:
             pip = subprocess.Popen(
                 command, stdin=quiet, stdout=quiet, stderr=subprocess.PIPE, text=True, errors="replace", env=environment
@@ -126,7 +128,7 @@ class Wheel:
         self._run.at_end(lambda: _end(pip))
         _, complaint = self._awaited(pip)
         if pip.returncode:
-            raise RouteFailed(*_why(complaint))
+            raise RouteFailed(_why(complaint))
         wheels = [name for name in os.listdir(folder) if name.endswith(".whl")] if os.path.isdir(folder) else []
         if not wheels:
             raise RouteFailed("pip brought no wheel")
@@ -155,13 +157,13 @@ def _end(pip: subprocess.Popen[str]) -> None:
         pip.wait(_LONGEST_END)
 
 
-def _why(complaint: str) -> tuple[str]:
+def _why(complaint: str) -> str:
     if "No module named pip" in complaint:
-        return ("pip is not installed here",)
+        return "pip is not installed here"
     lines = [line.strip() for line in complaint.splitlines() if line.strip()]
     telling = [line for line in lines if line.startswith("ERROR:")] or lines or ["it said nothing"]
     # What pip prints may hold the index's credentials.
-    return (f"pip failed: {Scrubber(complaint.split())(telling[-1])}",)
+    return f"pip failed: {Scrubber(complaint.split())(telling[-1])}"
 
 
 class _WheelRoute:
