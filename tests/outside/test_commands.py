@@ -184,3 +184,12 @@ def test_a_gateway_is_spoken_of_only_where_one_would_start(command: Command, fil
         done = command("verify", *flags, *wanted)
         last = done.stdout.decode().splitlines()[-1]
         assert (done.code, last) == (0, f"ready: all that is wanted in {filled} is right")
+
+
+def test_what_a_folder_is_called_cannot_move_a_terminal_s_cursor(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "a\x1b[2Jb"
+    folder.mkdir()
+    done = command("verify", "--cache-dir", str(folder))
+    assert done.code == 1
+    assert rb"a\x1b[2Jb" in done.stdout
+    assert all(line.isprintable() for line in done.stdout.decode().splitlines())
