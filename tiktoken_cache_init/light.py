@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from contextlib import suppress
     from typing import NamedTuple
 else:
-    # What `signal` adds to it are enumerations.
+    # What `signal` adds to it are enumerations, and `operator` the same once more in Python.
     import _signal as signal
-    from operator import itemgetter
+    from _operator import itemgetter
 
     class NamedTuple(tuple):
         """`typing.NamedTuple`, as far as it is used here: fields with defaults, `_replace`, comparison and hash by value."""
