@@ -6,14 +6,17 @@ BUILD_OPTIONS ?=
 export BUILD_OPTIONS
 VENV := .venv
 
-.PHONY: fill test lint image size arm64 pins clean
+.PHONY: supported fill test lint image size arm64 pins clean
 
 # Fills a folder on this machine, with an environment of its own.
-fill: $(VENV)/runtime
+fill: supported $(VENV)/runtime
 	$(VENV)/bin/python entrypoint.py fill --cache-dir $(DIR)
 
+supported:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: $(PYTHON) is %d.%d, and 3.11 or later is needed: make PYTHON=... $(MAKECMDGOALS)" % sys.version_info[:2] or 0)'
+
 # All tests, and the linters. Those that need a container engine skip where none answers, unless REQUIRE_DOCKER=1.
-test: $(VENV)/dev lint
+test: supported $(VENV)/dev lint
 	$(VENV)/bin/python -m pytest
 
 lint: $(VENV)/dev

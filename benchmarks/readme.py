@@ -32,6 +32,7 @@ _WORDS = {
         "python": "Python and tiktoken, `get_encoding` for both",
         "note": "Times are of whole `docker run` commands, medians of {rounds} interleaved rounds on {processor} ({date}); "
         "all of them in [benchmarks/results.md](benchmarks/results.md).",
+        "cores": " cores,",
         "picture": "Size, time and memory beside the alternatives",
     },
     "zh": {
@@ -43,6 +44,7 @@ _WORDS = {
         "python": "Python 加 tiktoken，两次 `get_encoding`",
         "note": "时间是整条 `docker run` 命令的耗时，取 {rounds} 轮交错运行的中位数，机器为 {processor}（{date}）；"
         "全部数据见 [benchmarks/results.md](benchmarks/results.md)。",
+        "cores": " 核",
         "picture": "与其他做法相比的大小、时间和内存",
     },
 }
@@ -72,7 +74,8 @@ def figures(results: Results, language: str) -> str:
         (words["python"], size("python"), "", time("tiktoken"), memory("tiktoken")),
     )
     table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
-    note = words["note"].format(rounds=results.rounds, date=results.date, **results.machine)
+    machine = results.machine["processor"].replace(" cores,", words["cores"])
+    note = words["note"].format(rounds=results.rounds, date=results.date, processor=machine)
     return f"{table}\n{note}\n\n![{words['picture']}]({PICTURE.relative_to(ROOT)})\n"
 
 

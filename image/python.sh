@@ -19,7 +19,7 @@ case "$code $*" in
   *'-m pip '*)
     if grep -q 'CERTIFICATE_VERIFY_FAILED\|certificate verify failed' "$said"; then
       echo "error: the certificate of the package index is not trusted. If a proxy breaks TLS here, hand its authority in:" \
-        "--secret id=ca,src=FILE (PEM)" >&2
+        "--secret id=ca,src=FILE (PEM), or with compose: SSL_CERT_FILE=FILE" >&2
     elif grep -q 'DO NOT MATCH THE HASHES' "$said"; then
       echo "error: the package index sends other bytes than those that are pinned. Name another:" \
         "--build-arg PIP_INDEX_URL=URL" >&2

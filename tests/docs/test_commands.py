@@ -85,6 +85,22 @@ IDLE = (
 )
 
 
+RIGHT_LINE = "ready: a gateway with /cache/tiktoken starts and counts right"
+
+
+def example(shell: Shell) -> str:
+    """Return what a test changes in the example."""
+    bundle = engine.machine_bundle()
+    return EXAMPLE.format(
+        image=shell.image,
+        vocabularies=shared_folder(),
+        gateway=GATEWAY,
+        # As the file's own comments say, where a proxy breaks TLS.
+        secrets="[ca]" if bundle else "[]",
+        bundle=bundle or "/dev/null",
+    )
+
+
 def counted(log: str) -> object:
     """Return the token counts that the gateway stand-in printed when it started, or None if it has not."""
     found = [line[line.index("{") :] for line in log.splitlines() if '{"counts"' in line]
@@ -109,16 +125,7 @@ def wait_for(is_up: Callable[[], bool]) -> bool:
 def test_compose_builds_the_image_fills_the_volume_and_starts_the_gateway(
     commands: tuple[str, ...], with_engine: Shell
 ) -> None:
-    bundle = engine.machine_bundle()
-    changes = EXAMPLE.format(
-        image=with_engine.image,
-        vocabularies=shared_folder(),
-        gateway=GATEWAY,
-        # As the file's own comments say, where a proxy breaks TLS.
-        secrets="[ca]" if bundle else "[]",
-        bundle=bundle or "/dev/null",
-    )
-    with_engine.lay_over("docker-compose.example.yml", changes)
+    with_engine.lay_over("docker-compose.example.yml", example(with_engine))
     printed = with_engine.run_until(commands[0], lambda: answers(with_engine), hopeless="[FATAL]")
     assert "ready: 2 files in /cache/tiktoken" in printed
     assert counted(printed) == RIGHT
@@ -166,9 +173,15 @@ def test_the_image_is_carried_over_in_a_file(commands: tuple[str, ...], with_ima
     assert done.returncode == 0, done.stderr
 
 
-@runs("docker run --rm --network none -v tiktoken:/cache/tiktoken:ro tiktoken-cache-init verify")
+@runs(
+    "docker run --rm --network none -v tiktoken:/cache/tiktoken:ro tiktoken-cache-init verify",
+    "docker compose -f docker-compose.example.yml run --rm tiktoken-init verify",
+)
 def test_the_doctor_finds_a_filled_volume_right(commands: tuple[str, ...], with_volume: Shell) -> None:
-    assert "ready: a gateway with /cache/tiktoken starts and counts right" in with_volume.run(commands[0])
+    assert RIGHT_LINE in with_volume.run(commands[0])
+    with_volume.lay_over("docker-compose.example.yml", example(with_volume))
+    with_volume.run("docker compose -f docker-compose.example.yml run --rm tiktoken-init")
+    assert RIGHT_LINE in with_volume.run(commands[1])
 
 
 @runs("make fill")
