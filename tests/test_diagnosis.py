@@ -87,6 +87,13 @@ def test_no_real_vocabulary_looks_like_a_page(read: Callable[[Vocabulary], bytes
 # What wrong bytes are.
 
 
+def test_the_one_line_of_a_file_too_long_to_be_read_whole_is_judged() -> None:
+    found = diagnose(b"\0" * 1000, VOCABULARIES[0], 5 << 30)
+    assert (found.kind, found.text.partition(" (")[0]) == ("zeros", "something that begins with zero bytes")
+    assert found.prognosis.outcome == DIES
+    assert diagnose(b"IQ== 0\nIg= 1", VOCABULARIES[0], 5 << 30).prognosis.outcome == COUNTS_WRONG
+
+
 WRONG: list[tuple[bytes, str, str | None]] = [
     (b"", "empty", "empty (0 bytes)"),
     (b"\0" * 10, "zeros", "nothing but zero bytes (10 bytes), as a crash can leave"),

@@ -575,7 +575,7 @@ def test_where_the_kernel_does_not_tell_it_is_taken_for_mounted(
         (errno.EBUSY, "a single file is mounted there; mount the folder instead"),
         (errno.EIO, "check the volume's storage, then run again"),
         (errno.EACCES, "run the init container as its owner"),
-        (errno.EPERM, "DAC_OVERRIDE"),
+        (errno.EPERM, "take an 'i' away with chattr -i"),
     ],
 )
 def test_each_cause_comes_with_its_way_out(tmp_path: Path, number: int, advice: str) -> None:

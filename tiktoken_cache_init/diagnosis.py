@@ -62,7 +62,8 @@ def diagnose(data: bytes, vocabulary: Vocabulary, size: int | None = None) -> Di
     ``data`` may be no more than the beginning of a file; then ``size`` is the length of the whole.
     """
     size = len(data) if size is None else size
-    whole = data if size == len(data) else data[: data.rfind(b"\n") + 1]
+    # Of a file that was not read to its end, the last line is not judged, unless it is all there is.
+    whole = data if size == len(data) else data[: data.rfind(b"\n") + 1] or data
     complaint = parsing_error(whole)
     if complaint or vocabulary.published_name not in LOADED_AT_START:
         prognosis = death(vocabulary, complaint)
@@ -127,7 +128,7 @@ def recognise(data: bytes, vocabulary: Vocabulary, length: int) -> tuple[str, st
     if found := looks_like(data):
         return found[0], f"{found[1]} ({size})"
     if not data.strip(b"\0"):
-        begins = "nothing but" if length == len(data) else "begins with"
+        begins = "nothing but" if length == len(data) else "something that begins with"
         return "zeros", f"{begins} zero bytes ({size}), as a crash can leave"
     if b"\r\n" in data and _digest_is(data.replace(b"\r\n", b"\n"), vocabulary):
         return "crlf", "the right text with CRLF line ends, as a text-mode copy makes"

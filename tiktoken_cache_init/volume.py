@@ -427,7 +427,7 @@ def explain(error: OSError, doing: str, path: str, *, needed: int = 0) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{head}: {f'{needed:,} bytes are needed' if needed else 'there is no room'}{_free_space(path)}; what was there before is untouched"
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"{head}: {_who(path)}"
+        return f"{head}: {_who(path, error.errno)}"
     if error.errno == errno.EBUSY:
         return f"{head}: a single file is mounted there; mount the folder instead"
     return f"{head}: check the volume's storage, then run again"
@@ -449,7 +449,7 @@ def _free_space(path: str) -> str:
     return ""
 
 
-def _who(path: str) -> str:
+def _who(path: str, number: int) -> str:
     us = f"{os.geteuid()}:{os.getegid()}"
     try:
         folder = path if os.path.isdir(path) else os.path.dirname(path) or "."
@@ -457,6 +457,11 @@ def _who(path: str) -> str:
     except OSError:
         return f"we are {us}, and a folder above it lets us in no further"
     owner = f"{status.st_uid}:{status.st_gid}"
+    if number == errno.EPERM and status.st_uid == os.geteuid():
+        return (
+            f"we are {us}, and the folder is ours, so it or the file is immutable, or its file system forbids this: on the "
+            f"host, see what lsattr says of {path}, and take an 'i' away with chattr -i"
+        )
     return (
         f"we are {us}, the folder belongs to {owner} with mode {stat.S_IMODE(status.st_mode):04o}: run the init container as "
         f'its owner (compose: user: "{owner}"; Kubernetes: securityContext.runAsUser: {status.st_uid}), or as root with '

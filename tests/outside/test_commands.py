@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -193,3 +195,21 @@ def test_what_a_folder_is_called_cannot_move_a_terminal_s_cursor(command: Comman
     assert done.code == 1
     assert rb"a\x1b[2Jb" in done.stdout
     assert all(line.isprintable() for line in done.stdout.decode().splitlines())
+
+
+@pytest.fixture
+def immutable(volume: Path) -> Iterator[Path]:
+    """A volume with a wrong file that not even root may replace."""
+    (volume / NAMES[0]).touch()
+    if subprocess.run(["chattr", "+i", volume / NAMES[0]], capture_output=True, check=False).returncode:
+        pytest.skip("this file system, or this user, can make no file immutable")
+    yield volume
+    subprocess.run(["chattr", "-i", volume / NAMES[0]], capture_output=True, check=True)
+
+
+def test_an_immutable_file_is_told_with_what_lifts_that(command: Command, immutable: Path, offline: list[str]) -> None:
+    done = command("--cache-dir", str(immutable), *offline)
+    assert done.code == 3
+    assert f"see what lsattr says of {immutable / NAMES[0]}, and take an 'i' away with chattr -i" in done.stderr
+    subprocess.run(["chattr", "-i", immutable / NAMES[0]], check=True)
+    assert command("--cache-dir", str(immutable), *offline).code == 0
