@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.samples import CONTENT, ROOT, vocabulary
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
 from tiktoken_cache_init.diagnosis import (
+    COUNTS_RIGHT,
     COUNTS_WRONG,
     DIES,
     NOT_READ,
@@ -85,6 +86,16 @@ def test_no_real_vocabulary_looks_like_a_page(read: Callable[[Vocabulary], bytes
 
 
 # What wrong bytes are.
+
+
+@pytest.mark.parametrize("change", [lambda text: text + b"\n", lambda text: text[:-1], lambda text: text + b"\n" * 9])
+def test_another_end_makes_no_gateway_count_wrong(
+    read: Callable[[Vocabulary], bytes], change: Callable[[bytes], bytes]
+) -> None:
+    for known in VOCABULARIES[:2]:
+        found = diagnose(change(read(known)), known)
+        assert found.text.startswith("the right text with another end")
+        assert found.prognosis.outcome == COUNTS_RIGHT
 
 
 def test_the_one_line_of_a_file_too_long_to_be_read_whole_is_judged() -> None:

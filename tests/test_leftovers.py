@@ -90,6 +90,20 @@ def test_a_last_copy_is_kept_until_its_vocabulary_is_in_its_place(
     assert swept(tmp_path) == {getattr(pin, name)}
 
 
+def test_a_last_copy_is_not_taken_for_needless_by_the_length_of_what_is_in_its_place(
+    tmp_path: Path, vocabularies: Path
+) -> None:
+    known, content = vocab_bpe(vocabularies)
+    copy = tmp_path / f"{temporary_name()}{LAST_COPY}"
+    copy.write_bytes(content)
+    (tmp_path / known.cache_key).write_bytes(bytes(len(content)))
+    swept(tmp_path)
+    assert copy.exists()
+    (tmp_path / known.cache_key).write_bytes(content)
+    swept(tmp_path)
+    assert not copy.exists()
+
+
 def test_a_whole_file_that_was_on_its_way_when_its_run_died_is_swept(tmp_path: Path, vocabularies: Path) -> None:
     """It can be had again from where it came, and if nobody asks for it, it would stay for ever."""
     (tmp_path / temporary_name()).write_bytes(vocab_bpe(vocabularies)[1])

@@ -127,7 +127,8 @@ def test_a_folder_of_published_names_is_none_to_mount(volume: Path) -> None:
 
 
 def test_bytes_a_folder_too_high_are_pointed_at(volume: Path) -> None:
-    (volume / CL100K.cache_key).rename(volume.parent / CL100K.cache_key)
+    for pin in (CL100K, O200K):
+        (volume / pin.cache_key).rename(volume.parent / pin.cache_key)
     assert (
         f"one folder too high, in ../{CL100K.cache_key}: mount or name that folder, or move the file to {CL100K.cache_key}"
         in cure(volume)
@@ -298,3 +299,29 @@ def test_a_folder_mode_that_will_do_hides_nothing_from_a_gateway(volume: Path) -
     result = verified(volume, dir_mode=0o700)
     assert result.ready
     assert result.gateway_starts
+
+
+def test_a_folder_too_high_is_none_to_mount_where_the_other_file_is_not_in_it(volume: Path) -> None:
+    (volume / CL100K.cache_key).rename(volume.parent / CL100K.cache_key)
+    assert cure(volume) == (
+        f"its bytes are one folder too high, in ../{CL100K.cache_key}: move the file to {CL100K.cache_key}"
+    )
+
+
+def test_nothing_is_to_be_renamed_to_what_is_a_directory(volume: Path) -> None:
+    (volume / CL100K.cache_key).rename(volume / "other")
+    (volume / CL100K.cache_key).mkdir()
+    assert cure(volume) == "its bytes are there under another name, other: run fill, which puts the directory aside"
+
+
+def test_a_vocabulary_s_own_published_name_is_no_other_s(volume: Path) -> None:
+    (volume / CL100K.cache_key).rename(volume / CL100K.published_name)
+    result = verified(volume, layout="both")
+    assert "under the published name, which nobody looks for" in result.files[0].cure
+
+
+def test_a_mode_that_keeps_the_reader_out_is_not_advised(volume: Path) -> None:
+    for pin in (CL100K, O200K):
+        (volume / pin.cache_key).chmod(0o640)
+    result = verified(volume, mode=0o640, reader=(2000, 2000))
+    assert result.files[0].cure == "chmod 0644 it, and set TIKTOKEN_INIT_MODE so"

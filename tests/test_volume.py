@@ -224,6 +224,16 @@ def test_a_link_to_a_file_in_the_volume_is_as_good_as_a_file(volume: Volume, tmp
         ("sub/../file", "which leads out of the volume", "dies unless it finds the file there, where it runs: "),
         ("/etc/passwd", "which leads out of the volume", "dies unless it finds the file there, where it runs: "),
         (PIN.cache_key, "which is a name that is to be provided itself", "dies unless the right bytes are there: "),
+        (
+            f"./{PIN.cache_key}",
+            "which is a name that is to be provided itself",
+            "dies unless the right bytes are there: ",
+        ),
+        (
+            f"here/{PIN.cache_key}",
+            "which is a name that is to be provided itself",
+            "dies unless the right bytes are there: ",
+        ),
         ("closed/file", "which not every user can follow", "dies unless its user may read it, as root may: "),
     ],
 )
@@ -236,6 +246,7 @@ def test_a_link_that_a_consumer_may_not_follow_is_not_good(tmp_path: Path, to: s
     (folder / "closed").chmod(0o700)
     (folder / "link").symlink_to("file")
     (folder / "way").symlink_to("sub")
+    (folder / "here").symlink_to("./.")
     (folder / "key").symlink_to(to)
     opened = open_volume(settings(folder, PIN), create=False)
     found = opened.inspect(TARGET)
@@ -497,6 +508,14 @@ def test_what_an_engine_mounts_by_itself_is_no_volume(mounts: Mounts, of: str) -
         "nothing is mounted at /cache/tiktoken, so files there are lost with this container: "
         "mount the volume there, as in -v tiktoken:/cache/tiktoken"
     )
+
+
+@pytest.mark.parametrize("place", ["/dev/shm/tiktoken", "/dev/tiktoken", "/sys/x"])
+def test_an_engine_s_file_system_keeps_nothing(mounts: Mounts, place: str) -> None:
+    mounts()
+    assert unmounted(place).startswith(f"nothing is mounted at {place}")
+    mounts(place)
+    assert unmounted(place) == ""
 
 
 @pytest.mark.parametrize("point", ["/cache/tiktoken", "/cache"])

@@ -17,7 +17,9 @@ def run() -> None:
     while (number := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
         pass
     os.close(number)
-    out, err = (stream or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w") for stream in (sys.stdout, sys.stderr))
+    # Nobody misses a log; but a result that goes nowhere is a failure.
+    out = sys.stdout or os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", closefd=False)
+    err = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     for stream in (out, err):
         # A path may hold what the terminal's encoding does not.
         if isinstance(stream, io.TextIOWrapper):

@@ -117,8 +117,12 @@ def _is_last_copy(folder: int, name: str) -> bool:
 def _is_in_place(folder: int, vocabulary: catalogue.Vocabulary) -> bool:
     for name in (vocabulary.cache_key, vocabulary.published_name):
         with suppress(OSError):
-            if os.stat(name, dir_fd=folder).st_size == vocabulary.size:
-                return True
+            fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+            try:
+                if holds(fd, os.fstat(fd), vocabulary):
+                    return True
+            finally:
+                os.close(fd)
     return False
 
 

@@ -27,8 +27,12 @@ def _parts(url: str) -> tuple[str, str, str]:
     authority = rest
     for end in "/?#":
         authority = authority.partition(end)[0]
-    # A password with an unescaped slash in it ends the authority early; what follows the last colon is no port then.
-    if "@" not in authority and "@" in rest and _bad_port(authority):
+    # A user name or a password with an unescaped slash in it ends the authority early; so does a scheme without its colon.
+    before = rest.partition("?")[0].rpartition("@")[0]
+    # A path may have an '@' in it, most often at the beginning of a name.
+    if "@" not in authority and ":" in before and "]" not in authority and not before.endswith("/"):
+        authority = before + "@"
+    elif "@" not in authority and "@" in rest and _bad_port(authority):
         authority = rest.rpartition("@")[0] + "@"
     userinfo, at, _ = authority.rpartition("@")
     return f"{scheme}{mark}", userinfo, rest[len(userinfo) + len(at) :]
@@ -42,12 +46,19 @@ def _bad_port(authority: str) -> bool:
 def shown(url: str) -> str:
     """Return the URL as it may be printed: without credentials and without its query, which may carry a token."""
     before, userinfo, after = _parts(url)
+    after, fragment = _unfragmented(after)
     head, question, _ = after.partition("?")
     authority, slash, path = head.partition("/")
     if _bad_port(authority):
         # Part of a password, more likely, whose '@' was lost with a comma or a space.
         head = f"{authority.partition(':')[0]}:{HIDDEN}{slash}{path}"
-    return before + (f"{HIDDEN}@" if userinfo else "") + head + (f"?{HIDDEN}" if question else "")
+    return before + (f"{HIDDEN}@" if userinfo else "") + head + (f"?{HIDDEN}" if question else "") + fragment
+
+
+def _unfragmented(after: str) -> tuple[str, str]:
+    """Take off a fragment, and return it as it may be printed: a digest as it is."""
+    head, mark, fragment = after.partition("#")
+    return head, mark + (fragment if fragment.startswith("sha256=") else HIDDEN) if mark else ""
 
 
 class Scrubber:

@@ -12,6 +12,7 @@ from .light import NamedTuple
 from .run import Run
 from .settings import Settings
 from .volume import (
+    DIRECTORY,
     MISSING,
     UNLESS_ITS_USER_MAY,
     UNREADABLE,
@@ -156,6 +157,8 @@ def _cure(finding: Finding, elsewhere: dict[Vocabulary, str], findings: Sequence
     if finding.ready:
         return ""
     name, vocabulary = finding.target.name, finding.target.vocabulary
+    if finding.lacks and settings.reader and not settings.mode & 0o004:
+        return f"chmod {settings.mode | 0o444:04o} it, and set TIKTOKEN_INIT_MODE so"
     if finding.lacks:
         owner = ":".join(str(part) for part in settings.owner or () if part is not None)
         return f"run fill, or chmod {settings.mode:04o} it{f' and chown {owner} it' if owner else ''}"
@@ -165,12 +168,17 @@ def _cure(finding: Finding, elsewhere: dict[Vocabulary, str], findings: Sequence
     if place is None:
         return "run fill"
     if place.startswith("../"):
-        return f"its bytes are one folder too high, in {place}: mount or name that folder, or move the file to {name}"
+        alone = all(v in elsewhere and elsewhere[v].startswith("../") for v in settings.vocabularies)
+        that_one = "mount or name that folder, or " if os.path.basename(place) == name and alone else ""
+        return f"its bytes are one folder too high, in {place}: {that_one}move the file to {name}"
     if "/" in place:
         that_one = "mount or name that folder, or " if os.path.basename(place) == name else ""
         return f"its bytes are a folder too deep, in {place}: {that_one}run fill, which copies them into place"
-    if place in {other.target.name for other in findings if other.target != finding.target}:
+    others = {other.target.name for other in findings if other.target.vocabulary != vocabulary}
+    if place in others:
         return f"its bytes are under another vocabulary's name, {place}: run fill, which puts both right"
+    if finding.state == DIRECTORY:
+        return f"its bytes are there under another name, {place}: run fill, which puts the directory aside"
     if place == vocabulary.published_name:
         return f"its bytes are there under the published name, which nobody looks for: run fill, or rename it to {name}"
     return f"its bytes are there under another name, {place}: run fill, or rename it to {name}"

@@ -64,6 +64,9 @@ _ENGINES_POINTS = (
     *("/run", "/tmp", "/var/tmp"),  # noqa: S108  they are only compared with
 )
 
+# What is kept there is kept in memory, and goes with the container.
+_ENGINES_FILE_SYSTEMS = ("/dev", "/dev/shm", "/proc", "/sys")  # noqa: S108  they are only compared with
+
 GOOD = "good"
 MISSING = "missing"
 WRONG = "wrong"
@@ -254,6 +257,8 @@ class Volume:
             if not ahead:
                 return ""
             step = ahead.pop(0)
+            if step == ".":
+                continue
             if not step or step == "..":
                 return _OUTSIDE
             if not behind and step in self._names:
@@ -310,9 +315,15 @@ def open_volume(settings: Settings, *, create: bool) -> Volume:
 
 
 def _make(path: str, settings: Settings) -> None:
-    if os.path.isdir(path):
-        return
-    _make(os.path.dirname(os.path.abspath(path)), settings)
+    missing = []
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(os.path.abspath(path))
+    for each in reversed(missing):
+        _make_one(each, settings)
+
+
+def _make_one(path: str, settings: Settings) -> None:
     try:
         os.mkdir(path)
     except FileExistsError:
@@ -342,7 +353,7 @@ def unmounted(path: str) -> str:
         return ""
     above, path = os.path.realpath(path), os.path.abspath(path)
     while above != "/":
-        if above in points:
+        if above in points and above not in _ENGINES_FILE_SYSTEMS:
             return ""
         above = os.path.dirname(above)
     places = sorted(point for point in points if not _is_the_engines(point))

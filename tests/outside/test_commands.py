@@ -213,3 +213,23 @@ def test_an_immutable_file_is_told_with_what_lifts_that(command: Command, immuta
     assert f"see what lsattr says of {immutable / NAMES[0]}, and take an 'i' away with chattr -i" in done.stderr
     subprocess.run(["chattr", "-i", immutable / NAMES[0]], check=True)
     assert command("--cache-dir", str(immutable), *offline).code == 0
+
+
+@pytest.mark.parametrize("way", ["./", "d/", "././", "d/./"])
+def test_a_link_to_another_name_that_is_put_right_is_not_believed(
+    command: Command, volume: Path, offline: list[str], vocabularies: Path, way: str
+) -> None:
+    """What it leads to is right when it is looked at, and about to be overwritten."""
+    cl100k, o200k = (known.cache_key for known in VOCABULARIES[:2])
+    shutil.copy(vocabularies / cl100k, volume / o200k)
+    (volume / "d").symlink_to(".")
+    (volume / cl100k).symlink_to(f"{way}{o200k}")
+    assert command("--cache-dir", str(volume), *offline).code == 0
+    assert command("verify", "--cache-dir", str(volume)).code == 0
+
+
+def test_a_folder_any_number_of_folders_deep_is_made(command: Command, tmp_path: Path, offline: list[str]) -> None:
+    done = command("--cache-dir", f"{tmp_path}/{'a/' * 1500}b", *offline)
+    # Python's own clean-up would go no deeper than its stack.
+    subprocess.run(["rm", "-r", tmp_path / "a"], check=True)
+    assert done.code == 0, done.stderr

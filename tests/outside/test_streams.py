@@ -98,3 +98,13 @@ def test_fills_at_once_are_all_ready(direct: Command, volume: Path, offline: lis
     both = [direct.start("--cache-dir", str(volume), *offline) for _ in range(4)]
     assert [ended(running).code for running in both] == [0] * 4
     assert names_in(volume) == NAMES
+
+
+@pytest.mark.parametrize("arguments", [["export"], ["verify"], ["verify", "--json"], ["list"], ["fill", "--json"]])
+def test_a_result_that_goes_nowhere_is_a_failure(
+    direct: Command, filled: Path, offline: list[str], arguments: list[str]
+) -> None:
+    running = direct.start(*arguments, "--cache-dir", str(filled), *offline, preexec_fn=lambda: os.close(1))
+    done = ended(running)
+    assert done.code == 3
+    assert "cannot write to standard output: Bad file descriptor" in done.stderr
