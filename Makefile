@@ -24,13 +24,17 @@ lint: $(VENV)/dev
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
+# The files name all that there is to install. Without --no-deps pip looks whether a newer release suits an extra, and then
+# refuses it for having no hash.
+PINNED := $(VENV)/bin/pip install --quiet --no-deps --require-hashes --requirement
+
 $(VENV)/runtime: requirements/runtime.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --require-hashes -r $<
+	$(PINNED) $<
 	touch $@
 
 $(VENV)/dev: requirements/dev.txt $(VENV)/runtime
-	$(VENV)/bin/pip install --quiet --require-hashes -r $<
+	$(PINNED) $<
 	touch $@
 
 # The image, as it is released: the same commit gives the same bits.
