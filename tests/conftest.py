@@ -28,6 +28,13 @@ def image() -> str:
     return engine.image()
 
 
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment that names no proxy, whatever this machine's does."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+
+
 SUITES = pytest.StashKey[Counter[tuple[str, str, str]]]()
 """(folder, what the test drives, outcome) -> how many tests."""
 

@@ -10,6 +10,7 @@ import base64
 import contextlib
 import select
 import socket
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -27,6 +28,8 @@ class Proxy(Listener):
     """Where each ``host:port`` really is. What is missing here must be a loopback address itself."""
     credentials: str | None = None
     broken: bool = False
+    tls: ssl.SSLContext | None = None
+    """What it needs to be spoken to over TLS."""
     targets: list[str] = field(default_factory=list)
     refused: int = 0
     """How many requests came without the right credentials."""
@@ -34,7 +37,7 @@ class Proxy(Listener):
     def serve(self, client: socket.socket) -> None:
         """Pass on what comes on one connection."""
         with contextlib.suppress(OSError), client:
-            self._speak(client)
+            self._speak(self.tls.wrap_socket(client, server_side=True) if self.tls else client)
 
     def _speak(self, client: socket.socket) -> None:
         head = b""

@@ -28,6 +28,7 @@ from tiktoken_cache_init.catalogue import ENCODINGS, ORIGIN, VOCABULARIES, cache
 from .authority import Authority
 from .cases import CL100K, O200K, PATH, SIZE, Case
 from .commands import ROOT
+from .hello import COMPRESS_CERTIFICATE, Greeted
 from .names import name_server, refusing, resolver, unanswering
 from .proxy import Proxy, SocksProxy
 from .server import (
@@ -535,6 +536,13 @@ def test_first_half_wrong_then_a_good_mirror(
 # Certificates.
 
 
+def test_no_certificate_is_asked_for_in_a_form_that_the_image_cannot_unpack(case: Case) -> None:
+    with Greeted() as server:
+        case.fill(f"https://{server.authority}").is_failure(server.authority, "TLS|connection|reset|closed")
+    assert server.offered, "a ClientHello came"
+    assert all(COMPRESS_CERTIFICATE not in extensions for extensions in server.offered)
+
+
 def test_unknown_ca(case: Case, secure: Server) -> None:
     case.fill(secure.url).is_failure(secure.authority, "certificate", "TIKTOKEN_INIT_CA|--ca")
     assert secure.connections == 1, "what cannot pass is not tried again"
@@ -638,6 +646,36 @@ def test_proxy_in_capitals_wins_over_nothing_in_small_letters(case: Case, server
     with Proxy({"mirror.test:80": (server.host, server.port)}) as proxy:
         environment = {"HTTP_PROXY": f"http://{proxy.authority}", "HTTPS_PROXY": "", "NO_PROXY": ""}
         case.fill("http://mirror.test", environment=environment).is_ready()
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_proxy_that_is_reached_by_tls_is_trusted_like_a_mirror(
+    case: Case, secure: Server, server: Server, authority: Authority, scheme: str
+) -> None:
+    places = {"mirror.test:443": (secure.host, secure.port), "mirror.test:80": (server.host, server.port)}
+    with Proxy(places, tls=authority.context("127.0.0.1")) as proxy:
+        environment = {"ALL_PROXY": f"https://{proxy.authority}", "TIKTOKEN_INIT_CA": str(authority.bundle)}
+        outcome = case.fill(f"{scheme}://mirror.test", environment=environment, files=[authority.bundle])
+    outcome.is_ready()
+    assert proxy.targets
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_proxy_whose_certificate_is_not_trusted_is_the_one_to_blame(
+    case: Case, authority: Authority, scheme: str
+) -> None:
+    with Proxy(tls=authority.context("127.0.0.1")) as proxy:
+        outcome = case.fill(f"{scheme}://mirror.test", environment={"ALL_PROXY": f"https://{proxy.authority}"})
+    outcome.is_failure(f"the proxy {proxy.authority}", "certificate", "TIKTOKEN_INIT_CA")
+
+
+def test_mirror_behind_a_proxy_whose_certificate_is_not_trusted(
+    case: Case, secure: Server, authority: Authority
+) -> None:
+    with Proxy({"mirror.test:443": (secure.host, secure.port)}) as proxy:
+        outcome = case.fill("https://mirror.test", environment={"HTTPS_PROXY": f"http://{proxy.authority}"})
+    outcome.is_failure("mirror.test", "certificate", "TIKTOKEN_INIT_CA")
+    assert "the proxy" not in outcome.said
 
 
 def test_proxy_that_asks_for_credentials_and_gets_them(case: Case, secure: Server, authority: Authority) -> None:
