@@ -21,6 +21,7 @@ from types import CodeType
 
 from . import inventory, modules
 from .closure import Closure, Module, close_over
+from .stand_ins import can_be_made, stand_in
 
 STDLIB = Path(f"/usr/lib/python{sys.version_info.major}.{sys.version_info.minor}")
 INTERPRETER = Path(f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}")
@@ -124,6 +125,11 @@ def reach(profile: str, source: Path, wheels: Path) -> Closure:
         if use.name not in _names_in(modules.REPLACED[use.module])
     ]
     problems += [f"nothing is left out by the row {row}" for row in sorted(set(left_out) - closure.used)]
+    problems += [
+        f"{module} calls {library}, for which there is only a stand-in"
+        for library, (callers, _) in modules.NEVER_CALLED.items()
+        for module in closure.modules.keys() & set(callers)
+    ]
     if problems:
         sys.exit("image.modules does not fit:\n  " + "\n  ".join(problems))
     return closure
@@ -171,14 +177,20 @@ def _destination(module: Module) -> Path:
 
 
 def place_programs(root: Root, libraries: list[Path]) -> None:
-    """Copy the interpreter and all that it and the extension modules link to."""
-    root.copy(INTERPRETER)
-    for program in (INTERPRETER, *libraries):
+    """Copy the interpreter and all that it and the extension modules link to; what is never called is stood in for."""
+    programs = dict.fromkeys((INTERPRETER, *libraries))
+    for program in tuple(programs):
         listed = subprocess.run(["/usr/bin/ldd", str(program)], check=True, capture_output=True, text=True).stdout
         for line in listed.splitlines():
             words = line.replace("=>", " ").split()
             if paths := [word for word in words if word.startswith("/")]:
-                root.copy(Path(paths[-1]))
+                programs[Path(paths[-1])] = None
+    called = [path for path in programs if path.name not in modules.NEVER_CALLED or not can_be_made()]
+    for program in called:
+        root.copy(program)
+    for library in programs.keys() - set(called):
+        # As for a copy: Debian's /lib is a link.
+        root.write(library.resolve().with_name(library.name), stand_in(library, called))
 
 
 def import_all(root: Root, found: Closure) -> None:

@@ -86,6 +86,12 @@ WITHOUT_NETWORK: dict[tuple[str, str], str] = {
 }
 """The same where there is none."""
 
+NEVER_CALLED: dict[str, tuple[tuple[str, ...], str]] = {
+    "libexpat.so.1": (("pyexpat",), "XML: its reader is built into the interpreter, and nothing imports it"),
+    "libzstd.so.1": ((), "libcrypto unpacks certificates with it, which our client does not offer to servers"),
+}
+"""Shared library -> (the modules that would call it, why nothing does). `image.stand_ins` makes what takes its place."""
+
 REPLACED: dict[str, str] = {
     # httpcore insists on importing it. Debian's own certifi does the same: one bundle of authorities is enough.
     "certifi": """
