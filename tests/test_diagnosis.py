@@ -23,7 +23,7 @@ from tiktoken_cache_init.diagnosis import (
     looks_like,
     parsing_error,
 )
-from tiktoken_cache_init.volume import DIRECTORY, GOOD, LINK, MISSING, SPECIAL, UNREADABLE
+from tiktoken_cache_init.findings import DIRECTORY, GOOD, LINK, MISSING, SPECIAL, UNREADABLE
 
 CL100K, O200K = VOCABULARIES[:2]
 TINY = vocabulary()

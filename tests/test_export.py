@@ -16,7 +16,8 @@ from tiktoken_cache_init import export as module
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import NotReady, VolumeError
 from tiktoken_cache_init.export import export
-from tiktoken_cache_init.volume import CHUNK, Finding, Target, Volume, holds
+from tiktoken_cache_init.findings import Finding, Target
+from tiktoken_cache_init.volume import CHUNK, Volume, holds
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

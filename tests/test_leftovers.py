@@ -13,8 +13,9 @@ from tests.samples import CONTENT, as_nobody, folder_for_all, settings, staging
 from tiktoken_cache_init import leftovers as module
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
 from tiktoken_cache_init.errors import VolumeError
+from tiktoken_cache_init.findings import Target
 from tiktoken_cache_init.leftovers import LAST_COPY, PREFIX, sweep, temporary_name
-from tiktoken_cache_init.volume import Target, open_volume
+from tiktoken_cache_init.volume import open_volume
 
 
 def refuse(number: int) -> Callable[..., NoReturn]:

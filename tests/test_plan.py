@@ -7,8 +7,8 @@ import pytest
 from tests.samples import vocabulary
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.diagnosis import DIES, Diagnosis, Prognosis
+from tiktoken_cache_init.findings import MISSING, UNREADABLE, WRONG, Finding, Target
 from tiktoken_cache_init.plan import held_under, plan
-from tiktoken_cache_init.volume import MISSING, UNREADABLE, WRONG, Finding, Target
 
 A, B, C = (vocabulary(b"x" * size, f"{name}.tiktoken") for name, size in (("a", 10), ("b", 20), ("c", 30)))
 UNSIZED = vocabulary(name="private.tiktoken", size=None)

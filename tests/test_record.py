@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.samples import CONTENT, staging, vocabulary
+from tiktoken_cache_init.findings import GOOD, MISSING, WRONG, Finding, Target
 from tiktoken_cache_init.obtain import Failure
 from tiktoken_cache_init.outcomes import FAILED, INSTALLED, KEPT, MENDED, REPLACED, Outcome
 from tiktoken_cache_init.record import Record
-from tiktoken_cache_init.volume import GOOD, MISSING, WRONG, Finding, Target
 
 A, B = vocabulary(), vocabulary(b"QQ== 0\n", "other.tiktoken")
 MISSED = Finding(Target(A, A.cache_key), MISSING, "missing")

@@ -13,6 +13,7 @@ from tests.samples import settings, vocabulary
 from tiktoken_cache_init import __version__
 from tiktoken_cache_init.diagnosis import diagnose
 from tiktoken_cache_init.errors import NotObtained, NotReady
+from tiktoken_cache_init.findings import GOOD, MISSING, WRONG, Finding, Target
 from tiktoken_cache_init.obtain import Failure
 from tiktoken_cache_init.outcomes import FAILED, INSTALLED, KEPT, MENDED, REPLACED, Filled, Outcome
 from tiktoken_cache_init.redaction import Scrubber
@@ -29,7 +30,6 @@ from tiktoken_cache_init.report import (
 )
 from tiktoken_cache_init.settings import load
 from tiktoken_cache_init.verify import Examined, Verified
-from tiktoken_cache_init.volume import GOOD, MISSING, WRONG, Finding, Target
 
 PIN = vocabulary(name="cl100k_base.tiktoken")
 TARGET = Target(PIN, "key")

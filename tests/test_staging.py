@@ -12,10 +12,10 @@ import pytest
 
 from tests.samples import CONTENT, as_nobody, folder_for_all, left_behind, staging, vocabulary
 from tiktoken_cache_init.errors import VolumeError
+from tiktoken_cache_init.findings import Target
 from tiktoken_cache_init.leftovers import LAST_COPY
 from tiktoken_cache_init.run import Closed, Run
 from tiktoken_cache_init.staging import TooLong, move_aside
-from tiktoken_cache_init.volume import Target
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 PIN = vocabulary()

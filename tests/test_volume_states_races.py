@@ -18,11 +18,12 @@ from tests.injection.states import MERGES, RANKS, Content, key
 from tiktoken_cache_init import staging, volume
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import VolumeError
+from tiktoken_cache_init.findings import GOOD, MISSING, Target
 from tiktoken_cache_init.leftovers import PREFIX
 from tiktoken_cache_init.run import Run
 from tiktoken_cache_init.settings import Settings, load
 from tiktoken_cache_init.staging import Stage
-from tiktoken_cache_init.volume import GOOD, MISSING, Target, Volume, open_volume
+from tiktoken_cache_init.volume import Volume, open_volume
 
 RIGHT = b"YQ== 0\nYg== 1\n"
 VOCABULARY = Vocabulary(

@@ -6,6 +6,7 @@ from . import stopping
 from .errors import BUG, NOT_READY, READY, SIGNALLED, BadSetting, InitError, NotReady, OutputFailed, VolumeError
 from .fill import fill
 from .light import NamedTuple
+from .mounts import unmounted
 from .outcomes import Filled
 from .progress import Progress
 from .redaction import Scrubber
@@ -22,7 +23,6 @@ from .report import (
 )
 from .run import DeadlinePassed, Run
 from .settings import Settings, load
-from .volume import unmounted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

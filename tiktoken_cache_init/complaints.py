@@ -9,8 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from .findings import Finding
     from .outcomes import Outcome
-    from .volume import Finding
 
 ONLY_COPY = "its name holds the only copy of another vocabulary, which could not be put in its place"
 """Why a name is left as it is."""

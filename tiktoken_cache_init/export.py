@@ -6,9 +6,11 @@ import hashlib
 import os
 
 from .errors import NotReady, VolumeError
+from .explanations import explain
+from .findings import GOOD, Target
 from .settings import Settings
 from .ustar import Writer
-from .volume import CHUNK, GOOD, Target, Volume, explain, holds, open_volume, targets_of
+from .volume import CHUNK, Volume, holds, open_volume, targets_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

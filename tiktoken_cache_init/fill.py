@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 
 from .errors import VolumeError
+from .explanations import explain
+from .findings import Demand
 from .leftovers import sweep
 from .outcomes import KEPT, Filled, Outcome
 from .run import Run
 from .settings import Settings
-from .volume import Demand, Volume, explain, open_volume, targets_of
+from .volume import Volume, open_volume, targets_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

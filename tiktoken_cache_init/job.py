@@ -6,6 +6,8 @@ import os
 
 from . import complaints
 from .errors import InitError, VolumeError
+from .explanations import explain
+from .findings import Finding
 from .leftovers import sweep
 from .outcomes import FAILED, Filled
 from .plan import held_under, plan
@@ -15,7 +17,7 @@ from .run import DeadlinePassed, Run
 from .settings import Settings
 from .staging import Stage
 from .supply import Supply
-from .volume import Finding, Volume, explain
+from .volume import Volume
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

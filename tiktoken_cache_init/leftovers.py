@@ -14,8 +14,9 @@ import time
 
 from . import catalogue
 from .errors import VolumeError
+from .explanations import explain
 from .light import suppress
-from .volume import Volume, explain, holds
+from .volume import Volume, holds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

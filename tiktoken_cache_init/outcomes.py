@@ -7,8 +7,8 @@ from .light import NamedTuple
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .errors import InitError
+    from .findings import Finding
     from .obtain import Failure
-    from .volume import Finding
 
 KEPT = "kept"
 MENDED = "mended"

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from .catalogue import Vocabulary
-    from .volume import Finding
+    from .findings import Finding
 
 
 class Plan(NamedTuple):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from .findings import MISSING
 from .obtain import Attempts, Failure
 from .outcomes import FAILED, INSTALLED, KEPT, MENDED, REPLACED, Outcome
-from .volume import MISSING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .catalogue import Vocabulary
-    from .volume import Finding, Target
+    from .findings import Finding, Target
 
 
 class Record:

@@ -10,11 +10,11 @@ import time
 
 from . import __version__
 from .errors import InitError
+from .findings import UNREADABLE, Finding
 from .light import suppress
 from .outcomes import FAILED, INSTALLED, KEPT, MENDED, REPLACED, Filled, Outcome
 from .redaction import Scrubber, shown
 from .settings import Settings
-from .volume import UNREADABLE, Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

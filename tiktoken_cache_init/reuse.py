@@ -7,8 +7,10 @@ import os
 import stat
 
 from .errors import VolumeError
+from .explanations import explain
+from .findings import Finding, Target
 from .staging import Stage, TooLong
-from .volume import Finding, Target, Volume, explain, holds
+from .volume import Volume, holds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,17 +16,18 @@ import threading
 
 from .catalogue import Vocabulary
 from .errors import VolumeError
+from .explanations import explain, explain_owner
 from .leftovers import LAST_COPY, temporary_name
 from .light import suppress
 from .run import Closed, Run
 from .settings import Settings
-from .volume import CHUNK, MOST_DIAGNOSED, Volume, explain, explain_owner
+from .volume import CHUNK, MOST_DIAGNOSED, Volume
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .volume import Target
+    from .findings import Target
 
 _MOST_RENAMES = 1000
 

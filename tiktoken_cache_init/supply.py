@@ -11,6 +11,7 @@ import os
 from . import search
 from .catalogue import Vocabulary
 from .complaints import ONLY_COPY
+from .findings import Demand, Finding
 from .leftovers import sweep
 from .obtain import obtain
 from .plan import held_under
@@ -21,7 +22,6 @@ from .settings import Settings
 from .sources import sources_of
 from .sources.baked import LocalFile
 from .staging import Stage, StagedFile
-from .volume import Demand, Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

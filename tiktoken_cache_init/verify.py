@@ -8,22 +8,13 @@ from . import search
 from .catalogue import Vocabulary
 from .diagnosis import COUNTS_RIGHT, DIES, LOADED_AT_START
 from .errors import NotReady, VolumeError
+from .explanations import explain
+from .findings import DIRECTORY, MISSING, UNLESS_ITS_USER_MAY, UNREADABLE, Demand, Finding
 from .light import NamedTuple
+from .mounts import unmounted
 from .run import Run
 from .settings import Settings
-from .volume import (
-    DIRECTORY,
-    MISSING,
-    UNLESS_ITS_USER_MAY,
-    UNREADABLE,
-    Demand,
-    Finding,
-    Volume,
-    explain,
-    open_volume,
-    targets_of,
-    unmounted,
-)
+from .volume import Volume, open_volume, targets_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,22 +12,24 @@ import os
 import stat
 
 from .catalogue import Vocabulary
-from .diagnosis import (
-    COUNTS_RIGHT,
-    DEVICE,
-    FIFO,
-    LOADED_AT_START,
-    NOT_READ,
-    SOCKET,
-    Diagnosis,
-    Prognosis,
-    death,
-    diagnose,
-    of_special,
-)
+from .diagnosis import DEVICE, FIFO, SOCKET, diagnose
 from .errors import NotReady, VolumeError
-from .light import NamedTuple, suppress
-from .settings import Settings, in_image
+from .explanations import explain, explain_owner
+from .findings import (
+    DIRECTORY,
+    GOOD,
+    LINK,
+    MISSING,
+    SPECIAL,
+    UNLESS_ITS_USER_MAY,
+    UNREADABLE,
+    WRONG,
+    Demand,
+    Finding,
+    Target,
+)
+from .light import suppress
+from .settings import Settings
 
 CHUNK = 1 << 18
 """Bytes read at a time: large enough that hashing runs outside the interpreter's lock, small enough to cost no memory."""
@@ -37,8 +39,6 @@ MOST_DIAGNOSED = 8 << 20
 _MOST_LOOKS = 5
 _MOST_STEPS = 40
 
-# The published images of the gateways run as root.
-UNLESS_ITS_USER_MAY = "its user may read it, as root may"
 
 _LOOPS = "which loops"
 _NOWHERE = "which leads nowhere"
@@ -53,105 +53,6 @@ _LINKS = {
     _NOT_FOR_EVERY_USER: UNLESS_ITS_USER_MAY,
 }
 """What is wrong with a link -> when a gateway can use it all the same."""
-
-_MOST_PLACES = 5
-# What Docker, podman and Kubernetes mount by themselves, without a volume having been given.
-_ENGINES_FOLDERS = ("/proc/", "/sys/", "/dev/", "/run/secrets/", "/var/run/secrets/")
-_ENGINES_POINTS = (
-    *("/", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/passwd", "/etc/group"),
-    *("/sbin/docker-init", "/run/podman-init", "/run/.containerenv"),
-    # podman's, with --read-only.
-    *("/run", "/tmp", "/var/tmp"),  # noqa: S108  they are only compared with
-)
-
-# What is kept there is kept in memory, and goes with the container.
-_ENGINES_FILE_SYSTEMS = ("/dev", "/dev/shm", "/proc", "/sys")  # noqa: S108  they are only compared with
-
-GOOD = "good"
-MISSING = "missing"
-WRONG = "wrong"
-UNREADABLE = "unreadable"
-DIRECTORY = "directory"
-SPECIAL = "special"
-LINK = "link"
-"""A link that leads nowhere, or out of the volume, where the consumer cannot follow it."""
-
-
-class Target(NamedTuple):
-    """One name that the volume is to provide."""
-
-    vocabulary: Vocabulary
-    name: str
-    beside: str = ""
-    """The name that holds the same bytes, where this one may be a link to it; else empty."""
-
-
-class Finding(NamedTuple):
-    """What a wanted name holds now."""
-
-    target: Target
-    state: str
-    """`GOOD`, `MISSING`, `WRONG`, `UNREADABLE`, `DIRECTORY`, `SPECIAL` or `LINK`."""
-    text: str
-    """The state for people; for `WRONG`, what the bytes are."""
-    diagnosis: Diagnosis | None = None
-    """For `WRONG`."""
-    lacks: str = ""
-    """What a file with the right bytes lacks: a mode or an owner; else empty."""
-    unreadable: bool = False
-    """Whether its mode keeps some reader from reading it."""
-    unless: str = ""
-    """For people: who is not kept out by what keeps a reader out; else empty."""
-    size: int = -1
-    """Bytes, for `UNREADABLE`."""
-    kind: str = ""
-    """For `SPECIAL`: `FIFO`, `SOCKET` or `DEVICE`."""
-    hidden: bool = False
-    """Whether the folder keeps some reader from looking for it."""
-
-    @property
-    def ready(self) -> bool:
-        """Whether the contract holds for this name."""
-        return self.state == GOOD and not self.lacks
-
-    @property
-    def prognosis(self) -> Prognosis:
-        """What a gateway does that finds this."""
-        vocabulary, name = self.target.vocabulary, self.target.name
-        if name == vocabulary.published_name:
-            readers = "start and count right" if self.ready else "fail"
-            return Prognosis(NOT_READ, f"no gateway looks for this name; those who do {readers}")
-        nowhere = f'Get "{vocabulary.url}": ...'
-        denied = f"open .../{name}: permission denied"
-        if self.state == MISSING:
-            return death(vocabulary, nowhere)
-        # If it lets others in, what those do who find something wrong is worse.
-        kept_out = self.state == GOOD or not self.unless
-        if self.state == LINK or (self.hidden and kept_out):
-            # To tiktoken-go, what it cannot look at is not there.
-            return death(vocabulary, nowhere, self.unless)
-        if self.state == UNREADABLE or (self.unreadable and kept_out):
-            return death(vocabulary, denied, self.unless)
-        if self.diagnosis:
-            return self.diagnosis.prognosis
-        if self.state == DIRECTORY:
-            return death(vocabulary, f"read .../{name}: is a directory")
-        if self.state == SPECIAL:
-            return of_special(vocabulary, name, self.kind)
-        if vocabulary.published_name not in LOADED_AT_START:
-            return Prognosis(NOT_READ, "its readers start and count right")
-        return Prognosis(COUNTS_RIGHT, "the gateway starts and counts right")
-
-
-class Demand(NamedTuple):
-    """What a file with the right bytes must also have."""
-
-    mode: int = 0
-    """At least these bits."""
-    owner: tuple[int, int | None] | None = None
-    """(user id, group id or None for any), or None for any."""
-    reader: tuple[int, int | None] | None = None
-    """The one user who must be able to read it, where it need not be every user; ``mode`` does not count then."""
 
 
 def targets_of(settings: Settings) -> tuple[Target, ...]:
@@ -338,45 +239,6 @@ def _make_one(path: str, settings: Settings) -> None:
             raise VolumeError(explain_owner(error, settings.owner)) from error
 
 
-def unmounted(path: str) -> str:
-    """Say in one line that nothing is mounted at the folder or above it, so that its files go with this container.
-
-    Empty if something is; outside the image, as a host's folder need not be a mount; and where the kernel does not tell (no
-    Linux, no /proc).
-    """
-    if not in_image():
-        return ""
-    try:
-        with open("/proc/self/mountinfo", "rb") as table:
-            points = {_unescaped(line.split(b" ")[4]) for line in table}
-    except OSError:
-        return ""
-    above, path = os.path.realpath(path), os.path.abspath(path)
-    while above != "/":
-        if above in points and above not in _ENGINES_FILE_SYSTEMS:
-            return ""
-        above = os.path.dirname(above)
-    places = sorted(point for point in points if not _is_the_engines(point))
-    more = ", ..." if len(places) > _MOST_PLACES else ""
-    only = f" (only at {', '.join(places[:_MOST_PLACES])}{more})" if places else ""
-    other_way = ", or set TIKTOKEN_CACHE_DIR to where it is mounted, in the consumer too" if places else ""
-    return (
-        f"nothing is mounted at {path}{only}, so files there are lost with this container: "
-        f"mount the volume there, as in -v tiktoken:{path}{other_way}"
-    )
-
-
-def _unescaped(field: bytes) -> str:
-    # proc(5): what would break up the line is written in octal; the backslash last, or it would make new escapes.
-    for escape, character in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
-        field = field.replace(escape, character)
-    return os.fsdecode(field)
-
-
-def _is_the_engines(point: str) -> bool:
-    return point in _ENGINES_POINTS or f"{point}/".startswith(_ENGINES_FOLDERS)
-
-
 def holds(fd: int, status: os.stat_result, vocabulary: Vocabulary) -> bool:
     """Say whether the open file is a regular one with the vocabulary's bytes. Reads it only if its length can be right."""
     if not stat.S_ISREG(status.st_mode) or not 0 <= status.st_size <= vocabulary.limit:
@@ -427,54 +289,3 @@ def _may(status: os.stat_result, user: tuple[int, int | None], bit: int) -> bool
     elif user[1] == status.st_gid:
         bit <<= 3
     return bool(status.st_mode & bit)
-
-
-def explain(error: OSError, doing: str, path: str, *, needed: int = 0) -> str:
-    """Return one line: what could not be done where, why, and the ways out. ``needed`` is in bytes."""
-    cause = error.strerror or str(error)
-    head = f"cannot {doing} {path}: {cause}"
-    if error.errno == errno.EROFS:
-        return f"{head}: mount it read-write in the init container (without ':ro'); only the consumer's mount may be read-only"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{head}: {f'{needed:,} bytes are needed' if needed else 'there is no room'}{_free_space(path)}; what was there before is untouched"
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return f"{head}: {_who(path, error.errno)}"
-    if error.errno == errno.EBUSY:
-        return f"{head}: a single file is mounted there; mount the folder instead"
-    return f"{head}: check the volume's storage, then run again"
-
-
-def explain_owner(error: OSError, owner: tuple[int, int | None]) -> str:
-    """Return one line: why files cannot be given to their owner, and the ways out."""
-    wanted = ":".join(str(part) for part in owner if part is not None)
-    return (
-        f"cannot give the files to {wanted}: {error.strerror}: that takes root with the capability CHOWN (compose: "
-        f'cap_add: [CHOWN]); or run as that user (compose: user: "{wanted}"; Kubernetes: securityContext.runAsUser: {owner[0]})'
-    )
-
-
-def _free_space(path: str) -> str:
-    with suppress(OSError):
-        space = os.statvfs(path)
-        return f", {space.f_bavail * space.f_frsize:,} are free ({space.f_favail:,} inodes)"
-    return ""
-
-
-def _who(path: str, number: int) -> str:
-    us = f"{os.geteuid()}:{os.getegid()}"
-    try:
-        folder = path if os.path.isdir(path) else os.path.dirname(path) or "."
-        status = os.stat(folder)
-    except OSError:
-        return f"we are {us}, and a folder above it lets us in no further"
-    owner = f"{status.st_uid}:{status.st_gid}"
-    if number == errno.EPERM and status.st_uid == os.geteuid():
-        return (
-            f"we are {us}, and the folder is ours, so it or the file is immutable, or its file system forbids this: on the "
-            f"host, see what lsattr says of {path}, and take an 'i' away with chattr -i"
-        )
-    return (
-        f"we are {us}, the folder belongs to {owner} with mode {stat.S_IMODE(status.st_mode):04o}: run the init container as "
-        f'its owner (compose: user: "{owner}"; Kubernetes: securityContext.runAsUser: {status.st_uid}), or as root with '
-        "DAC_OVERRIDE (compose: cap_add; Kubernetes: capabilities.add); if the mode allows it, SELinux does not: mount with :z"
-    )

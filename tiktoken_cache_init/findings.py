@@ -1,0 +1,104 @@
+"""What a name in the volume can hold, and what a gateway does that finds it. Nothing here looks at the volume."""
+
+from __future__ import annotations
+
+from .catalogue import Vocabulary
+from .diagnosis import (
+    COUNTS_RIGHT,
+    LOADED_AT_START,
+    NOT_READ,
+    Diagnosis,
+    Prognosis,
+    death,
+    of_special,
+)
+from .light import NamedTuple
+
+# The published images of the gateways run as root.
+UNLESS_ITS_USER_MAY = "its user may read it, as root may"
+
+GOOD = "good"
+MISSING = "missing"
+WRONG = "wrong"
+UNREADABLE = "unreadable"
+DIRECTORY = "directory"
+SPECIAL = "special"
+LINK = "link"
+"""A link that leads nowhere, or out of the volume, where the consumer cannot follow it."""
+
+
+class Target(NamedTuple):
+    """One name that the volume is to provide."""
+
+    vocabulary: Vocabulary
+    name: str
+    beside: str = ""
+    """The name that holds the same bytes, where this one may be a link to it; else empty."""
+
+
+class Finding(NamedTuple):
+    """What a wanted name holds now."""
+
+    target: Target
+    state: str
+    """`GOOD`, `MISSING`, `WRONG`, `UNREADABLE`, `DIRECTORY`, `SPECIAL` or `LINK`."""
+    text: str
+    """The state for people; for `WRONG`, what the bytes are."""
+    diagnosis: Diagnosis | None = None
+    """For `WRONG`."""
+    lacks: str = ""
+    """What a file with the right bytes lacks: a mode or an owner; else empty."""
+    unreadable: bool = False
+    """Whether its mode keeps some reader from reading it."""
+    unless: str = ""
+    """For people: who is not kept out by what keeps a reader out; else empty."""
+    size: int = -1
+    """Bytes, for `UNREADABLE`."""
+    kind: str = ""
+    """For `SPECIAL`: `FIFO`, `SOCKET` or `DEVICE`."""
+    hidden: bool = False
+    """Whether the folder keeps some reader from looking for it."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the contract holds for this name."""
+        return self.state == GOOD and not self.lacks
+
+    @property
+    def prognosis(self) -> Prognosis:
+        """What a gateway does that finds this."""
+        vocabulary, name = self.target.vocabulary, self.target.name
+        if name == vocabulary.published_name:
+            readers = "start and count right" if self.ready else "fail"
+            return Prognosis(NOT_READ, f"no gateway looks for this name; those who do {readers}")
+        nowhere = f'Get "{vocabulary.url}": ...'
+        denied = f"open .../{name}: permission denied"
+        if self.state == MISSING:
+            return death(vocabulary, nowhere)
+        # If it lets others in, what those do who find something wrong is worse.
+        kept_out = self.state == GOOD or not self.unless
+        if self.state == LINK or (self.hidden and kept_out):
+            # To tiktoken-go, what it cannot look at is not there.
+            return death(vocabulary, nowhere, self.unless)
+        if self.state == UNREADABLE or (self.unreadable and kept_out):
+            return death(vocabulary, denied, self.unless)
+        if self.diagnosis:
+            return self.diagnosis.prognosis
+        if self.state == DIRECTORY:
+            return death(vocabulary, f"read .../{name}: is a directory")
+        if self.state == SPECIAL:
+            return of_special(vocabulary, name, self.kind)
+        if vocabulary.published_name not in LOADED_AT_START:
+            return Prognosis(NOT_READ, "its readers start and count right")
+        return Prognosis(COUNTS_RIGHT, "the gateway starts and counts right")
+
+
+class Demand(NamedTuple):
+    """What a file with the right bytes must also have."""
+
+    mode: int = 0
+    """At least these bits."""
+    owner: tuple[int, int | None] | None = None
+    """(user id, group id or None for any), or None for any."""
+    reader: tuple[int, int | None] | None = None
+    """The one user who must be able to read it, where it need not be every user; ``mode`` does not count then."""
