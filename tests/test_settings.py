@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies
 
 from tests.samples import ROOT
-from tiktoken_cache_init import settings as module
+from tiktoken_cache_init import surroundings
 from tiktoken_cache_init.catalogue import ENCODINGS, VOCABULARIES
 from tiktoken_cache_init.errors import BadSetting
 from tiktoken_cache_init.settings import SETTINGS, Setting, Settings, load
@@ -303,7 +303,7 @@ def test_the_image_is_known_by_its_baked_vocabularies(tmp_path: Path, monkeypatc
     named = ["--baked-dir", str(tmp_path / "none")]
     assert load([], FOLDER).sources == ("fetch", "wheel")
     assert load(named, FOLDER).sources == ("baked", "fetch", "wheel")
-    monkeypatch.setattr(module, "DEFAULT_BAKED_DIR", str(tmp_path))
+    monkeypatch.setattr(surroundings, "DEFAULT_BAKED_DIR", str(tmp_path))
     assert load([], FOLDER).sources == ("baked", "fetch")
     assert load(named, FOLDER).sources == ("baked", "fetch")
 

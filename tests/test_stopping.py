@@ -26,7 +26,9 @@ SOON = 1.0
 
 @pytest.fixture(autouse=True)
 def _as_it_was() -> Iterator[None]:
-    before = {each: signal.getsignal(each) for each in SIGNALS}
+    # Whoever runs the tests with nohup or in the background has some of them ignored, and programs that are started then
+    # leave it at that.
+    before = {each: signal.signal(each, signal.SIG_DFL) for each in SIGNALS}
     yield
     for each, handler in before.items():
         signal.signal(each, handler)

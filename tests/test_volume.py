@@ -442,6 +442,3 @@ def test_no_more_of_a_huge_file_is_read_than_it_takes_to_say_what_it_is(volume: 
         file.write(b"<html>")
         file.truncate(1 << 40)
     assert volume.inspect(TARGET).text.startswith("an HTML page")
-
-
-# Mounts.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from .settings import in_image
+from .surroundings import in_image
 
 _MOST_PLACES = 5
 # What Docker, podman and Kubernetes mount by themselves, without a volume having been given.

@@ -10,7 +10,7 @@ import httpx
 
 from ..errors import BadSetting
 from ..redaction import shown
-from ..settings import url_problem
+from ..values import url_problem
 from .headers import is_number
 
 
