@@ -6,7 +6,7 @@ BUILD_OPTIONS ?=
 export BUILD_OPTIONS
 VENV := .venv
 
-.PHONY: supported fill test lint image size arm64 pins clean
+.PHONY: supported fill test lint image size benchmarks arm64 pins clean
 
 # Fills a folder on this machine, with an environment of its own.
 fill: supported $(VENV)/runtime
@@ -49,12 +49,21 @@ size: $(VENV)/dev
 	done
 	$(VENV)/bin/python -m image.size tiktoken-cache-init:default tiktoken-cache-init:offline tiktoken-cache-init:data
 
+# Measures, and writes the figures into the docs. As root, while the machine does nothing else: about ten minutes.
+benchmarks: $(VENV)/dev
+	for target in default offline; do \
+	  docker build --quiet --build-arg REVISION=$$(git rev-parse HEAD) --target $$target \
+	    --tag tiktoken-cache-init:$$target $(BUILD_OPTIONS) . || exit 1; \
+	done
+	$(VENV)/bin/python -m benchmarks --rounds $(ROUNDS) --image tiktoken-cache-init:default
+ROUNDS ?= 61
+
 # The images for arm64, built, measured and tested: every test that drives the image from outside, but of those that fetch
 # only some, as the others' time limits are not for emulation. Where that is needed, all of it takes a quarter of an hour.
 arm64: export PLATFORM := linux/arm64
 arm64: $(VENV)/dev
 	REQUIRE_DOCKER=1 $(VENV)/bin/python -m pytest tests/containers/test_image.py tests/containers/test_running.py \
-	  tests/containers/test_inventory.py tests/outside -k "not host"
+	  tests/containers/test_inventory.py tests/containers/test_stand_ins.py tests/outside -k "not host"
 	REQUIRE_DOCKER=1 $(VENV)/bin/python -m pytest tests/network -k "image and ($(FETCHED_ON_ARM64))"
 	docker build --quiet --platform $(PLATFORM) --target offline --tag tiktoken-cache-init:offline-arm64 $(BUILD_OPTIONS) .
 	$(VENV)/bin/python -m image.size tiktoken-cache-init:test-arm64 tiktoken-cache-init:offline-arm64
