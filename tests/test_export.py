@@ -14,10 +14,11 @@ import pytest
 from tests.samples import CONTENT, as_nobody, folder_for_all, settings, unpack, vocabulary
 from tiktoken_cache_init import export as module
 from tiktoken_cache_init.catalogue import Vocabulary
+from tiktoken_cache_init.content import CHUNK, holds
 from tiktoken_cache_init.errors import NotReady, VolumeError
 from tiktoken_cache_init.export import export
 from tiktoken_cache_init.findings import Finding, Target
-from tiktoken_cache_init.volume import CHUNK, Volume, holds
+from tiktoken_cache_init.volume import Volume
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

@@ -21,6 +21,7 @@ from tests.samples import (
 )
 from tiktoken_cache_init import fill as module
 from tiktoken_cache_init import supply
+from tiktoken_cache_init.access import User
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import BadSetting, NotObtained, VolumeError
 from tiktoken_cache_init.fill import fill
@@ -355,10 +356,10 @@ def test_a_file_keeps_the_permissions_that_it_has_beyond_what_is_wanted(volume: 
 @ROOT_ONLY
 def test_a_right_file_of_another_owner_is_mended_in_place(volume: Path) -> None:
     (volume / PIN.cache_key).write_bytes(CONTENT)
-    assert actions(filled(volume, "/nowhere", PIN, owner=(7, 8))) == [MENDED]
+    assert actions(filled(volume, "/nowhere", PIN, owner=User(7, 8))) == [MENDED]
     status = (volume / PIN.cache_key).stat()
     assert (status.st_uid, status.st_gid) == (7, 8)
-    assert actions(filled(volume, "/nowhere", PIN, owner=(9, None))) == [MENDED]
+    assert actions(filled(volume, "/nowhere", PIN, owner=User(9))) == [MENDED]
     assert (volume / PIN.cache_key).stat().st_gid == 8
 
 

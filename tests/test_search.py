@@ -9,8 +9,8 @@ import pytest
 
 from tests.samples import CONTENT, as_nobody, folder_for_all, names_in, vocabulary
 from tiktoken_cache_init import search
+from tiktoken_cache_init.content import holds_under
 from tiktoken_cache_init.search import find
-from tiktoken_cache_init.volume import holds
 
 WANTED = vocabulary()
 OTHER = vocabulary(b"QQ== 0\n", "other.tiktoken")
@@ -123,9 +123,9 @@ def test_what_goes_away_in_mid_walk_is_passed_over(tmp_path: Path, monkeypatch: 
 
     def remove_next(*given: Any) -> bool:
         (tmp_path / "b").unlink(missing_ok=True)
-        return holds(*given)
+        return holds_under(*given)
 
-    monkeypatch.setattr(search, "holds", remove_next)
+    monkeypatch.setattr(search, "holds_under", remove_next)
     assert find(str(tmp_path), [WANTED]) == {WANTED: good}
 
 

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import pytest
 
 from tests.samples import CONTENT, as_nobody, folder_for_all, left_behind, staging, vocabulary
+from tiktoken_cache_init.access import User
 from tiktoken_cache_init.errors import VolumeError
 from tiktoken_cache_init.findings import Target
 from tiktoken_cache_init.leftovers import LAST_COPY
@@ -189,7 +190,7 @@ def test_a_file_system_with_one_mode_for_all_files_will_do_if_that_mode_does(
 
 @ROOT_ONLY
 def test_a_file_gets_its_owner_before_it_is_in_place(tmp_path: Path) -> None:
-    for owner, ids in (((7, 8), (7, 8)), ((9, None), (9, tmp_path.stat().st_gid))):
+    for owner, ids in ((User(7, 8), (7, 8)), (User(9), (9, tmp_path.stat().st_gid))):
         with staging(tmp_path) as (stage, staged):
             stage.owner = owner
             staged.write(CONTENT)
@@ -198,8 +199,8 @@ def test_a_file_gets_its_owner_before_it_is_in_place(tmp_path: Path) -> None:
         assert (status.st_uid, status.st_gid) == ids
 
 
-@pytest.mark.parametrize(("owner", "text"), [((0, 0), "0:0"), ((1, None), "1")])
-def test_who_cannot_give_files_away_is_told_how_to(owner: tuple[int, int | None], text: str) -> None:
+@pytest.mark.parametrize(("owner", "text"), [(User(0, 0), "0:0"), (User(1), "1")])
+def test_who_cannot_give_files_away_is_told_how_to(owner: User, text: str) -> None:
     with folder_for_all() as folder:
         folder.chmod(0o777)
         with as_nobody(), staging(folder) as (stage, staged):

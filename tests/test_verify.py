@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import pytest
 
 from tests.samples import CONTENT, as_nobody, folder_for_all, settings, vocabulary
+from tiktoken_cache_init.access import User
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.diagnosis import COUNTS_RIGHT, COUNTS_WRONG, DIES, NOT_READ
 from tiktoken_cache_init.errors import NotReady, VolumeError
@@ -156,7 +157,7 @@ def test_what_lacks_a_mode_is_cured_by_one(volume: Path) -> None:
 
 @ROOT_ONLY
 def test_what_lacks_an_owner_is_cured_by_one(volume: Path) -> None:
-    for owner, told in (((7, 8), "7:8"), ((7, None), "7")):
+    for owner, told in ((User(7, 8), "7:8"), (User(7), "7")):
         result = verified(volume, owner=owner)
         assert result.files[0].cure == f"run fill, or chmod 0644 it and chown {told} it"
 
@@ -242,10 +243,10 @@ def test_with_a_consumer_given_only_that_consumer_counts(volume: Path) -> None:
     for path in (volume, *volume.iterdir()):
         os.chown(path, 7, 8)
         path.chmod(0o750 if path == volume else 0o640)
-    assert verified(volume, reader=(7, None)).ready
-    assert verified(volume, reader=(9, 8)).ready
-    assert verified(volume, reader=(0, None)).ready
-    result = verified(volume, reader=(9, None))
+    assert verified(volume, reader=User(7)).ready
+    assert verified(volume, reader=User(9, 8)).ready
+    assert verified(volume, reader=User(0)).ready
+    result = verified(volume, reader=User(9))
     assert not result.ready
     assert "the consumer's user cannot look into it" in result.problems[0]
     assert {examined.finding.prognosis.outcome for examined in result.files} == {DIES}
@@ -323,5 +324,5 @@ def test_a_vocabulary_s_own_published_name_is_no_other_s(volume: Path) -> None:
 def test_a_mode_that_keeps_the_reader_out_is_not_advised(volume: Path) -> None:
     for pin in (CL100K, O200K):
         (volume / pin.cache_key).chmod(0o640)
-    result = verified(volume, mode=0o640, reader=(2000, 2000))
+    result = verified(volume, mode=0o640, reader=User(2000, 2000))
     assert result.files[0].cure == "chmod 0644 it, and set TIKTOKEN_INIT_MODE so"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.samples import CONTENT, as_nobody, folder_for_all, settings, vocabulary
-from tiktoken_cache_init import volume as module
+from tiktoken_cache_init.access import User
 from tiktoken_cache_init.diagnosis import COUNTS_RIGHT, COUNTS_WRONG, DIES
 from tiktoken_cache_init.errors import NotReady, VolumeError
 from tiktoken_cache_init.findings import (
@@ -24,7 +24,7 @@ from tiktoken_cache_init.findings import (
     Finding,
     Target,
 )
-from tiktoken_cache_init.volume import Volume, holds, open_volume, targets_of
+from tiktoken_cache_init.volume import Volume, open_volume, targets_of
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 # A vocabulary that a gateway loads when it starts, with bytes of our own.
@@ -83,8 +83,8 @@ def test_a_folder_is_made_with_the_mode_that_was_asked_for(tmp_path: Path) -> No
 
 @ROOT_ONLY
 def test_a_folder_that_is_made_gets_the_owner_that_was_asked_for(tmp_path: Path) -> None:
-    os.close(open_volume(settings(tmp_path / "a", owner=(7, 8)), create=True).fd)
-    os.close(open_volume(settings(tmp_path / "b", owner=(7, None)), create=True).fd)
+    os.close(open_volume(settings(tmp_path / "a", owner=User(7, 8)), create=True).fd)
+    os.close(open_volume(settings(tmp_path / "b", owner=User(7)), create=True).fd)
     assert [(path.stat().st_uid, path.stat().st_gid) for path in (tmp_path / "a", tmp_path / "b")] == [
         (7, 8),
         (7, tmp_path.stat().st_gid),
@@ -145,7 +145,7 @@ def test_a_folder_that_cannot_be_given_to_its_owner_is_said_to_be_that() -> None
     with folder_for_all() as folder:
         folder.chmod(0o777)
         with as_nobody(), pytest.raises(VolumeError, match="CHOWN"):
-            open_volume(settings(folder / "a", owner=(0, 0)), create=True)
+            open_volume(settings(folder / "a", owner=User(0, 0)), create=True)
 
 
 # What a name holds.
@@ -357,7 +357,7 @@ def test_a_right_file_must_have_the_owner(
     volume: Volume, tmp_path: Path, who: tuple[int, int | None], lacks: bool
 ) -> None:
     ours = (os.geteuid(), (tmp_path.stat().st_gid))
-    owner = (ours[0] + who[0], None if who[1] is None else ours[1] + who[1])
+    owner = User(ours[0] + who[0], None if who[1] is None else ours[1] + who[1])
     found = inspected(volume, tmp_path, 0o644, Demand(0, owner))
     assert found.lacks == (f"owned by {ours[0]}:{ours[1]}" if lacks else "")
 
@@ -366,26 +366,25 @@ def test_a_right_file_must_have_the_owner(
 @pytest.mark.parametrize(
     ("mode", "reader", "lacks"),
     [
-        (0o400, (7, None), False),
-        (0o040, (7, 8), True),
-        (0o044, (9, 8), False),
-        (0o404, (9, 8), True),
-        (0o404, (9, 9), False),
-        (0o400, (9, None), True),
-        (0o000, (0, None), False),
+        (0o400, User(7), False),
+        (0o040, User(7, 8), True),
+        (0o044, User(9, 8), False),
+        (0o404, User(9, 8), True),
+        (0o404, User(9, 9), False),
+        (0o400, User(9), True),
+        (0o000, User(0), False),
     ],
 )
 def test_a_right_file_must_be_readable_for_the_consumer(
-    volume: Volume, tmp_path: Path, mode: int, reader: tuple[int, int | None], lacks: bool
+    volume: Volume, tmp_path: Path, mode: int, reader: User, lacks: bool
 ) -> None:
     (tmp_path / "key").write_bytes(CONTENT)
     os.chown(tmp_path / "key", 7, 8)
     (tmp_path / "key").chmod(mode)
-    found = volume.inspect(TARGET, Demand(0o644, (0, 0), reader))
+    found = volume.inspect(TARGET, Demand(0o644, User(0, 0), reader))
     assert bool(found.lacks) is found.unreadable is lacks
     if lacks:
-        user = ":".join(str(part) for part in reader if part is not None)
-        assert found.lacks == f"{user} cannot read it (mode {mode:04o}, owner 7:8)"
+        assert found.lacks == f"{reader} cannot read it (mode {mode:04o}, owner 7:8)"
         assert "the gateway dies: failed to get" in found.prognosis.text
 
 
@@ -394,7 +393,7 @@ def test_wrong_bytes_are_told_of_rather_than_that_not_everybody_can_read_them(vo
     assert volume.inspect(TARGET, Demand(0o644)).prognosis.outcome == COUNTS_WRONG
     # But the one user who is asked about never gets to them.
     (tmp_path / "key").chmod(0)
-    found = volume.inspect(TARGET, Demand(0o644, None, (12345, None))) if os.geteuid() == 0 else None
+    found = volume.inspect(TARGET, Demand(0o644, None, User(12345))) if os.geteuid() == 0 else None
     assert found is None or (found.state, found.prognosis.outcome) == (WRONG, DIES)
 
 
@@ -403,38 +402,11 @@ def test_the_folder_s_own_mode_is_told(volume: Volume, tmp_path: Path) -> None:
     assert volume.mode() == 0o550
     # Its owner may have taken the right to write from himself, and means it.
     assert volume.missing_mode(0o755) == 0o005
-    assert not volume.lets_in((os.geteuid() + 1, None))
-    assert volume.lets_in((0, None))
+    assert not volume.lets_in(User(os.geteuid() + 1))
+    assert volume.lets_in(User(0))
 
 
 # The bytes.
-
-
-def test_only_a_file_of_the_right_length_is_read(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(CONTENT + b"x")
-    fd = os.open(tmp_path / "file", os.O_RDONLY)
-    status = os.fstat(fd)
-    assert not holds(fd, status, vocabulary(limit=1000))
-    assert not holds(fd, status, vocabulary(size=None))
-    assert os.lseek(fd, 0, os.SEEK_CUR) == 0
-    os.close(fd)
-
-
-def test_a_file_that_grows_while_it_is_read_is_not_read_for_ever(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(CONTENT)
-    short = (tmp_path / "file").stat()
-    with (tmp_path / "file").open("ab") as file:
-        file.truncate(1 << 30)
-    fd = os.open(tmp_path / "file", os.O_RDONLY)
-    assert not holds(fd, short, PIN)
-    assert os.lseek(fd, 0, os.SEEK_CUR) <= 2 * module.CHUNK
-    os.close(fd)
-
-
-def test_a_folder_holds_no_vocabulary(tmp_path: Path) -> None:
-    fd = os.open(tmp_path, os.O_RDONLY)
-    assert not holds(fd, os.fstat(fd), PIN)
-    os.close(fd)
 
 
 def test_no_more_of_a_huge_file_is_read_than_it_takes_to_say_what_it_is(volume: Volume, tmp_path: Path) -> None:

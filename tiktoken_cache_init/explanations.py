@@ -8,6 +8,10 @@ import stat
 
 from .light import suppress
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .access import User
+
 
 def explain(error: OSError, doing: str, path: str, *, needed: int = 0) -> str:
     """Return one line: what could not be done where, why, and the ways out. ``needed`` is in bytes."""
@@ -24,12 +28,11 @@ def explain(error: OSError, doing: str, path: str, *, needed: int = 0) -> str:
     return f"{head}: check the volume's storage, then run again"
 
 
-def explain_owner(error: OSError, owner: tuple[int, int | None]) -> str:
+def explain_owner(error: OSError, owner: User) -> str:
     """Return one line: why files cannot be given to their owner, and the ways out."""
-    wanted = ":".join(str(part) for part in owner if part is not None)
     return (
-        f"cannot give the files to {wanted}: {error.strerror}: that takes root with the capability CHOWN (compose: "
-        f'cap_add: [CHOWN]); or run as that user (compose: user: "{wanted}"; Kubernetes: securityContext.runAsUser: {owner[0]})'
+        f"cannot give the files to {owner}: {error.strerror}: that takes root with the capability CHOWN (compose: "
+        f'cap_add: [CHOWN]); or run as that user (compose: user: "{owner}"; Kubernetes: securityContext.runAsUser: {owner.uid})'
     )
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 
+from .content import CHUNK, holds
 from .errors import NotReady, VolumeError
 from .explanations import explain
 from .findings import GOOD, Target
 from .settings import Settings
 from .ustar import Writer
-from .volume import CHUNK, Volume, holds, open_volume, targets_of
+from .volume import Volume, open_volume, targets_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,6 +14,10 @@ from .diagnosis import (
 )
 from .light import NamedTuple
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .access import User
+
 # The published images of the gateways run as root.
 UNLESS_ITS_USER_MAY = "its user may read it, as root may"
 
@@ -98,7 +102,7 @@ class Demand(NamedTuple):
 
     mode: int = 0
     """At least these bits."""
-    owner: tuple[int, int | None] | None = None
-    """(user id, group id or None for any), or None for any."""
-    reader: tuple[int, int | None] | None = None
+    owner: User | None = None
+    """Or None for any."""
+    reader: User | None = None
     """The one user who must be able to read it, where it need not be every user; ``mode`` does not count then."""

@@ -13,14 +13,16 @@ import stat
 import time
 
 from . import catalogue
+from .content import holds, holds_under
 from .errors import VolumeError
 from .explanations import explain
 from .light import suppress
-from .volume import Volume, holds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from .volume import Volume
 
 PREFIX = ".tiktoken-cache-init-"
 """What the names of our temporary files begin with; the kernel's boot id and some random digits follow."""
@@ -118,12 +120,8 @@ def _is_last_copy(folder: int, name: str) -> bool:
 def _is_in_place(folder: int, vocabulary: catalogue.Vocabulary) -> bool:
     for name in (vocabulary.cache_key, vocabulary.published_name):
         with suppress(OSError):
-            fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-            try:
-                if holds(fd, os.fstat(fd), vocabulary):
-                    return True
-            finally:
-                os.close(fd)
+            if holds_under(name, vocabulary, folder=folder, follow=True):
+                return True
     return False
 
 

@@ -6,16 +6,18 @@ import errno
 import os
 import stat
 
+from .content import holds, holds_under
 from .errors import VolumeError
 from .explanations import explain
 from .findings import Finding, Target
 from .staging import Stage, TooLong
-from .volume import Volume, holds
+from .volume import Volume
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from .access import User
     from .catalogue import Vocabulary
 
 # Never through a link: what it leads to may be somebody else's. Non-blocking, because the name may be a FIFO's by now.
@@ -25,7 +27,7 @@ _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _NOT_LINKED = (errno.EEXIST, errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
-def mend(volume: Volume, target: Target, mode: int, owner: tuple[int, int | None] | None) -> bool:
+def mend(volume: Volume, target: Target, mode: int, owner: User | None) -> bool:
     """Give a right file the mode or the owner it lacks, and say whether the kernel let us; else it is replaced by a copy."""
     try:
         fd = os.open(target.name, _READ, dir_fd=volume.fd)
@@ -34,7 +36,7 @@ def mend(volume: Volume, target: Target, mode: int, owner: tuple[int, int | None
                 return False
             os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) | mode)
             if owner:
-                os.fchown(fd, owner[0], -1 if owner[1] is None else owner[1])
+                os.fchown(fd, *owner.for_chown)
             # Some file systems take such a change and do nothing.
             return not mode & ~stat.S_IMODE(os.fstat(fd).st_mode)
         finally:
@@ -91,12 +93,8 @@ def keep_what_is_anothers(volume: Volume, finding: Finding, wanted: Collection[V
         return
     try:
         # What was diagnosed may have been written to since.
-        fd = os.open(finding.target.name, _READ & ~os.O_NOFOLLOW, dir_fd=volume.fd)
-        try:
-            if not holds(fd, os.fstat(fd), other):
-                return
-        finally:
-            os.close(fd)
+        if not holds_under(finding.target.name, other, folder=volume.fd, follow=True):
+            return
         os.link(finding.target.name, other.cache_key, src_dir_fd=volume.fd, dst_dir_fd=volume.fd, follow_symlinks=False)
     except OSError as error:
         if error.errno not in _NOT_LINKED:

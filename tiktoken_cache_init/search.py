@@ -13,7 +13,7 @@ import stat
 
 from . import catalogue
 from .catalogue import Vocabulary
-from .volume import holds
+from .content import holds_under
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,11 +44,7 @@ def find(folder: str, wanted: Iterable[Vocabulary], levels: int = _MOST_LEVELS) 
 
 def _file_holds(path: str, vocabulary: Vocabulary) -> bool:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            return holds(fd, os.fstat(fd), vocabulary)
-        finally:
-            os.close(fd)
+        return holds_under(path, vocabulary)
     except OSError:
         return False
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+    from .access import User
+
 COMMANDS = {
     "fill": "put right what is missing or wrong in the folder (the default)",
     "verify": "say what each file is, what a gateway would do with it, and the cure",
@@ -61,11 +63,11 @@ class Settings(NamedTuple):
     """Bytes."""
     mode: int
     dir_mode: int
-    owner: tuple[int, int | None] | None
-    """(user id, group id or None to leave the group), or None to leave both."""
+    owner: User | None
+    """Whom the files are given to (without a group, theirs stays), or None to leave them."""
     layout: str
-    reader: tuple[int, int | None] | None
-    """For `verify`: (user id, group id or None) of the consumer, or None for any user at all."""
+    reader: User | None
+    """For `verify`: the consumer's user, or None for any user at all."""
 
     @property
     def vocabularies(self) -> tuple[Vocabulary, ...]:

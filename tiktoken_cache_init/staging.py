@@ -15,13 +15,14 @@ import stat
 import threading
 
 from .catalogue import Vocabulary
+from .content import CHUNK, MOST_DIAGNOSED
 from .errors import VolumeError
 from .explanations import explain, explain_owner
 from .leftovers import LAST_COPY, temporary_name
 from .light import suppress
 from .run import Closed, Run
 from .settings import Settings
-from .volume import CHUNK, MOST_DIAGNOSED, Volume
+from .volume import Volume
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -282,7 +283,7 @@ class StagedFile:
         # Last, because the mode of a file that is given away is not ours to change.
         if owner:
             try:
-                os.fchown(self._fd, owner[0], -1 if owner[1] is None else owner[1])
+                os.fchown(self._fd, *owner.for_chown)
             except OSError as error:
                 raise VolumeError(explain_owner(error, owner)) from error
 

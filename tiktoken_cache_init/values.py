@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 
 from . import catalogue
+from .access import User
 from .catalogue import Encoding, Vocabulary
 from .errors import BadSetting
+from .leftovers import PREFIX
 from .redaction import shown
 from .surroundings import in_image
 
@@ -210,8 +212,6 @@ def extra(text: str) -> Vocabulary:
     name = vocabulary.published_name
     if not url.startswith(("http://", "https://")) or url_problem(url) or name in ("", ".", ".."):
         raise BadSetting(f"'{shown(url)}' is not the http(s) URL of a file")
-    from .leftovers import PREFIX
-
     if name.startswith(PREFIX):
         raise BadSetting(f"'{shown(url)}': names that begin with {PREFIX} are those of temporary files")
     if len(digest) != 64 or digest.strip("0123456789abcdef"):
@@ -236,14 +236,14 @@ def mode(most: int, least: int) -> Callable[[str], int]:
     return parse
 
 
-def owner(text: str) -> tuple[int, int | None] | None:
+def owner(text: str) -> User | None:
     """``UID`` or ``UID:GID`` in digits; nothing for nobody in particular."""
     if not text:
         return None
     user, mark, group = text.partition(":")
     if not _is_id(user) or (mark and not _is_id(group)):
         raise BadSetting(f"'{text}' is not UID or UID:GID in digits, as in '1000:1000'")
-    return int(user), int(group) if mark else None
+    return User(int(user), int(group) if mark else None)
 
 
 def _is_id(text: str) -> bool:

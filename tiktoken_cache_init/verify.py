@@ -151,8 +151,8 @@ def _cure(finding: Finding, elsewhere: dict[Vocabulary, str], findings: Sequence
     if finding.lacks and settings.reader and not settings.mode & 0o004:
         return f"chmod {settings.mode | 0o444:04o} it, and set TIKTOKEN_INIT_MODE so"
     if finding.lacks:
-        owner = ":".join(str(part) for part in settings.owner or () if part is not None)
-        return f"run fill, or chmod {settings.mode:04o} it{f' and chown {owner} it' if owner else ''}"
+        owner = f" and chown {settings.owner} it" if settings.owner else ""
+        return f"run fill, or chmod {settings.mode:04o} it{owner}"
     if finding.state == UNREADABLE:
         return "run fill, or run verify as root to see more"
     place = elsewhere.get(vocabulary)

@@ -7,11 +7,11 @@ mounted over in mid-run cannot lead a write astray.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
 
-from .catalogue import Vocabulary
+from .access import User, may
+from .content import beginning, holds
 from .diagnosis import DEVICE, FIFO, SOCKET, diagnose
 from .errors import NotReady, VolumeError
 from .explanations import explain, explain_owner
@@ -31,11 +31,6 @@ from .findings import (
 from .light import suppress
 from .settings import Settings
 
-CHUNK = 1 << 18
-"""Bytes read at a time: large enough that hashing runs outside the interpreter's lock, small enough to cost no memory."""
-
-# What is read at most of a file that is not right, to say what it is.
-MOST_DIAGNOSED = 8 << 20
 _MOST_LOOKS = 5
 _MOST_STEPS = 40
 
@@ -134,7 +129,7 @@ class Volume:
             if holds(fd, status, target.vocabulary):
                 return Finding(target, GOOD, f"right{note}", lacks=lacks, unreadable=unreadable, unless=unless)
             os.lseek(fd, 0, os.SEEK_SET)
-            diagnosis = diagnose(_read_whole(fd, MOST_DIAGNOSED), target.vocabulary, status.st_size)
+            diagnosis = diagnose(beginning(fd), target.vocabulary, status.st_size)
             text = f"{diagnosis.text}{note}"
             return Finding(target, WRONG, text, diagnosis, unreadable=unreadable, unless=unless)
         finally:
@@ -185,9 +180,9 @@ class Volume:
         """Return the folder's mode."""
         return stat.S_IMODE(os.fstat(self.fd).st_mode)
 
-    def lets_in(self, reader: tuple[int, int | None]) -> bool:
+    def lets_in(self, reader: User) -> bool:
         """Say whether a user can reach the names in the folder."""
-        return _may(os.fstat(self.fd), reader, 0o1)
+        return may(os.fstat(self.fd), reader, 0o1)
 
 
 def open_volume(settings: Settings, *, create: bool) -> Volume:
@@ -234,58 +229,21 @@ def _make_one(path: str, settings: Settings) -> None:
         os.chmod(path, settings.dir_mode)
     if settings.owner:
         try:
-            os.chown(path, settings.owner[0], -1 if settings.owner[1] is None else settings.owner[1])
+            os.chown(path, *settings.owner.for_chown)
         except OSError as error:
             raise VolumeError(explain_owner(error, settings.owner)) from error
-
-
-def holds(fd: int, status: os.stat_result, vocabulary: Vocabulary) -> bool:
-    """Say whether the open file is a regular one with the vocabulary's bytes. Reads it only if its length can be right."""
-    if not stat.S_ISREG(status.st_mode) or not 0 <= status.st_size <= vocabulary.limit:
-        return False
-    if vocabulary.size is not None and status.st_size != vocabulary.size:
-        return False
-    digest = hashlib.sha256()
-    buffer = bytearray(CHUNK)
-    view = memoryview(buffer)
-    # A file that grows while it is read must not be read for ever.
-    left = vocabulary.limit + 1
-    while left > 0 and (count := os.readv(fd, [view])):
-        digest.update(view[:count])
-        left -= count
-    return digest.hexdigest() == vocabulary.sha256
-
-
-def _read_whole(fd: int, most: int) -> bytes:
-    parts = []
-    while most > 0 and (part := os.read(fd, min(CHUNK, most))):
-        parts.append(part)
-        most -= len(part)
-    return b"".join(parts)
 
 
 def _lacks(status: os.stat_result, demand: Demand) -> tuple[str, bool]:
     """Return what a file lacks, and whether that keeps a reader out."""
     mode = stat.S_IMODE(status.st_mode)
     if demand.reader:
-        if not _may(status, demand.reader, 0o4):
-            user = ":".join(str(part) for part in demand.reader if part is not None)
-            return f"{user} cannot read it (mode {mode:04o}, owner {status.st_uid}:{status.st_gid})", True
+        if not may(status, demand.reader, 0o4):
+            return f"{demand.reader} cannot read it (mode {mode:04o}, owner {status.st_uid}:{status.st_gid})", True
         return "", False
     if missing := demand.mode & ~mode:
         unreadable = bool(missing & 0o444)
         return f"{'not readable by every user' if unreadable else 'lacks permissions'} (mode {mode:04o})", unreadable
-    if demand.owner and (status.st_uid != demand.owner[0] or demand.owner[1] not in (None, status.st_gid)):
+    if demand.owner and not demand.owner.owns(status):
         return f"owned by {status.st_uid}:{status.st_gid}", False
     return "", False
-
-
-def _may(status: os.stat_result, user: tuple[int, int | None], bit: int) -> bool:
-    """Say whether a user has a permission (4 read, 1 search), as the kernel decides it; root has every one."""
-    if user[0] == 0:
-        return True
-    if status.st_uid == user[0]:
-        bit <<= 6
-    elif user[1] == status.st_gid:
-        bit <<= 3
-    return bool(status.st_mode & bit)

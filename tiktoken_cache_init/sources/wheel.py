@@ -16,13 +16,13 @@ from typing import NamedTuple
 
 from .. import catalogue
 from ..catalogue import Vocabulary
+from ..content import CHUNK
 from ..errors import InitError
 from ..light import suppress
 from ..redaction import Scrubber
 from ..run import Run
 from ..settings import Settings
 from ..staging import StagedFile, TooLong
-from ..volume import CHUNK
 from . import Route, RouteFailed
 
 _SHARE = 0.5
