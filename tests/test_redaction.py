@@ -148,7 +148,7 @@ def test_no_part_of_a_proxy_s_credentials_is_printed_if_the_client_cannot_use_th
         patch.setenv(variable, value)
         said = ""
         try:
-            Transport(settings(), Run())._shared_client().close()
+            Transport(settings(), Run())
         except (BadSetting, RouteFailed) as error:
             said = Scrubber([value])(str(error))
     assert not parts_of(token + password, said)

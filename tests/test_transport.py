@@ -13,9 +13,4 @@ pytestmark = pytest.mark.usefixtures("no_proxies")
 def test_a_proxy_that_the_client_cannot_use_is_a_bad_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "gopher://p.example:70")
     with pytest.raises(BadSetting, match="HTTPS_PROXY"):
-        Transport(settings(), Run())._shared_client()
-
-
-def test_all_transfers_of_a_run_share_one_client() -> None:
-    transport = Transport(settings(), Run())
-    assert transport._shared_client() is transport._shared_client()
+        Transport(settings(), Run())

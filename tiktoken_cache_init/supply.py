@@ -49,6 +49,7 @@ class Supply:
         self._volume = stage.volume
         self._record = record
         self._watch = watch
+        self._sources: list[Source] = []
 
     def provide(self, originals: Sequence[Finding]) -> None:
         """Put everything in its place that can be had; the record tells the rest.
@@ -58,6 +59,7 @@ class Supply:
             DeadlinePassed: the time is up.
         """
         self._record.begin(originals)
+        self._sources = sources_of(self._settings, self._run)
         self._obtain(originals)
         for _ in range(_MOST_LOOKS):
             missing = self._still_missing(originals)
@@ -83,12 +85,11 @@ class Supply:
         found = search.find(self._volume.path, [finding.target.vocabulary for finding in findings])
         self.places = {vocabulary: os.path.relpath(path, self._volume.path) for vocabulary, path in found.items()}
         sweep(self._volume, spare=self.places.values())
-        sources = sources_of(self._settings, self._run)
         attempts = list(self._record.attempts.values())
         held: list[tuple[Finding, StagedFile]] = []
 
         def work(finding: Finding) -> None:
-            copy = self._received(finding, self._routes(finding.target.vocabulary, sources))
+            copy = self._received(finding, self._routes(finding.target.vocabulary))
             if copy is None:
                 self._record.failed(finding)
             elif self._needed_within(finding):
@@ -100,8 +101,8 @@ class Supply:
         for index, (finding, copy) in enumerate(held):
             self._install_over_needed(finding, copy, held[index + 1 :])
 
-    def _routes(self, vocabulary: Vocabulary, sources: Sequence[Source]) -> list[Route]:
-        routes = [route for source in sources for route in source.routes(vocabulary)]
+    def _routes(self, vocabulary: Vocabulary) -> list[Route]:
+        routes = [route for source in self._sources for route in source.routes(vocabulary)]
         place = self.places.get(vocabulary)
         if place is None:
             return routes

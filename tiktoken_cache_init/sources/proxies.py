@@ -1,9 +1,9 @@
-"""The proxies that the environment names, for curl and pip alike, and what must not go through one."""
+"""The proxies that the environment names, as curl and pip read it, and what must not go through one."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 import httpx
@@ -13,53 +13,90 @@ from ..redaction import shown
 from ..values import url_problem
 from .headers import is_number
 
+_SCHEMES = ("http", "https", "all")
+_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
-def proxies_of(environment: Mapping[str, str]) -> set[str]:
-    """Return HOST:PORT of each proxy that the environment names.
+
+def proxies_of(environment: Mapping[str, str]) -> dict[str, httpx.Proxy]:
+    """Return the proxy for each scheme of what is asked for: ``http``, ``https``, or ``all`` of them.
 
     Raises:
         BadSetting: a proxy's URL leads nowhere; httpx would blame whatever is asked for through it.
     """
-    found: set[str] = set()
-    for variable, value in environment.items():
-        if value and variable.upper() in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-            url = value if "://" in value else f"http://{value}"
-            problem = url_problem(url)
-            if not problem and not url.lower().startswith(("http://", "https://", "socks5://", "socks5h://")):
-                problem = "is no proxy that can be used: write http://, https://, socks5:// or socks5h://"
-            if problem:
-                raise BadSetting(f"{variable}: '{shown(url)}' {problem}")
-            try:
-                parsed = httpx.URL(url)
-                found.add(f"{parsed.host}:{parsed.port or {'https': 443, 'http': 80}.get(parsed.scheme, 1080)}")
-            except Exception as error:  # its parser lets errors of idna through
-                raise BadSetting(f"{variable}: '{shown(url)}' is no URL") from error
-    return found
+    if "*" in _entries(_value("no", environment)[1]):
+        return {}
+    found = {scheme: _value(scheme, environment) for scheme in _SCHEMES}
+    return {scheme: _proxy(variable, value) for scheme, (variable, value) in found.items() if value}
 
 
-def unproxied(text: str, urls: Sequence[str]) -> str:
-    """Return the value of NO_PROXY as httpx can read it: no spaces, and networks replaced by the hosts within them.
+def _value(name: str, environment: Mapping[str, str]) -> tuple[str, str]:
+    """Return (variable, value). The lower-case name wins, even where it is empty."""
+    lower, upper = f"{name}_proxy", f"{name.upper()}_PROXY"
+    if lower in environment:
+        return lower, environment[lower]
+    # A web server hands a header called Proxy to its programs as HTTP_PROXY (CVE-2016-1000110).
+    forged = name == "http" and "REQUEST_METHOD" in environment
+    return upper, "" if forged else environment.get(upper, "")
 
-    httpx fails at an IPv6 network or a bracket, and passes over an IPv4 network; clusters set both.
+
+def _proxy(variable: str, value: str) -> httpx.Proxy:
+    url = value if "://" in value else f"http://{value}"
+    problem = url_problem(url)
+    if not problem and urlsplit(url).scheme not in _PORTS:
+        problem = "is no proxy that can be used: write http://, https://, socks5:// or socks5h://"
+    if problem:
+        raise BadSetting(f"{variable}: '{shown(url)}' {problem}")
+    try:
+        proxy = httpx.Proxy(url)
+        address_of(proxy)
+        return proxy
+    except Exception as error:  # its parser lets errors of idna through, some only when the host is asked for
+        raise BadSetting(f"{variable}: '{shown(url)}' is no URL") from error
+
+
+def address_of(proxy: httpx.Proxy) -> str:
+    """Return HOST:PORT of a proxy."""
+    return f"{proxy.url.host}:{proxy.url.port or _PORTS[proxy.url.scheme]}"
+
+
+def unproxied(environment: Mapping[str, str], urls: Iterable[str]) -> list[str]:
+    """Return what NO_PROXY keeps from the proxies, as URL patterns of httpx's.
+
+    It takes no spaces and no networks, which clusters set: of a network it gets the hosts that are in it, out of those of
+    ``urls``.
     """
     hosts = dict.fromkeys(urlsplit(url).hostname or "" for url in urls if "://" in url)
-    entries: list[str] = []
+    patterns: list[str] = []
+    for entry in _entries(_value("no", environment)[1]):
+        if "/" in entry:
+            patterns += [_pattern(host) for host in hosts if _is_within(host, entry)]
+        elif _is_address(entry) or entry.count(":") == 0 or (entry.count(":") == 1 and is_number(entry.split(":")[1])):
+            patterns.append(_pattern(entry))
+    return patterns
+
+
+def _entries(text: str) -> Iterator[str]:
     for word in text.replace(",", " ").split():
-        entry = word.strip("[]") if word.endswith("]") else word
-        if "/" not in entry:
-            if entry.count(":") != 1 or is_number(entry.partition(":")[2]):
-                entries.append(entry)
-            continue
-        try:
-            network = ipaddress.ip_network(entry, strict=False)
-        except ValueError:
-            continue
-        entries += [host for host in hosts if _is_within(host, network)]
-    return ",".join(entries)
+        yield word.strip("[]") if word.endswith("]") else word
 
 
-def _is_within(host: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+def _pattern(host: str) -> str:
+    if _is_address(host):
+        return f"all://[{host}]" if ":" in host else f"all://{host}"
+    # A name stands for all that is below it too; with the star, `a.test` does not stand for `ba.test`.
+    return f"all://{host}" if host.lower() == "localhost" else f"all://*{host}"
+
+
+def _is_address(text: str) -> bool:
     try:
-        return ipaddress.ip_address(host) in network
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_within(host: str, network: str) -> bool:
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
     except ValueError:
         return False

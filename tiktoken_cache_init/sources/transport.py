@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any
 
 import httpx
 
@@ -20,7 +20,7 @@ from ..run import Run
 from ..settings import Settings
 from ..staging import StagedFile
 from . import RouteFailed
-from .proxies import proxies_of, unproxied
+from .proxies import address_of, proxies_of, unproxied
 from .transfer import Transfer
 from .trust import trust
 
@@ -36,10 +36,12 @@ class Transport:
     def __init__(self, settings: Settings, run: Run) -> None:
         self._settings = settings
         self._run = run
-        self._lock = threading.Lock()
-        self._client: httpx.Client | None = None
-        self._proxies = proxies_of(os.environ)
         self._validators: dict[StagedFile, tuple[str, str]] = {}
+        proxies = proxies_of(os.environ)
+        self._proxies = {address_of(proxy) for proxy in proxies.values()}
+        # The C library's own limits for a dead name server (5 s twice for each) would hold up the next mirror.
+        os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:2")
+        self._client = _client(settings, proxies)
 
     def get(self, url: str, vocabulary: Vocabulary, staged: StagedFile) -> None:
         """Append what is missing of the file at ``url``, or start it again where the server gives no part of it.
@@ -49,7 +51,7 @@ class Transport:
             RouteFailed: anything else that went wrong on the way.
             VolumeError: the staged file cannot be written.
         """
-        transfer = Transfer(self._shared_client(), url, vocabulary, staged, self._validators, self._proxies)
+        transfer = Transfer(self._client, url, vocabulary, staged, self._validators, self._proxies)
         # In a thread of its own, because a name look-up or a server that drips headers cannot be interrupted, only left.
         threading.Thread(target=transfer.run, daemon=True).start()
         try:
@@ -74,36 +76,8 @@ class Transport:
                     raise RouteFailed(f"stalled: {transfer.moved - moved:,} bytes in {waited:.0f} s", passing=True)
                 since, moved = time.monotonic(), transfer.moved
 
-    def _shared_client(self) -> httpx.Client:
-        with self._lock:
-            if self._client is None:
-                # The C library's own limits for a dead name server (5 s twice for each) would hold up the next mirror.
-                os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:2")
-                for variable in ("NO_PROXY", "no_proxy"):
-                    if variable in os.environ:
-                        os.environ[variable] = unproxied(os.environ[variable], _asked(self._settings))
-                self._client = _client(self._settings)
-            return self._client
 
-
-class _Client(httpx.Client):
-    """Trusts the same authorities at a proxy that is itself reached by TLS, where httpx would take its own choice.
-
-    Its constructor has no parameter for that, but calls this method for each proxy of the environment.
-    """
-
-    def _init_proxy_transport(self, proxy: httpx.Proxy, *arguments: Any, **named: Any) -> httpx.BaseTransport:
-        if proxy.url.scheme == "https":
-            proxy.ssl_context = named["verify"]
-        return super()._init_proxy_transport(proxy, *arguments, **named)
-
-
-def _asked(settings: Settings) -> list[str]:
-    """Return the URLs whose hosts a run may ask."""
-    return [*settings.mirrors, *(vocabulary.url for vocabulary in settings.vocabularies)]
-
-
-def _client(settings: Settings) -> httpx.Client:
+def _client(settings: Settings, proxies: Mapping[str, httpx.Proxy]) -> httpx.Client:
     timeout = httpx.Timeout(settings.stall_timeout, connect=settings.connect_timeout)
     headers = {
         "User-Agent": f"tiktoken-cache-init/{__version__}",
@@ -113,8 +87,16 @@ def _client(settings: Settings) -> httpx.Client:
     }
     # A mirror is no place to be recognised at, and the image holds nothing that could keep a cookie.
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
-    try:
-        verify = trust(settings.ca, os.environ)
-        return _Client(verify=verify, timeout=timeout, headers=headers, cookies=no_cookies)
-    except (ValueError, ImportError, httpx.InvalidURL) as error:
-        raise BadSetting(f"a proxy in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY cannot be used: {error}") from error
+    context = trust(settings.ca, os.environ)
+    asked = [*settings.mirrors, *(vocabulary.url for vocabulary in settings.vocabularies)]
+    mounts: dict[str, httpx.BaseTransport | None] = dict.fromkeys(unproxied(os.environ, asked))
+    for scheme, proxy in proxies.items():
+        if proxy.url.scheme == "https":
+            proxy.ssl_context = context
+        try:
+            mounts[f"{scheme}://"] = httpx.HTTPTransport(verify=context, proxy=proxy, trust_env=False)
+        except ImportError as error:  # httpx without its extra for SOCKS
+            raise BadSetting(f"the proxy {address_of(proxy)} cannot be used: {error}") from error
+    return httpx.Client(
+        verify=context, timeout=timeout, headers=headers, cookies=no_cookies, mounts=mounts, trust_env=False
+    )

@@ -65,8 +65,6 @@ class Wheel:
         self._run = run
         # What is fetched is tried again while there is time, wherever it stands in the order.
         self._is_one_of_several = "fetch" in settings.sources or settings.sources[-1] != "wheel"
-        # As the operator set it: the HTTP client's reading of NO_PROXY is not pip's.
-        self._environment = dict(os.environ)
         self._held = _holdings()
         self._routes: dict[str, _WheelRoute] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -118,7 +116,7 @@ class Wheel:
         command = [sys.executable, "-P", "-m", "pip", *arguments, *limits, "--dest", folder, requirement]
         quiet = subprocess.DEVNULL
         # What a killed pip leaves goes with our folder.
-        environment = {**self._environment, "TMPDIR": self.folder()}
+        environment = {**os.environ, "TMPDIR": self.folder()}
         try:
             pip = subprocess.Popen(
                 command, stdin=quiet, stdout=quiet, stderr=subprocess.PIPE, text=True, errors="replace", env=environment
