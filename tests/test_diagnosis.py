@@ -12,18 +12,10 @@ from hypothesis import strategies as st
 
 from tests.samples import CONTENT, ROOT, vocabulary
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
-from tiktoken_cache_init.diagnosis import (
-    COUNTS_RIGHT,
-    COUNTS_WRONG,
-    DIES,
-    NOT_READ,
-    Diagnosis,
-    death,
-    diagnose,
-    looks_like,
-    parsing_error,
-)
+from tiktoken_cache_init.diagnosis import Diagnosis, diagnose
 from tiktoken_cache_init.findings import DIRECTORY, GOOD, LINK, MISSING, SPECIAL, UNREADABLE
+from tiktoken_cache_init.gateway import COUNTS_RIGHT, COUNTS_WRONG, DIES, NOT_READ, death, parsing_error
+from tiktoken_cache_init.recognition import looks_like
 
 CL100K, O200K = VOCABULARIES[:2]
 TINY = vocabulary()

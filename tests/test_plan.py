@@ -6,8 +6,9 @@ import pytest
 
 from tests.samples import vocabulary
 from tiktoken_cache_init.catalogue import Vocabulary
-from tiktoken_cache_init.diagnosis import DIES, Diagnosis, Prognosis
+from tiktoken_cache_init.diagnosis import Diagnosis
 from tiktoken_cache_init.findings import MISSING, UNREADABLE, WRONG, Finding, Target
+from tiktoken_cache_init.gateway import DIES, Prognosis
 from tiktoken_cache_init.plan import held_under, plan
 
 A, B, C = (vocabulary(b"x" * size, f"{name}.tiktoken") for name, size in (("a", 10), ("b", 20), ("c", 30)))

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.samples import CONTENT, staging, vocabulary
+from tiktoken_cache_init.log import Log
 from tiktoken_cache_init.obtain import Attempts
 from tiktoken_cache_init.progress import Bar, Progress
 from tiktoken_cache_init.redaction import Scrubber
-from tiktoken_cache_init.report import Log
 
 CLEAR = "\r\x1b[K"
 

@@ -10,24 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.samples import settings, vocabulary
-from tiktoken_cache_init import __version__
+from tiktoken_cache_init import __version__, verdict
 from tiktoken_cache_init.diagnosis import diagnose
 from tiktoken_cache_init.errors import NotObtained, NotReady
 from tiktoken_cache_init.findings import GOOD, MISSING, WRONG, Finding, Target
+from tiktoken_cache_init.log import Log, printable
 from tiktoken_cache_init.obtain import Failure
 from tiktoken_cache_init.outcomes import FAILED, INSTALLED, KEPT, MENDED, REPLACED, Filled, Outcome
 from tiktoken_cache_init.redaction import Scrubber
-from tiktoken_cache_init.report import (
-    Log,
-    announce,
-    failed_document,
-    fill_document,
-    name_of,
-    printable,
-    report_fill,
-    verify_document,
-    verify_lines,
-)
+from tiktoken_cache_init.report import announce, fill_document, name_of, report_fill
 from tiktoken_cache_init.settings import load
 from tiktoken_cache_init.verify import Examined, Verified
 
@@ -202,7 +193,7 @@ def test_a_file_s_record_in_the_log_has_the_fields_of_the_document() -> None:
 
 def test_each_examined_file_has_one_line_with_what_a_gateway_does_and_the_cure() -> None:
     verified = Verified((Examined(RIGHT, ""), Examined(EMPTY, "run fill"), Examined(CLOSED, "chmod it")), ("odd",))
-    lines = verify_lines(settings("/cache"), verified)
+    lines = verdict.lines(settings("/cache"), verified)
     assert lines[0] == f"{NAME}: right"
     assert lines[1].startswith(f"{NAME}: empty (0 bytes)")
     assert "the gateway starts and COUNTS WRONG" in lines[1]
@@ -216,13 +207,13 @@ def test_each_examined_file_has_one_line_with_what_a_gateway_does_and_the_cure()
 
 
 def test_a_ready_volume_is_called_ready() -> None:
-    lines = verify_lines(settings("/cache"), Verified((Examined(RIGHT, ""),), ()))
+    lines = verdict.lines(settings("/cache"), Verified((Examined(RIGHT, ""),), ()))
     assert lines[-1].startswith("ready: ")
     assert "/cache" in lines[-1]
 
 
 def test_a_folder_alone_can_be_what_is_wrong() -> None:
-    lines = verify_lines(settings("/cache"), Verified((Examined(RIGHT, ""),), ("odd",)))
+    lines = verdict.lines(settings("/cache"), Verified((Examined(RIGHT, ""),), ("odd",)))
     assert lines[-1] == "not ready: /cache"
 
 
@@ -236,14 +227,14 @@ def test_a_folder_alone_can_be_what_is_wrong() -> None:
     ],
 )
 def test_how_to_run_fill_is_said_once_if_that_helps(cure: str, problem: str, read_only: bool, last: str) -> None:
-    lines = verify_lines(settings("/cache"), Verified((Examined(EMPTY, cure),), (problem,), read_only))
+    lines = verdict.lines(settings("/cache"), Verified((Examined(EMPTY, cure),), (problem,), read_only))
     assert lines[-1].endswith(last)
     assert "\n".join(lines).count("to run fill") == (last != "not ready: 1 of 1 files in /cache")
 
 
 def test_the_documents_of_a_verification_have_one_shape() -> None:
-    good = verify_document(settings("/cache"), Verified((Examined(EMPTY, "run fill"),), ("odd",)))
-    bad = failed_document(settings("/cache"), NotReady("no folder"))
+    good = verdict.document(settings("/cache"), Verified((Examined(EMPTY, "run fill"),), ("odd",)))
+    bad = verdict.failed(settings("/cache"), NotReady("no folder"))
     assert good.keys() == bad.keys()
     assert (bad["ready"], bad["error"], bad["files"]) == (False, "no folder", [])
     assert (good["ready"], good["error"], good["problems"]) == (False, None, ["odd"])

@@ -11,8 +11,8 @@ import pytest
 from tests.samples import CONTENT, as_nobody, folder_for_all, settings, vocabulary
 from tiktoken_cache_init.access import User
 from tiktoken_cache_init.catalogue import Vocabulary
-from tiktoken_cache_init.diagnosis import COUNTS_RIGHT, COUNTS_WRONG, DIES, NOT_READ
 from tiktoken_cache_init.errors import NotReady, VolumeError
+from tiktoken_cache_init.gateway import COUNTS_RIGHT, COUNTS_WRONG, DIES, NOT_READ, foretell
 from tiktoken_cache_init.run import Run
 from tiktoken_cache_init.verify import Verified, verify
 from tiktoken_cache_init.volume import Volume
@@ -54,7 +54,7 @@ def test_a_ready_volume_needs_no_cure(volume: Path) -> None:
     result = verified(volume)
     assert result.ready
     assert [(examined.finding.text, examined.cure) for examined in result.files] == [("right", "")] * 2
-    assert {examined.finding.prognosis.outcome for examined in result.files} == {COUNTS_RIGHT}
+    assert {foretell(examined.finding).outcome for examined in result.files} == {COUNTS_RIGHT}
 
 
 def test_nothing_is_changed(volume: Path) -> None:
@@ -147,7 +147,7 @@ def test_swapped_names_are_pointed_at(volume: Path) -> None:
     result = verified(volume)
     for examined, other in zip(result.files, (O200K, CL100K), strict=True):
         assert f"under another vocabulary's name, {other.cache_key}: run fill" in examined.cure
-        assert examined.finding.prognosis.outcome == COUNTS_WRONG
+        assert foretell(examined.finding).outcome == COUNTS_WRONG
 
 
 def test_what_lacks_a_mode_is_cured_by_one(volume: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_folder_that_not_everybody_can_look_into_is_a_problem(volume: Path, mo
     result = verified(volume)
     assert not result.ready
     assert result.problems == (f"the folder has mode {mode:04o}, {told}",)
-    outcome = result.files[0].finding.prognosis
+    outcome = foretell(result.files[0].finding)
     if mode == 0o711:
         assert outcome.outcome == COUNTS_RIGHT
     else:
@@ -249,7 +249,7 @@ def test_with_a_consumer_given_only_that_consumer_counts(volume: Path) -> None:
     result = verified(volume, reader=User(9))
     assert not result.ready
     assert "the consumer's user cannot look into it" in result.problems[0]
-    assert {examined.finding.prognosis.outcome for examined in result.files} == {DIES}
+    assert {foretell(examined.finding).outcome for examined in result.files} == {DIES}
 
 
 def test_both_names_of_a_layout_are_examined(volume: Path) -> None:
@@ -285,14 +285,14 @@ def test_a_gateway_starts_if_it_finds_both_under_the_names_it_looks_for(volume: 
 
 def test_under_its_published_name_a_file_is_no_gateway_s_business(volume: Path) -> None:
     (volume / CL100K.published_name).write_bytes(b"")
-    found = verified(volume, CL100K, layout="published").files[0].finding.prognosis
+    found = foretell(verified(volume, CL100K, layout="published").files[0].finding)
     assert found == (NOT_READ, "no gateway looks for this name; those who do fail")
 
 
 def test_what_no_gateway_loads_when_it_starts_is_no_gateway_s_business(volume: Path) -> None:
     pin = vocabulary()
     (volume / pin.cache_key).write_bytes(CONTENT)
-    assert verified(volume, pin).files[0].finding.prognosis == (NOT_READ, "its readers start and count right")
+    assert foretell(verified(volume, pin).files[0].finding) == (NOT_READ, "its readers start and count right")
 
 
 def test_a_folder_mode_that_will_do_hides_nothing_from_a_gateway(volume: Path) -> None:

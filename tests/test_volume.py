@@ -10,7 +10,6 @@ import pytest
 
 from tests.samples import CONTENT, as_nobody, folder_for_all, settings, vocabulary
 from tiktoken_cache_init.access import User
-from tiktoken_cache_init.diagnosis import COUNTS_RIGHT, COUNTS_WRONG, DIES
 from tiktoken_cache_init.errors import NotReady, VolumeError
 from tiktoken_cache_init.findings import (
     DIRECTORY,
@@ -24,6 +23,7 @@ from tiktoken_cache_init.findings import (
     Finding,
     Target,
 )
+from tiktoken_cache_init.gateway import COUNTS_RIGHT, COUNTS_WRONG, DIES, foretell
 from tiktoken_cache_init.volume import Volume, open_volume, targets_of
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -154,40 +154,40 @@ def test_a_folder_that_cannot_be_given_to_its_owner_is_said_to_be_that() -> None
 def test_a_name_with_nothing_is_missing(volume: Volume) -> None:
     found = volume.inspect(TARGET)
     assert (found.state, found.text, found.ready) == (MISSING, "missing", False)
-    assert found.prognosis.outcome == DIES
+    assert foretell(found).outcome == DIES
 
 
 def test_a_name_with_the_right_bytes_is_good(volume: Volume, tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(CONTENT)
     found = volume.inspect(TARGET)
     assert (found.state, found.text, found.ready) == (GOOD, "right", True)
-    assert found.prognosis.outcome == COUNTS_RIGHT
+    assert foretell(found).outcome == COUNTS_RIGHT
 
 
 def test_a_name_with_wrong_bytes_is_wrong_and_says_what_they_are(volume: Volume, tmp_path: Path) -> None:
     (tmp_path / "key").touch()
     found = volume.inspect(TARGET)
     assert (found.state, found.text, found.ready) == (WRONG, "empty (0 bytes)", False)
-    assert found.prognosis.outcome == COUNTS_WRONG
+    assert foretell(found).outcome == COUNTS_WRONG
 
 
 def test_a_name_with_a_folder_is_no_file(volume: Volume, tmp_path: Path) -> None:
     (tmp_path / "key").mkdir()
     found = volume.inspect(TARGET)
     assert (found.state, found.text) == (DIRECTORY, "a directory")
-    assert found.prognosis.text.endswith("is a directory")
+    assert foretell(found).text.endswith("is a directory")
 
 
 def test_a_pipe_or_a_socket_is_no_file_and_is_not_waited_for(volume: Volume, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "key")
     found = volume.inspect(TARGET)
     assert (found.state, found.text) == (SPECIAL, "a FIFO, not a regular file")
-    assert (found.prognosis.outcome, "never starts" in found.prognosis.text) == (DIES, True)
+    assert (foretell(found).outcome, "never starts" in foretell(found).text) == (DIES, True)
     with socket.socket(socket.AF_UNIX) as made:
         made.bind(str(tmp_path / "socket"))
         found = volume.inspect(Target(PIN, "socket"))
     assert (found.state, found.text) == (SPECIAL, "a socket, not a regular file")
-    assert found.prognosis.text.endswith("open .../socket: no such device or address")
+    assert foretell(found).text.endswith("open .../socket: no such device or address")
 
 
 def test_a_device_is_no_file(volume: Volume) -> None:
@@ -195,7 +195,7 @@ def test_a_device_is_no_file(volume: Volume) -> None:
     found = Volume("/dev", null).inspect(Target(PIN, "null"))
     os.close(null)
     assert (found.state, found.text) == (SPECIAL, "a device, not a regular file")
-    assert found.prognosis.outcome == COUNTS_WRONG
+    assert foretell(found).outcome == COUNTS_WRONG
 
 
 @pytest.mark.parametrize("to", ["file", "sub/file", "way/file", "link"])
@@ -248,7 +248,7 @@ def test_a_link_that_a_consumer_may_not_follow_is_not_good(tmp_path: Path, to: s
     os.close(opened.fd)
     assert found.state == LINK
     assert found.text.startswith(f"a link to {to}, {problem}")
-    assert f'{fate}failed to get gpt-3.5-turbo token encoder: Get "https://' in found.prognosis.text
+    assert f'{fate}failed to get gpt-3.5-turbo token encoder: Get "https://' in foretell(found).text
 
 
 def test_a_second_name_may_lead_to_the_first(tmp_path: Path) -> None:
@@ -298,8 +298,8 @@ def test_a_file_that_we_cannot_read_is_not_called_wrong() -> None:
             found = opened.inspect(TARGET)
         os.close(opened.fd)
     assert (found.state, found.text) == (UNREADABLE, "cannot be read: Permission denied")
-    assert found.prognosis.text.endswith("permission denied")
-    assert "dies unless its user may read it, as root may: " in found.prognosis.text
+    assert foretell(found).text.endswith("permission denied")
+    assert "dies unless its user may read it, as root may: " in foretell(found).text
 
 
 def test_a_name_that_keeps_changing_is_given_up(
@@ -348,8 +348,8 @@ def test_a_right_file_must_have_the_mode(
 ) -> None:
     found = inspected(volume, tmp_path, mode, Demand(wanted))
     assert (found.state, found.lacks, found.unreadable, found.ready) == (GOOD, lacks, unreadable, not lacks)
-    assert found.prognosis.outcome == (DIES if unreadable else COUNTS_RIGHT)
-    assert ("dies unless its user may read it, as root may: " in found.prognosis.text) is unreadable
+    assert foretell(found).outcome == (DIES if unreadable else COUNTS_RIGHT)
+    assert ("dies unless its user may read it, as root may: " in foretell(found).text) is unreadable
 
 
 @pytest.mark.parametrize(("who", "lacks"), [((0, 0), False), ((0, 1), True), ((1, None), True), ((0, None), False)])
@@ -385,16 +385,16 @@ def test_a_right_file_must_be_readable_for_the_consumer(
     assert bool(found.lacks) is found.unreadable is lacks
     if lacks:
         assert found.lacks == f"{reader} cannot read it (mode {mode:04o}, owner 7:8)"
-        assert "the gateway dies: failed to get" in found.prognosis.text
+        assert "the gateway dies: failed to get" in foretell(found).text
 
 
 def test_wrong_bytes_are_told_of_rather_than_that_not_everybody_can_read_them(volume: Volume, tmp_path: Path) -> None:
     (tmp_path / "key").touch(0o600)
-    assert volume.inspect(TARGET, Demand(0o644)).prognosis.outcome == COUNTS_WRONG
+    assert foretell(volume.inspect(TARGET, Demand(0o644))).outcome == COUNTS_WRONG
     # But the one user who is asked about never gets to them.
     (tmp_path / "key").chmod(0)
     found = volume.inspect(TARGET, Demand(0o644, None, User(12345))) if os.geteuid() == 0 else None
-    assert found is None or (found.state, found.prognosis.outcome) == (WRONG, DIES)
+    assert found is None or (found.state, foretell(found).outcome) == (WRONG, DIES)
 
 
 def test_the_folder_s_own_mode_is_told(volume: Volume, tmp_path: Path) -> None:

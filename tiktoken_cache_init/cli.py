@@ -6,21 +6,12 @@ from . import stopping
 from .errors import BUG, NOT_READY, READY, SIGNALLED, BadSetting, InitError, NotReady, OutputFailed, VolumeError
 from .fill import fill
 from .light import NamedTuple
+from .log import Log, printable, scrubbed
 from .mounts import unmounted
 from .outcomes import Filled
 from .progress import Progress
 from .redaction import Scrubber
-from .report import (
-    Log,
-    announce,
-    failed_document,
-    fill_document,
-    printable,
-    report_fill,
-    scrubbed,
-    verify_document,
-    verify_lines,
-)
+from .report import announce, fill_document, report_fill
 from .run import DeadlinePassed, Run
 from .settings import Settings, load
 
@@ -177,18 +168,19 @@ def _fill(settings: Settings, run: Run, console: _Console) -> int:
 
 
 def _verify(settings: Settings, run: Run, console: _Console) -> int:
+    from . import verdict
     from .verify import verify
 
     try:
         verified = _waited_for(settings, run, lambda: verify(settings, run))
     except InitError as error:
         if settings.json:
-            console.document(failed_document(settings, error))
+            console.document(verdict.failed(settings, error))
         raise
     if settings.json:
-        console.document(verify_document(settings, verified))
+        console.document(verdict.document(settings, verified))
     else:
-        for line in verify_lines(settings, verified):
+        for line in verdict.lines(settings, verified):
             console.say(line)
     return READY if verified.ready else NOT_READY
 

@@ -1,22 +1,14 @@
-"""What a name in the volume can hold, and what a gateway does that finds it. Nothing here looks at the volume."""
+"""What a name in the volume can hold. Nothing here looks at the volume."""
 
 from __future__ import annotations
 
-from .catalogue import Vocabulary
-from .diagnosis import (
-    COUNTS_RIGHT,
-    LOADED_AT_START,
-    NOT_READ,
-    Diagnosis,
-    Prognosis,
-    death,
-    of_special,
-)
 from .light import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .access import User
+    from .catalogue import Vocabulary
+    from .diagnosis import Diagnosis
 
 # The published images of the gateways run as root.
 UNLESS_ITS_USER_MAY = "its user may read it, as root may"
@@ -29,6 +21,12 @@ DIRECTORY = "directory"
 SPECIAL = "special"
 LINK = "link"
 """A link that leads nowhere, or out of the volume, where the consumer cannot follow it."""
+
+
+FIFO = "FIFO"
+SOCKET = "socket"
+DEVICE = "device"
+"""What a `SPECIAL` is."""
 
 
 class Target(NamedTuple):
@@ -67,34 +65,6 @@ class Finding(NamedTuple):
     def ready(self) -> bool:
         """Whether the contract holds for this name."""
         return self.state == GOOD and not self.lacks
-
-    @property
-    def prognosis(self) -> Prognosis:
-        """What a gateway does that finds this."""
-        vocabulary, name = self.target.vocabulary, self.target.name
-        if name == vocabulary.published_name:
-            readers = "start and count right" if self.ready else "fail"
-            return Prognosis(NOT_READ, f"no gateway looks for this name; those who do {readers}")
-        nowhere = f'Get "{vocabulary.url}": ...'
-        denied = f"open .../{name}: permission denied"
-        if self.state == MISSING:
-            return death(vocabulary, nowhere)
-        # If it lets others in, what those do who find something wrong is worse.
-        kept_out = self.state == GOOD or not self.unless
-        if self.state == LINK or (self.hidden and kept_out):
-            # To tiktoken-go, what it cannot look at is not there.
-            return death(vocabulary, nowhere, self.unless)
-        if self.state == UNREADABLE or (self.unreadable and kept_out):
-            return death(vocabulary, denied, self.unless)
-        if self.diagnosis:
-            return self.diagnosis.prognosis
-        if self.state == DIRECTORY:
-            return death(vocabulary, f"read .../{name}: is a directory")
-        if self.state == SPECIAL:
-            return of_special(vocabulary, name, self.kind)
-        if vocabulary.published_name not in LOADED_AT_START:
-            return Prognosis(NOT_READ, "its readers start and count right")
-        return Prognosis(COUNTS_RIGHT, "the gateway starts and counts right")
 
 
 class Demand(NamedTuple):

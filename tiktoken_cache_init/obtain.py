@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import time
 
-from .diagnosis import recognise
 from .light import NamedTuple
+from .recognition import recognise
 from .sources import RouteFailed
 
 TYPE_CHECKING = False

@@ -6,7 +6,6 @@ import os
 import time
 
 from .light import suppress
-from .report import Log
 from .terminal import columns
 
 TYPE_CHECKING = False
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TextIO
 
+    from .log import Log
     from .obtain import Attempts
 
 _STANDARD_ERROR = 2

@@ -6,10 +6,10 @@ import os
 
 from . import search
 from .catalogue import Vocabulary
-from .diagnosis import COUNTS_RIGHT, DIES, LOADED_AT_START
 from .errors import NotReady, VolumeError
 from .explanations import explain
 from .findings import DIRECTORY, MISSING, UNLESS_ITS_USER_MAY, UNREADABLE, Demand, Finding
+from .gateway import COUNTS_RIGHT, DIES, LOADED_AT_START, foretell
 from .light import NamedTuple
 from .mounts import unmounted
 from .run import Run
@@ -31,7 +31,7 @@ class Examined(NamedTuple):
     @property
     def starts_a_gateway(self) -> bool:
         """Whether a gateway that finds it counts right."""
-        return self.finding.prognosis.outcome == COUNTS_RIGHT
+        return foretell(self.finding).outcome == COUNTS_RIGHT
 
 
 class Verified(NamedTuple):
@@ -117,7 +117,7 @@ def _folder_problems(volume: Volume, settings: Settings) -> tuple[str, ...]:
 
 def _one_of_two(findings: Sequence[Finding]) -> tuple[str, ...]:
     ready = [finding for finding in findings if finding.ready]
-    missing = [f for f in findings if f.state == MISSING and f.prognosis.outcome == DIES]
+    missing = [f for f in findings if f.state == MISSING and foretell(f).outcome == DIES]
     if len(ready) == 1 and missing:
         here, lacking = ready[0].target.vocabulary, missing[0].target.vocabulary
         return (

@@ -12,14 +12,16 @@ import stat
 
 from .access import User, may
 from .content import beginning, holds
-from .diagnosis import DEVICE, FIFO, SOCKET, diagnose
 from .errors import NotReady, VolumeError
 from .explanations import explain, explain_owner
 from .findings import (
+    DEVICE,
     DIRECTORY,
+    FIFO,
     GOOD,
     LINK,
     MISSING,
+    SOCKET,
     SPECIAL,
     UNLESS_ITS_USER_MAY,
     UNREADABLE,
@@ -128,6 +130,8 @@ class Volume:
             unless = UNLESS_ITS_USER_MAY if unreadable and not demand.reader else ""
             if holds(fd, status, target.vocabulary):
                 return Finding(target, GOOD, f"right{note}", lacks=lacks, unreadable=unreadable, unless=unless)
+            from .diagnosis import diagnose
+
             os.lseek(fd, 0, os.SEEK_SET)
             diagnosis = diagnose(beginning(fd), target.vocabulary, status.st_size)
             text = f"{diagnosis.text}{note}"

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from ..catalogue import Vocabulary
-from ..diagnosis import looks_like
+from ..recognition import looks_like
 from ..run import Closed, DeadlinePassed
 from ..staging import StagedFile, TooLong
 from . import NotThere, RouteFailed, too_long
