@@ -12,6 +12,8 @@ import pytest
 
 from tests.samples import ROOT, Ended, command, names_in, process
 from tiktoken_cache_init import __version__, cli
+from tiktoken_cache_init import export as exporting
+from tiktoken_cache_init import fill as filling
 from tiktoken_cache_init import verify as verification
 from tiktoken_cache_init.catalogue import VOCABULARIES
 from tiktoken_cache_init.errors import Stopped
@@ -47,7 +49,7 @@ def ended(running: subprocess.Popen[bytes]) -> Ended:
 @pytest.fixture
 def unmounted(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in the image, where nothing is mounted."""
-    for module in (cli, verification):
+    for module in (filling, exporting, verification):
         monkeypatch.setattr(module, "unmounted", lambda path: f"nothing is mounted at {path}: mount it")
 
 
@@ -192,5 +194,23 @@ def test_a_fill_from_the_image_loads_neither_the_http_client_nor_what_only_failu
 ) -> None:
     modules = loaded("--cache-dir", str(volume), *offline)
     assert "tiktoken_cache_init.sources.baked" in modules
-    needless = {"httpx", "ssl", "difflib", "json", "tarfile", "tiktoken_cache_init.sources.fetch"}
-    assert needless & modules == set()
+    assert modules & {"httpx", "ssl", "difflib", "json", "tarfile", "tiktoken_cache_init.sources.fetch"} == set()
+
+
+def test_a_fill_that_finds_everything_right_loads_nothing_to_put_it_right_with(filled: Path) -> None:
+    modules = loaded("--cache-dir", str(filled))
+    ours = {name.removeprefix("tiktoken_cache_init.") for name in modules}
+    assert "volume" in ours
+    needless = {
+        "diagnosis",
+        "export",
+        "gateway",
+        "job",
+        "progress",
+        "recognition",
+        "sources",
+        "staging",
+        "supply",
+        "verify",
+    }
+    assert ours & {*needless, "binascii", "httpx", "ssl", "json"} == set()

@@ -51,7 +51,7 @@ def attempts(tmp_path: Path) -> Iterator[list[Attempts]]:
 
 
 def watching(stream: io.StringIO, form: str = "text") -> Progress:
-    return Progress(Log(stream, form, Scrubber([])), stream, form)
+    return Progress(Log(stream, form, Scrubber([])), stream, form, time.monotonic())
 
 
 def test_nothing_is_said_when_it_is_over_in_a_moment(clock: Clock, attempts: list[Attempts]) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from . import stopping
-from .errors import BUG, NOT_READY, READY, SIGNALLED, BadSetting, InitError, NotReady, OutputFailed, VolumeError
+from .errors import BUG, NOT_READY, READY, SIGNALLED, BadSetting, InitError, OutputFailed, VolumeError
 from .fill import fill
 from .light import NamedTuple
 from .log import Log, printable, scrubbed
-from .mounts import unmounted
 from .outcomes import Filled
-from .progress import Progress
 from .redaction import Scrubber
 from .report import announce, fill_document, report_fill
 from .run import DeadlinePassed, Run
@@ -20,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Any, TextIO, TypeVar
+
+    from .obtain import Attempts
+    from .progress import Progress
 
     _Result = TypeVar("_Result")
 
@@ -148,19 +149,24 @@ def _list(settings: Settings, console: _Console) -> int:
 
 
 def _fill(settings: Settings, run: Run, console: _Console) -> int:
-    def work() -> Filled:
-        if lost := unmounted(settings.cache_dir):
-            raise VolumeError(lost)
-        return fill(settings, run, progress)
+    progress: Progress | None = None
+
+    def watch(attempts: Sequence[Attempts]) -> None:
+        nonlocal progress
+        if progress is None:
+            from .progress import Progress
+
+            progress = Progress(console.log, console.err, settings.log, run.started)
+        progress(attempts)
 
     announce(console.log, settings)
-    progress = Progress(console.log, console.err, settings.log)
     try:
-        filled = _waited_for(settings, run, work)
+        filled = _waited_for(settings, run, lambda: fill(settings, run, watch))
     except InitError as error:
         filled = Filled((), error)
     finally:
-        progress.close()
+        if progress:
+            progress.close()
     report_fill(console.log, settings, filled, run.elapsed())
     if settings.json:
         console.document(fill_document(settings, filled))
@@ -191,14 +197,6 @@ def _export(settings: Settings, run: Run, console: _Console) -> int:
     if console.out.isatty():
         raise BadSetting("export writes a tar: send it to a file, as in 'export >cache.tar'")
 
-    def work() -> None:
-        try:
-            export(settings, console.out.buffer)
-        except NotReady:
-            if lost := unmounted(settings.cache_dir):
-                raise NotReady(lost) from None
-            raise
-
     with _Writing():
-        _waited_for(settings, run, work)
+        _waited_for(settings, run, lambda: export(settings, console.out.buffer))
     return READY

@@ -9,6 +9,7 @@ from .content import CHUNK, holds
 from .errors import NotReady, VolumeError
 from .explanations import explain
 from .findings import GOOD, Target
+from .mounts import unmounted
 from .settings import Settings
 from .ustar import Writer
 from .volume import Volume, open_volume, targets_of
@@ -27,15 +28,25 @@ def export(settings: Settings, stream: BinaryIO) -> None:
         NotReady: the folder does not hold them all; nothing has been written.
         VolumeError: the folder cannot be read, or a file in it changed meanwhile; the tar has no end.
     """
-    volume = open_volume(settings, create=False)
-    targets = sorted(targets_of(settings), key=lambda target: target.name)
-    lacking = [f"{t.vocabulary.published_name} ({f.text})" for t in targets if (f := volume.inspect(t)).state != GOOD]
-    if lacking:
-        raise NotReady(f"{volume.path} is not ready to be exported: {'; '.join(lacking)}: run fill first")
+    try:
+        volume = open_volume(settings, create=False)
+        targets = _ready(volume, settings)
+    except NotReady:
+        if lost := unmounted(settings.cache_dir):
+            raise NotReady(lost) from None
+        raise
     tar = Writer(stream)
     for target in targets:
         _add(tar, volume, target, settings.mode)
     tar.close()
+
+
+def _ready(volume: Volume, settings: Settings) -> list[Target]:
+    targets = sorted(targets_of(settings), key=lambda target: target.name)
+    lacking = [f"{t.vocabulary.published_name} ({f.text})" for t in targets if (f := volume.inspect(t)).state != GOOD]
+    if lacking:
+        raise NotReady(f"{volume.path} is not ready to be exported: {'; '.join(lacking)}: run fill first")
+    return targets
 
 
 def _add(tar: Writer, volume: Volume, target: Target, mode: int) -> None:

@@ -11,6 +11,7 @@ from .errors import VolumeError
 from .explanations import explain
 from .findings import Demand
 from .leftovers import sweep
+from .mounts import unmounted
 from .outcomes import KEPT, Filled, Outcome
 from .run import Run
 from .settings import Settings
@@ -25,8 +26,10 @@ def fill(settings: Settings, run: Run, watch: Watch) -> Filled:
     """Make the volume ready. ``watch`` is called a few times a second while bytes are awaited.
 
     Raises:
-        VolumeError: the volume cannot be opened or inspected.
+        VolumeError: there is none, or it cannot be opened or inspected.
     """
+    if lost := unmounted(settings.cache_dir):
+        raise VolumeError(lost)
     try:
         volume = open_volume(settings, create=True)
         demand = Demand(settings.mode, settings.owner)

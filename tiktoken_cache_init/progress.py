@@ -26,11 +26,11 @@ _EVERY = 5.0
 class Progress:
     """Watches what is being received."""
 
-    def __init__(self, log: Log, stream: TextIO, form: str) -> None:
+    def __init__(self, log: Log, stream: TextIO, form: str, started: float) -> None:
         self._log = log
         self._stream = stream
         self._bar_allowed = form == "text" and stream.isatty() and os.environ.get("TERM") != "dumb"
-        self._started = time.monotonic()
+        self._started = started
         self._said = 0.0
         self._bar: Bar | None = None
 
