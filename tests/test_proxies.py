@@ -26,6 +26,8 @@ VARIABLES = [f"{scheme}_proxy" for scheme in ("http", "https", "all")]
         ({"NO_PROXY": "x", "FTP_PROXY": "y z", "HTTP_PROXY": ""}, {}),
         ({"HTTP_PROXY": "http://p.example", "no_proxy": "a.test, *"}, {}),
         ({"HTTP_PROXY": "http://p.example", "REQUEST_METHOD": "GET"}, {}),
+        ({"HTTP_PROXY": "http://[::1]:9"}, {"http": "[::1]:9"}),
+        ({"HTTP_PROXY": "http://bücher.test"}, {"http": "xn--bcher-kva.test:80"}),
     ],
 )
 def test_the_proxies_are_those_of_the_environment(environment: dict[str, str], found: dict[str, str]) -> None:
@@ -45,7 +47,16 @@ def test_the_variables_mean_what_they_mean_to_pip(environment: dict[str, str]) -
 
 
 @pytest.mark.parametrize(
-    "value", ["http://p.example:x", "http://:3128", "http://user:secret@", "p q", "http://p:99999", "http://xn--:80"]
+    "value",
+    [
+        "http://p.example:x",
+        "http://:3128",
+        "http://user:secret@",
+        "p q",
+        "http://p:99999",
+        "http://xn--:80",
+        '"http://p:1"',
+    ],
 )
 def test_a_proxy_that_leads_nowhere_is_a_bad_setting_by_its_name(value: str) -> None:
     with pytest.raises(BadSetting, match=r"^HTTPS_PROXY: ") as caught:
@@ -56,7 +67,7 @@ def test_a_proxy_that_leads_nowhere_is_a_bad_setting_by_its_name(value: str) -> 
 @pytest.mark.parametrize(
     ("said", "patterns"),
     [
-        ("localhost, .cluster.local", ["all://localhost", "all://*.cluster.local"]),
+        ("localhost, .cluster.local", ["all://localhost", "all://*cluster.local"]),
         ("a.test b.test", ["all://*a.test", "all://*b.test"]),
         ("fd00::/16,[::1],::1/128", ["all://[::1]"]),
         ("10.0.0.0/8", ["all://10.1.2.3"]),
@@ -78,7 +89,8 @@ def test_no_proxy_is_read_as_clusters_write_it(said: str, patterns: Iterable[str
         ("a.test", "https://b.a.test/x", True),
         ("a.test", "https://ba.test/x", False),
         (".a.test", "https://b.a.test/x", True),
-        (".a.test", "https://a.test/x", False),
+        (".a.test", "https://a.test/x", True),
+        ("a.test.", "https://a.test/x", True),
         ("a.test:8080", "https://a.test:8080/x", True),
         ("a.test:8080", "https://a.test/x", False),
         ("[::1]", "http://[::1]:80/x", True),

@@ -14,7 +14,7 @@ from . import NotThere, RouteFailed
 from .headers import retry_after
 
 PORTAL_ADVICE = "check that no proxy or login page stands between"
-_PROXY_ADVICE = "check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY"
+PROXY_ADVICE = "check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY"
 _STATUS_ADVICE = {
     401: "put the credentials into the mirror's URL",
     407: "put the proxy's credentials into its URL, as in http://USER:PASSWORD@HOST:PORT",
@@ -40,25 +40,23 @@ def refusal(response: httpx.Response) -> RouteFailed:
     return RouteFailed(said, passing=passing, wait=wait, advice=advice)
 
 
-def failure_of(error: Exception, proxy: str = "", *, beyond: bool = False) -> Exception:
+def failure_of(error: Exception, proxy: str = "") -> Exception:
     """Turn what httpx and the layers below raise into a `RouteFailed` in plain words; leave our own errors alone.
 
-    ``proxy`` is the one that was connected to, if one was: if there is no connection then, it is the one to blame, unless
-    TLS failed ``beyond`` it.
+    ``proxy`` is the one that was waited for, if one was: then it is the one to blame.
     """
     if isinstance(error, InitError):
         return error
     if isinstance(error, httpx.ProxyError):
         return _proxy_failure(error, proxy)
     failure = _plain(error)
-    if proxy and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) and not (beyond and _is_tls(error)):
-        advice = failure.advice or _PROXY_ADVICE
-        return RouteFailed(f"the proxy {proxy}: {failure}", passing=failure.passing, advice=advice)
-    return failure
+    return blamed(failure, proxy) if proxy else failure
 
 
-def _is_tls(error: BaseException) -> bool:
-    return any(isinstance(cause, ssl.SSLError) for cause in _causes(error))
+def blamed(failure: RouteFailed, proxy: str) -> RouteFailed:
+    """Return a failure as that of a proxy."""
+    advice = failure.advice or PROXY_ADVICE
+    return RouteFailed(f"the proxy {proxy}: {failure}", passing=failure.passing, advice=advice)
 
 
 def _plain(error: Exception) -> RouteFailed:
@@ -77,6 +75,8 @@ def _plain(error: Exception) -> RouteFailed:
         return RouteFailed("its headers do not end")
     if isinstance(error, httpx.TransportError):
         return RouteFailed(f"the connection broke: {error}", passing=True)
+    if type(error).__module__.startswith("socksio."):
+        return RouteFailed(f"what it says is not SOCKS ({error})", passing=True)
     return RouteFailed(f"{type(error).__name__}: {error}")
 
 
@@ -111,7 +111,7 @@ def _proxy_failure(error: httpx.ProxyError, proxy: str) -> RouteFailed:
     code = said.partition(" ")[0]
     status = int(code) if code.isdigit() else 0
     return RouteFailed(
-        f"the proxy {proxy} {'answered' if status else 'failed:'} {said}",
+        f"the proxy {proxy} {'answered' if status else 'failed:'} {said.strip()}",
         passing=status in (0, 408, 425, 429) or status >= 500,
-        advice=_STATUS_ADVICE.get(status, _PROXY_ADVICE),
+        advice=_STATUS_ADVICE.get(status, PROXY_ADVICE),
     )

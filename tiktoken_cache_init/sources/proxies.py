@@ -41,22 +41,28 @@ def _value(name: str, environment: Mapping[str, str]) -> tuple[str, str]:
 
 def _proxy(variable: str, value: str) -> httpx.Proxy:
     url = value if "://" in value else f"http://{value}"
-    problem = url_problem(url)
+    problem = "has quotes round it, which are part of the value" if value[:1] in ("'", '"') else url_problem(url)
     if not problem and urlsplit(url).scheme not in _PORTS:
         problem = "is no proxy that can be used: write http://, https://, socks5:// or socks5h://"
     if problem:
         raise BadSetting(f"{variable}: '{shown(url)}' {problem}")
     try:
         proxy = httpx.Proxy(url)
-        address_of(proxy)
+        # An error of idna may come only when the host is asked for.
+        str(proxy.url.host)
         return proxy
-    except Exception as error:  # its parser lets errors of idna through, some only when the host is asked for
+    except Exception as error:
         raise BadSetting(f"{variable}: '{shown(url)}' is no URL") from error
 
 
 def address_of(proxy: httpx.Proxy) -> str:
-    """Return HOST:PORT of a proxy."""
-    return f"{proxy.url.host}:{proxy.url.port or _PORTS[proxy.url.scheme]}"
+    """Return HOST:PORT of a proxy, as it is connected to."""
+    return address(proxy.url.raw_host.decode("ascii"), proxy.url.port or _PORTS[proxy.url.scheme])
+
+
+def address(host: str, port: int) -> str:
+    """Return HOST:PORT, with an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def unproxied(environment: Mapping[str, str], urls: Iterable[str]) -> list[str]:
@@ -77,7 +83,8 @@ def unproxied(environment: Mapping[str, str], urls: Iterable[str]) -> list[str]:
 
 def _entries(text: str) -> Iterator[str]:
     for word in text.replace(",", " ").split():
-        yield word.strip("[]") if word.endswith("]") else word
+        # To curl and pip, `.a.test` means the same as `a.test`: it and all that is below it.
+        yield (word.strip("[]") if word.endswith("]") else word).strip(".")
 
 
 def _pattern(host: str) -> str:

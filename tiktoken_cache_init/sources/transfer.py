@@ -20,8 +20,15 @@ from ..staging import StagedFile, TooLong
 from . import NotThere, RouteFailed, too_long
 from .failures import PORTAL_ADVICE, failure_of, refusal
 from .headers import content_range, is_number
+from .proxies import address
 
 _MOST_REDIRECTS = 5
+# Events of httpcore's: a tunnel stands, by CONNECT or by SOCKS; or an answer to what was asked through a proxy has begun.
+_BEYOND_PROXY = (
+    "proxy.start_tls.started",
+    "socks.setup_socks5_connection.complete",
+    "http11.receive_response_headers.complete",
+)
 # Bytes seen before a body is taken for a file and not for a page.
 _SNIFFED = 512
 
@@ -60,7 +67,7 @@ class Transfer:
         self._proxy = ""
         """HOST:PORT of the proxy that was connected to, if one was."""
         self._beyond_proxy = False
-        """Whether TLS is spoken through that proxy, and not with it."""
+        """Whether the proxy has done its part, so that what fails now is the fault of whoever is asked through it."""
         self._revoked = False
         self._lock = threading.Lock()
 
@@ -68,6 +75,11 @@ class Transfer:
         """Have the transfer write no byte more."""
         with self._lock:
             self._revoked = True
+
+    @property
+    def culprit(self) -> str:
+        """HOST:PORT of the proxy, if it is the one that is waited for; else empty."""
+        return "" if self._beyond_proxy else self._proxy
 
     def run(self) -> None:
         """Make the attempt, and keep its failure for whoever waits."""
@@ -81,7 +93,8 @@ class Transfer:
         except (RouteFailed, Closed, DeadlinePassed) as error:
             self.error = error
         except Exception as error:
-            self.error = failure_of(error, self._proxy, beyond=self._beyond_proxy)
+            # What a proxy itself refuses is its own, whatever else went well.
+            self.error = failure_of(error, self._proxy if isinstance(error, httpx.ProxyError) else self.culprit)
         finally:
             self.done.set()
 
@@ -110,10 +123,10 @@ class Transfer:
 
     def _trace(self, event: str, details: Mapping[str, Any]) -> None:
         if event.endswith("connect_tcp.started"):
-            peer = f"{details['host']}:{details['port']}"
+            peer = address(details["host"], details["port"])
             self._proxy = peer if peer in self._proxies else ""
             self._beyond_proxy = False
-        if event == "proxy.start_tls.started":
+        if event in _BEYOND_PROXY:
             self._beyond_proxy = True
         if event.endswith("send_request_headers.started"):
             self.connected = True

@@ -20,6 +20,7 @@ from ..run import Run
 from ..settings import Settings
 from ..staging import StagedFile
 from . import RouteFailed
+from .failures import blamed
 from .proxies import address_of, proxies_of, unproxied
 from .transfer import Transfer
 from .trust import trust
@@ -70,11 +71,16 @@ class Transport:
             if transfer.connected and not connected:
                 since, connected = time.monotonic(), True
             elif not connected and waited > _MOST_ADDRESSES * settings.connect_timeout:
-                raise RouteFailed(f"no connection within {waited:.0f} s", passing=True)
+                raise _given_up(f"no connection within {waited:.0f} s", transfer)
             elif connected and waited > settings.stall_timeout:
                 if transfer.moved - moved < settings.min_speed * settings.stall_timeout:
-                    raise RouteFailed(f"stalled: {transfer.moved - moved:,} bytes in {waited:.0f} s", passing=True)
+                    raise _given_up(f"stalled: {transfer.moved - moved:,} bytes in {waited:.0f} s", transfer)
                 since, moved = time.monotonic(), transfer.moved
+
+
+def _given_up(reason: str, transfer: Transfer) -> RouteFailed:
+    failure = RouteFailed(reason, passing=True)
+    return blamed(failure, transfer.culprit) if transfer.culprit else failure
 
 
 def _client(settings: Settings, proxies: Mapping[str, httpx.Proxy]) -> httpx.Client:
