@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
+
 from tiktoken_cache_init import job  # noqa: F401  loaded before any test becomes a user that may not read it
+from tiktoken_cache_init.access import ACL
 from tiktoken_cache_init.catalogue import Encoding, Vocabulary
 from tiktoken_cache_init.cli import main
 from tiktoken_cache_init.leftovers import PREFIX
@@ -67,6 +71,17 @@ def folder_for_all() -> Iterator[Path]:
         folder = Path(name)
         folder.chmod(0o755)
         yield folder
+
+
+def put_acl(path: Path, *, user: int, rights: int) -> None:
+    """Give a file a POSIX access control list: its mode, and one user's own rights."""
+    mode, nobody = path.stat().st_mode, 0xFFFFFFFF
+    entries = [(1, mode >> 6, nobody), (2, rights, user), (4, mode >> 3, nobody), (16, 7, nobody), (32, mode, nobody)]
+    packed = b"".join(struct.pack("<HHI", tag, bits & 7, number) for tag, bits, number in entries)
+    try:
+        os.setxattr(path, ACL, struct.pack("<I", 2) + packed)
+    except OSError:
+        pytest.skip("this file system has no access control lists")
 
 
 @contextlib.contextmanager

@@ -15,13 +15,14 @@ from tests.samples import (
     as_nobody,
     folder_for_all,
     left_behind,
+    put_acl,
     settings,
     vocabulary,
     watch,
 )
 from tiktoken_cache_init import fill as module
-from tiktoken_cache_init import supply
-from tiktoken_cache_init.access import User
+from tiktoken_cache_init import mounts, supply
+from tiktoken_cache_init.access import User, acl_of
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import BadSetting, NotObtained, VolumeError
 from tiktoken_cache_init.fill import fill
@@ -480,3 +481,31 @@ def test_a_read_only_volume_that_is_not_ready_is_told_with_what_it_lacks(
     said = str(result.error)
     assert "is mounted read-only and is not ready: tiny.tiktoken (missing); other.tiktoken (not readable" in said
     assert actions(result) == [FAILED, FAILED]
+
+
+def test_a_right_file_whose_list_keeps_a_user_out_is_mended(tmp_path: Path) -> None:
+    file = tmp_path / PIN.cache_key
+    file.write_bytes(CONTENT)
+    file.chmod(0o644)
+    put_acl(file, user=12345, rights=0)
+    assert actions(filled(tmp_path, "/nowhere", PIN)) == [MENDED]
+    assert acl_of(str(file)) == ()
+    assert actions(filled(tmp_path, "/nowhere", PIN)) == [KEPT]
+
+
+def test_a_folder_whose_list_keeps_a_user_out_is_told_with_what_lifts_it(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    put_acl(tmp_path, user=12345, rights=0)
+    with pytest.raises(VolumeError, match=f"setfacl -b {tmp_path}, or set TIKTOKEN_INIT_DIR_MODE"):
+        filled(tmp_path, "/nowhere", PIN)
+
+
+def test_a_closed_folder_between_the_mount_and_the_folder_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each in (module, mounts):
+        monkeypatch.setattr(each, "in_image", lambda: True)
+    monkeypatch.setattr(mounts, "_points", lambda: {str(tmp_path)})
+    tmp_path.chmod(0o700)
+    with pytest.raises(VolumeError, match=f"for {tmp_path} has mode 0700: chmod 0711 {tmp_path}, or mount the folder"):
+        filled(tmp_path / "a", "/nowhere", PIN)

@@ -6,6 +6,7 @@ from typing import NoReturn
 
 import pytest
 
+from tiktoken_cache_init.errors import NoThread
 from tiktoken_cache_init.run import Closed, DeadlinePassed, Run
 
 LONG = 60.0
@@ -193,3 +194,19 @@ def test_no_further_item_is_taken_up_once_the_run_ends() -> None:
     with pytest.raises(Closed):
         run.map(work, range(1000))
     assert 1 <= len(taken) < 1000
+
+
+def test_a_machine_that_has_no_thread_left_is_told_of_with_what_limits_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    undone: list[int] = []
+    run = Run()
+    run.at_end(lambda: undone.append(1))
+    for work in (lambda: run.wait_for(int), lambda: run.map(int, ["1"])):
+        with pytest.raises(NoThread, match="--pids-limit") as caught:
+            work()
+        assert caught.value.exit_code == 3
+    run.close()
+    assert undone == [1]

@@ -268,6 +268,17 @@ def test_a_tilde_is_refused_with_what_it_stands_for(monkeypatch: pytest.MonkeyPa
     assert "write '/home/me/cache'" in refused("cache_dir", "~/cache")
 
 
+def test_a_tilde_that_stands_for_nobody_is_refused_and_not_recommended() -> None:
+    assert "write an absolute path" in refused("cache_dir", "~nobody-at-all/x")
+
+
+def test_a_tilde_in_the_image_is_refused_with_the_folder_that_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(surroundings, "DEFAULT_BAKED_DIR", str(tmp_path))
+    assert "write '/cache/tiktoken'" in refused("cache_dir", "~")
+
+
 def test_a_line_end_inside_the_folder_is_refused() -> None:
     assert "a line end" in refused("cache_dir", "/ca\nche")
 
@@ -350,7 +361,7 @@ def test_a_unit_of_something_else_is_not_converted(field: str, text: str) -> Non
     assert refused(field, text).endswith("write digits only")
 
 
-@pytest.mark.parametrize("text", ["five", "5 apples", "1.5m", "0x10", "5,0"])
+@pytest.mark.parametrize("text", ["five", "5 apples", "1.5m", "0x10", "5,0", "1_0", "²", "٣", "²s", f"{'9' * 5000}s"])
 def test_what_is_no_number_is_refused(text: str) -> None:
     assert "is not a number of seconds: write digits only" in refused("deadline", text)
 

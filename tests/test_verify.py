@@ -8,7 +8,9 @@ from typing import Any, NoReturn
 
 import pytest
 
-from tests.samples import CONTENT, as_nobody, folder_for_all, settings, vocabulary
+from tests.samples import CONTENT, as_nobody, folder_for_all, put_acl, settings, vocabulary
+from tiktoken_cache_init import mounts
+from tiktoken_cache_init import verify as verification
 from tiktoken_cache_init.access import User
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import NotReady, VolumeError
@@ -33,6 +35,12 @@ def volume(tmp_path: Path) -> Path:
         (folder / pin.cache_key).write_bytes(content)
         (folder / pin.cache_key).chmod(0o644)
     return folder
+
+
+def open_the_way(folder: Path) -> None:
+    """Let every user get to a folder of pytest's, which makes its own for one user only."""
+    for above in folder.parents[:-2]:
+        above.chmod(above.stat().st_mode | 0o111)
 
 
 def verified(folder: Path, *wanted: Vocabulary, **changes: Any) -> Verified:
@@ -106,7 +114,7 @@ def test_what_is_nowhere_must_be_filled(volume: Path) -> None:
 
 def test_bytes_under_the_published_name_are_pointed_at(volume: Path) -> None:
     (volume / CL100K.cache_key).rename(volume / "cl100k_base.tiktoken")
-    assert "under the published name, which nobody looks for" in cure(volume)
+    assert "under the published name, which the gateways do not look for" in cure(volume)
     assert f"rename it to {CL100K.cache_key}" in cure(volume)
 
 
@@ -117,7 +125,8 @@ def test_bytes_under_any_other_name_are_pointed_at(volume: Path) -> None:
 
 def test_bytes_a_folder_too_deep_are_pointed_at(volume: Path) -> None:
     (volume / "tiktoken").mkdir()
-    (volume / CL100K.cache_key).rename(volume / "tiktoken" / CL100K.cache_key)
+    for pin in (CL100K, O200K):
+        (volume / pin.cache_key).rename(volume / "tiktoken" / pin.cache_key)
     assert f"a folder too deep, in tiktoken/{CL100K.cache_key}: mount or name that folder, or run fill" in cure(volume)
 
 
@@ -156,6 +165,21 @@ def test_what_lacks_a_mode_is_cured_by_one(volume: Path) -> None:
 
 
 @ROOT_ONLY
+def test_a_folder_is_not_named_that_holds_only_a_part(volume: Path) -> None:
+    (volume / "deep").mkdir()
+    (volume / CL100K.cache_key).rename(volume / "deep" / CL100K.cache_key)
+    assert "mount or name that folder" not in cure(volume)
+    (volume / O200K.cache_key).rename(volume / "deep" / O200K.cache_key)
+    assert "mount or name that folder" in cure(volume)
+
+
+def test_a_file_is_not_to_be_renamed_that_its_reader_could_not_read_then(volume: Path) -> None:
+    (volume / CL100K.cache_key).rename(volume / "cl100k_base.tiktoken")
+    assert cure(volume).endswith(f"run fill, or rename it to {CL100K.cache_key}")
+    (volume / "cl100k_base.tiktoken").chmod(0o600)
+    assert cure(volume).endswith("which the gateways do not look for: run fill")
+
+
 def test_what_lacks_an_owner_is_cured_by_one(volume: Path) -> None:
     for owner, told in ((User(7, 8), "7:8"), (User(7), "7")):
         result = verified(volume, owner=owner)
@@ -240,6 +264,7 @@ def test_a_folder_mode_that_was_asked_for_will_do(volume: Path) -> None:
 
 @ROOT_ONLY
 def test_with_a_consumer_given_only_that_consumer_counts(volume: Path) -> None:
+    open_the_way(volume)
     for path in (volume, *volume.iterdir()):
         os.chown(path, 7, 8)
         path.chmod(0o750 if path == volume else 0o640)
@@ -250,6 +275,49 @@ def test_with_a_consumer_given_only_that_consumer_counts(volume: Path) -> None:
     assert not result.ready
     assert "the consumer's user cannot look into it" in result.problems[0]
     assert {foretell(examined.finding).outcome for examined in result.files} == {DIES}
+
+
+@ROOT_ONLY
+def test_a_folder_above_keeps_out_whoever_runs_on_this_host(volume: Path) -> None:
+    open_the_way(volume)
+    volume.parent.chmod(0o700)
+    result = verified(volume, reader=User(7, 7))
+    assert result.problems == (
+        f"{volume.parent} has mode 0700, and the consumer's user cannot get through it, so the gateway dies: "
+        f"chmod 0711 {volume.parent}, or mount the folder itself",
+    )
+    assert {foretell(examined.finding).outcome for examined in result.files} == {DIES}
+    assert verified(volume).ready, "who reads it, and from where, is not known"
+    volume.parent.chmod(0o711)
+    assert verified(volume, reader=User(7, 7)).ready
+
+
+def test_in_a_container_a_folder_above_counts_only_within_the_volume(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "in_image", lambda: True)
+    monkeypatch.setattr(mounts, "in_image", lambda: True)
+    monkeypatch.setattr(mounts, "_points", lambda: {str(volume)})
+    volume.parent.chmod(0o700)
+    assert verified(volume).ready
+    monkeypatch.setattr(mounts, "_points", lambda: {str(volume.parent)})
+    [problem] = verified(volume).problems
+    assert problem.startswith(f"{volume.parent} has mode 0700, and not every user can get through it")
+    assert "unless its user may read it" in problem
+
+
+def test_a_list_that_keeps_one_user_out_of_the_folder_is_told(volume: Path) -> None:
+    put_acl(volume, user=12345, rights=0)
+    [problem] = verified(volume).problems
+    assert f"setfacl -b {volume}" in problem
+    assert not verified(volume).ready
+
+
+def test_a_list_that_keeps_one_user_from_a_file_is_told(volume: Path) -> None:
+    put_acl(volume / CL100K.cache_key, user=12345, rights=0)
+    result = verified(volume)
+    assert result.files[0].finding.lacks == "not readable by every user, for its ACL"
+    assert not result.ready
 
 
 def test_both_names_of_a_layout_are_examined(volume: Path) -> None:
@@ -318,7 +386,7 @@ def test_nothing_is_to_be_renamed_to_what_is_a_directory(volume: Path) -> None:
 def test_a_vocabulary_s_own_published_name_is_no_other_s(volume: Path) -> None:
     (volume / CL100K.cache_key).rename(volume / CL100K.published_name)
     result = verified(volume, layout="both")
-    assert "under the published name, which nobody looks for" in result.files[0].cure
+    assert "under the published name, which the gateways do not look for" in result.files[0].cure
 
 
 def test_a_mode_that_keeps_the_reader_out_is_not_advised(volume: Path) -> None:

@@ -354,7 +354,7 @@ def _recognise() -> Iterable[Row]:
         "verify: published names",
         _PUBLISHED,
         1,
-        "its bytes are there under the published name, which nobody looks for: run fill, or rename it to $C",
+        "its bytes are there under the published name, which the gateways do not look for: run fill, or rename it to $C",
         ("verify",),
         unchanged=True,
     )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import stat
+
+from .access import acl_of
 from .errors import NotObtained, VolumeError
 from .outcomes import FAILED
 
@@ -21,6 +25,18 @@ def closed(path: str, mode: int, missing: int, cause: str) -> VolumeError:
     return VolumeError(
         f"{path} has mode {mode:04o}, so that not every user can read in it, and we cannot change that ({cause}): "
         f"chmod {mode | missing:04o} it, or set TIKTOKEN_INIT_DIR_MODE={mode:04o} if that mode will do"
+    )
+
+
+def shut_off(path: str, folder: str) -> VolumeError:
+    """Return the error of a folder that not every user can get to, for one on the way or for its own list."""
+    mode = stat.S_IMODE(os.stat(folder).st_mode)
+    acl = bool(acl_of(folder))
+    cure = f"setfacl -b {folder}" if acl else f"chmod {mode | 0o111:04o} {folder}"
+    instead = "" if folder == path else ", or mount the folder itself"
+    return VolumeError(
+        f"not every user can get to {path}, for {folder} has mode {mode:04o}{' and an ACL' if acl else ''}: {cure}{instead}, "
+        "or set TIKTOKEN_INIT_DIR_MODE=0700 if the consumer runs as root"
     )
 
 

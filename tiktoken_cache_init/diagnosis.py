@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import catalogue
 from .catalogue import Vocabulary
-from .gateway import COUNTS_RIGHT, COUNTS_WRONG, LOADED_AT_START, Prognosis, death, parsing_error
+from .gateway import COUNTS_RIGHT, COUNTS_WRONG, LOADED_AT_START, Prognosis, death, published, read
 from .light import NamedTuple
 from .recognition import digest_is, recognise
 
@@ -32,7 +32,7 @@ def diagnose(data: bytes, vocabulary: Vocabulary, size: int | None = None) -> Di
     size = len(data) if size is None else size
     # Of a file that was not read to its end, the last line is not judged, unless it is all there is.
     whole = data if size == len(data) else data[: data.rfind(b"\n") + 1] or data
-    complaint = parsing_error(whole)
+    complaint, ranks = read(whole)
     if complaint or vocabulary.published_name not in LOADED_AT_START:
         prognosis = death(vocabulary, complaint)
     else:
@@ -42,12 +42,7 @@ def diagnose(data: bytes, vocabulary: Vocabulary, size: int | None = None) -> Di
             text = f"the bytes of another vocabulary, {other.published_name}"
             return Diagnosis("other-vocabulary", text, prognosis, other)
     kind, text = recognise(data, vocabulary, size)
-    if prognosis.outcome == COUNTS_WRONG and size == len(data) and _is_right_but_for_its_end(data, vocabulary):
-        # Readers skip empty lines, and need no line end after the last.
-        return Diagnosis(kind, f"the right text with another end ({size:,} bytes)", _COUNTS_RIGHT)
+    if prognosis.outcome == COUNTS_WRONG and size == len(data) and digest_is(published(ranks), vocabulary):
+        # As where a line end is missing or one is too many, or a download was appended to the file.
+        return Diagnosis(kind, f"the right tokens, written in another way ({size:,} bytes)", _COUNTS_RIGHT)
     return Diagnosis(kind, text, prognosis)
-
-
-def _is_right_but_for_its_end(data: bytes, vocabulary: Vocabulary) -> bool:
-    text = data.rstrip(b"\n")
-    return any(len(text + end) == vocabulary.size and digest_is(text + end, vocabulary) for end in (b"", b"\n"))

@@ -17,7 +17,7 @@ EXIT_CODES = {
     "0": "ready: every wanted file is in the folder, right and readable",
     "1": "not ready (verify, export)",
     "2": "a bad setting",
-    "3": "the volume cannot be written or read, or the output not be written",
+    "3": "the volume cannot be written or read, the output not be written, or no thread be started",
     "4": "the bytes could not be obtained",
     "70": "a bug in this program",
     "128+n": "stopped by signal n",
@@ -56,6 +56,12 @@ class NotObtained(InitError):
 
 class OutputFailed(InitError):
     """Standard output does not take the result."""
+
+    exit_code = VOLUME_FAILED
+
+
+class NoThread(InitError):
+    """The machine does not let this process have another thread."""
 
     exit_code = VOLUME_FAILED
 

@@ -15,7 +15,8 @@ from .mounts import unmounted
 from .outcomes import KEPT, Filled, Outcome
 from .run import Run
 from .settings import Settings
-from .volume import Volume, open_volume, targets_of
+from .surroundings import in_image
+from .volume import Volume, open_volume, shut_above, targets_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,15 +48,19 @@ def fill(settings: Settings, run: Run, watch: Watch) -> Filled:
 
 def _open_up(volume: Volume, settings: Settings) -> None:
     """Let every user look into the folder: the consumer may run as any."""
-    missing = volume.missing_mode(settings.dir_mode)
-    if not missing:
-        return
-    mode, cause = volume.mode(), "the volume does not keep it"
-    try:
-        os.fchmod(volume.fd, mode | missing)
-    except OSError as error:
-        cause = error.strerror or str(error)
-    if volume.missing_mode(settings.dir_mode):
-        from .complaints import closed
+    if missing := volume.missing_mode(settings.dir_mode):
+        mode, cause = volume.mode(), "the volume does not keep it"
+        try:
+            os.fchmod(volume.fd, mode | missing)
+        except OSError as error:
+            cause = error.strerror or str(error)
+        if volume.missing_mode(settings.dir_mode):
+            from .complaints import closed
 
-        raise closed(volume.path, mode, missing, cause)
+            raise closed(volume.path, mode, missing, cause)
+    if settings.dir_mode & 0o111 == 0o111:
+        shut = "" if volume.lets_in(None) else volume.path
+        if shut := shut or (shut_above(volume.path, None) if in_image() else ""):
+            from .complaints import shut_off
+
+            raise shut_off(volume.path, shut)

@@ -90,27 +90,35 @@ def _of_special(vocabulary: Vocabulary, name: str, kind: str) -> Prognosis:
     return death(vocabulary, f"open .../{name}: no such device or address")
 
 
-def parsing_error(data: bytes) -> str:
-    """Return the error that tiktoken-go v0.1.7 gives when it parses these bytes, or an empty text if it takes them."""
+def read(data: bytes) -> tuple[str, dict[bytes, int]]:
+    """Return the error that tiktoken-go v0.1.7 gives when it parses these bytes, or an empty text; and token -> rank so far."""
     ranks: dict[bytes, int] = {}
     for line in data.split(b"\n"):
         if not line:
             continue
         token, space, rank = line.partition(b" ")
         try:
-            decoded = binascii.a2b_base64(token, strict_mode=True)
+            # Go's decoder passes over carriage returns.
+            decoded = binascii.a2b_base64(token.replace(b"\r", b""), strict_mode=True)
         except binascii.Error:
-            return "illegal base64 data at input byte ..."
+            return "illegal base64 data at input byte ...", ranks
         if not space:
-            return "panic: runtime error: index out of range [1] with length 1"
+            return "panic: runtime error: index out of range [1] with length 1", ranks
         digits = rank.partition(b" ")[0]
         number = digits[1:] if digits[:1] in (b"-", b"+") else digits
         shown_digits = ascii(digits[:24].decode("latin-1"))[1:-1]
         if not number.isdigit():
-            return f'strconv.Atoi: parsing "{shown_digits}": invalid syntax'
+            return f'strconv.Atoi: parsing "{shown_digits}": invalid syntax', ranks
         number = number.lstrip(b"0") or b"0"
         if len(number) > _MOST_DIGITS or int(number) > _MOST_INT:
-            return f'strconv.Atoi: parsing "{shown_digits}": value out of range'
+            return f'strconv.Atoi: parsing "{shown_digits}": value out of range', ranks
         ranks[decoded] = -int(number) if digits.startswith(b"-") else int(number)
     # A file that is cut within a rank gives that rank twice.
-    return "" if len(set(ranks.values())) == len(ranks) else "encoder and decoder map sizes are different"
+    same = len(set(ranks.values())) == len(ranks)
+    return "" if same else "encoder and decoder map sizes are different", ranks
+
+
+def published(ranks: dict[bytes, int]) -> bytes:
+    """Return what was read as a vocabulary is published: in the order of the ranks, a line for each."""
+    rows = sorted(ranks.items(), key=lambda row: row[1])
+    return b"".join(b"%s %d\n" % (binascii.b2a_base64(token, newline=False), rank) for token, rank in rows)

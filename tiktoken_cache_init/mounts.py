@@ -26,18 +26,10 @@ def unmounted(path: str) -> str:
     Empty if something is; outside the image, as a host's folder need not be a mount; and where the kernel does not tell (no
     Linux, no /proc).
     """
-    if not in_image():
+    points = _points() if in_image() else None
+    if points is None or _with_all_above(path, points)[-1] != "/":
         return ""
-    try:
-        with open("/proc/self/mountinfo", "rb") as table:
-            points = {_unescaped(line.split(b" ")[4]) for line in table}
-    except OSError:
-        return ""
-    above, path = os.path.realpath(path), os.path.abspath(path)
-    while above != "/":
-        if above in points and above not in _ENGINES_FILE_SYSTEMS:
-            return ""
-        above = os.path.dirname(above)
+    path = os.path.abspath(path)
     places = sorted(point for point in points if not _is_the_engines(point))
     more = ", ..." if len(places) > _MOST_PLACES else ""
     only = f" (only at {', '.join(places[:_MOST_PLACES])}{more})" if places else ""
@@ -46,6 +38,31 @@ def unmounted(path: str) -> str:
         f"nothing is mounted at {path}{only}, so files there are lost with this container: "
         f"mount the volume there, as in -v tiktoken:{path}{other_way}"
     )
+
+
+def above(path: str) -> list[str]:
+    """Return the folders that a consumer passes through on its way to the folder, the nearest first.
+
+    In a container they are those of the volume: from what is mounted on. On a host they are all, for a program that runs there.
+    """
+    points = _points() if in_image() else None
+    return _with_all_above(path, points or set())[1:]
+
+
+def _points() -> set[str] | None:
+    try:
+        with open("/proc/self/mountinfo", "rb") as table:
+            return {_unescaped(line.split(b" ")[4]) for line in table} - {*_ENGINES_FILE_SYSTEMS}
+    except OSError:
+        return None
+
+
+def _with_all_above(path: str, points: set[str]) -> list[str]:
+    """Return the folder and those above it, up to the first at which something is mounted, or to the root."""
+    folders = [os.path.realpath(path)]
+    while folders[-1] != "/" and folders[-1] not in points:
+        folders.append(os.path.dirname(folders[-1]))
+    return folders
 
 
 def _unescaped(field: bytes) -> str:

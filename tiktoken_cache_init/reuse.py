@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 
+from .access import lift_acl
 from .content import holds, holds_under
 from .errors import VolumeError
 from .explanations import explain
@@ -35,6 +36,7 @@ def mend(volume: Volume, target: Target, mode: int, owner: User | None) -> bool:
             if not holds(fd, os.fstat(fd), target.vocabulary):
                 return False
             os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) | mode)
+            lift_acl(fd, mode)
             if owner:
                 os.fchown(fd, *owner.for_chown)
             # Some file systems take such a change and do nothing.

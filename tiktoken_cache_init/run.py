@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 import time
 
+from .errors import NoThread
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,6 +25,16 @@ _MOST_WORKERS = 8
 _LONGEST_NAP = 0.2
 _LONGEST_CLEANUP = 0.7
 """Seconds; whoever stops a container expects it to be gone within one."""
+
+
+def start(work: Callable[..., None], *arguments: object) -> threading.Thread:
+    """Start a thread. A daemon, so that one that is stuck in a system call cannot hold up the end of the process."""
+    thread = threading.Thread(target=work, args=arguments, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise NoThread(f"{error}: allow more processes (--pids-limit, ulimit -u, the node's limits)") from None
+    return thread
 
 
 class DeadlinePassed(Exception):
@@ -89,9 +101,10 @@ class Run:
                 action()
 
         # On storage that hangs the clean-up hangs too, and must not keep the process from ending.
-        worker = threading.Thread(target=undo_all, daemon=True)
-        worker.start()
-        worker.join(_LONGEST_CLEANUP)
+        try:
+            start(undo_all).join(_LONGEST_CLEANUP)
+        except NoThread:
+            undo_all()
 
     def wait_for(self, work: Callable[[], _Result], grace: float = 2.0) -> _Result:
         """Call ``work`` on a worker and wait for it, as only the main thread may: interrupted by signals at any moment.
@@ -112,7 +125,7 @@ class Run:
                 failure.append(error)
             done.set()
 
-        threading.Thread(target=worker, daemon=True).start()
+        start(worker)
         given_up = self._end + grace
         # In slices, because a signal that comes just before a wait, or to another thread, does not end that wait.
         while not done.wait(_LONGEST_NAP):
@@ -163,8 +176,7 @@ class Run:
                     changed.notify()
 
         for _ in range(min(len(items), _MOST_WORKERS)):
-            # Daemons, so that a worker stuck in a system call cannot hold up the end of the process.
-            threading.Thread(target=worker, args=(queue,), daemon=True).start()
+            start(worker, queue)
         while True:
             with changed:
                 if len(results) == len(items) or failures:

@@ -14,6 +14,7 @@ import os
 import stat
 import threading
 
+from .access import lift_acl
 from .catalogue import Vocabulary
 from .content import CHUNK, MOST_DIAGNOSED
 from .errors import VolumeError
@@ -280,6 +281,7 @@ class StagedFile:
                 f"cannot give files the mode {mode:04o}: the volume does not keep the mode of a file, all have {kept:04o} "
                 f"there: mount it with another (as file_mode= or umask= say), or set TIKTOKEN_INIT_MODE={kept:04o}"
             )
+        lift_acl(self._fd, mode)
         # Last, because the mode of a file that is given away is not ours to change.
         if owner:
             try:

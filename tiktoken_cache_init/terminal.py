@@ -10,7 +10,9 @@ _USUAL = 80
 def columns(descriptor: int) -> int:
     """Return the columns of the terminal that a file descriptor leads to; those of ``COLUMNS`` or 80 where it is none."""
     try:
-        return int(os.environ["COLUMNS"])
+        # Of a terminal that does not know its size, this too can be 0.
+        if named := int(os.environ["COLUMNS"]):
+            return named
     except (KeyError, ValueError):
         pass
     try:

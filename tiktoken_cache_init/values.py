@@ -34,7 +34,9 @@ def cache_dir(text: str) -> str:
     if "\0" in text or "\n" in text:
         raise BadSetting("a line end or a NUL inside a path")
     if text.startswith("~"):
-        raise BadSetting(f"nothing expands the '~' here: write '{os.path.expanduser(text)}'")
+        meant = "/cache/tiktoken" if in_image() else os.path.expanduser(text)
+        hint = "an absolute path" if meant == text else f"'{meant}'"
+        raise BadSetting(f"nothing expands the '~' here: write {hint}")
     return text
 
 
@@ -120,6 +122,7 @@ _BYTES = {
 }
 _UNITS = {"seconds": _SECONDS, "bytes": _BYTES, "bytes a second": _BYTES}
 _MOST_NUMBER = 1e12
+_MOST_DIGITS = 12
 
 
 def number(least: float, unit: str, *, whole: bool = False) -> Callable[[str], Any]:
@@ -127,6 +130,9 @@ def number(least: float, unit: str, *, whole: bool = False) -> Callable[[str], A
 
     def parse(text: str) -> Any:
         try:
+            # Python takes more for a number, as 1_000 and the digits of other scripts.
+            if "_" in text or not text.isascii():
+                raise ValueError
             number: float = int(text) if whole else float(text)
         except ValueError:
             raise BadSetting(f"'{text}' is not a number of {unit}{_in_units(text, unit)}") from None
@@ -141,7 +147,7 @@ def number(least: float, unit: str, *, whole: bool = False) -> Callable[[str], A
 def _in_units(text: str, unit: str) -> str:
     digits = text.lower().rstrip("abcdefghijklmnopqrstuvwxyz ")
     factor = _UNITS.get(unit, {}).get(text.lower()[len(digits) :].strip())
-    if factor is None or not digits.isdigit():
+    if factor is None or not digits.isascii() or not digits.isdigit() or len(digits) > _MOST_DIGITS:
         return ": write digits only"
     return f": write '{int(digits) * factor}'"
 

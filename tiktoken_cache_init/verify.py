@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from . import search
+from .access import READ, acl_of, may
 from .catalogue import Vocabulary
 from .errors import NotReady, VolumeError
 from .explanations import explain
@@ -14,7 +16,8 @@ from .light import NamedTuple
 from .mounts import unmounted
 from .run import Run
 from .settings import Settings
-from .volume import Volume, open_volume, targets_of
+from .surroundings import in_image
+from .volume import Volume, open_volume, shut_above, targets_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,21 +86,40 @@ def _verify(settings: Settings, run: Run) -> Verified:
     except NotReady as error:
         raise NotReady(f"{error}{_seen_nearby(settings)}") from None
     demand = Demand(settings.mode, settings.owner, settings.reader)
-    hidden = (
-        not volume.lets_in(settings.reader) if settings.reader else bool(volume.missing_mode(settings.dir_mode & 0o111))
-    )
+    shut = _shut(volume, settings)
     findings = run.map(lambda target: volume.inspect(target, demand), targets_of(settings))
-    if hidden:
+    if shut:
         unless = "" if settings.reader else UNLESS_ITS_USER_MAY
         findings = [finding._replace(hidden=True, unless=unless) for finding in findings]
     elsewhere = _look_elsewhere(volume, [finding.target.vocabulary for finding in findings if not finding.ready])
     files = tuple(Examined(finding, _cure(finding, elsewhere, findings, settings)) for finding in findings)
     read_only = bool(os.fstatvfs(volume.fd).f_flag & os.ST_RDONLY)
-    return Verified(files, (*_folder_problems(volume, settings), *_one_of_two(findings)), read_only)
+    return Verified(files, (*_folder_problems(volume, settings, shut), *_one_of_two(findings)), read_only)
 
 
-def _folder_problems(volume: Volume, settings: Settings) -> tuple[str, ...]:
+def _shut(volume: Volume, settings: Settings) -> str:
+    """Return the folder that keeps the consumer out, this one or one above it; else an empty text."""
+    if not settings.reader and settings.dir_mode & 0o111 != 0o111:
+        return ""
+    if not volume.lets_in(settings.reader):
+        return volume.path
+    # Which of a host's folders a consumer passes through is not known, unless it is said who it is that runs there.
+    return shut_above(volume.path, settings.reader) if settings.reader or in_image() else ""
+
+
+def _folder_problems(volume: Volume, settings: Settings, shut: str) -> tuple[str, ...]:
     mode = volume.mode()
+    if shut and (shut != volume.path or not volume.missing_mode(0o111)):
+        who = "the consumer's user" if settings.reader else "not every user"
+        cannot = "cannot" if settings.reader else "can"
+        unless = "" if settings.reader else f" unless {UNLESS_ITS_USER_MAY}"
+        its = stat.S_IMODE(os.stat(shut).st_mode)
+        acl = " and an ACL" if acl_of(shut) else ""
+        cure = f"setfacl -b {shut}" if acl else f"chmod {its | 0o111:04o} {shut}"
+        instead = "" if shut == volume.path else ", or mount the folder itself"
+        return (
+            f"{shut} has mode {its:04o}{acl}, and {who} {cannot} get through it, so the gateway dies{unless}: {cure}{instead}",
+        )
     by_hand = f"chmod {mode | volume.missing_mode(settings.dir_mode):04o} it, or run fill"
     if settings.reader:
         if volume.lets_in(settings.reader):
@@ -158,12 +180,13 @@ def _cure(finding: Finding, elsewhere: dict[Vocabulary, str], findings: Sequence
     place = elsewhere.get(vocabulary)
     if place is None:
         return "run fill"
-    if place.startswith("../"):
-        alone = all(v in elsewhere and elsewhere[v].startswith("../") for v in settings.vocabularies)
-        that_one = "mount or name that folder, or " if os.path.basename(place) == name and alone else ""
+    folder = os.path.dirname(place)
+    # Only where it holds all that is wanted, each under its own name.
+    all_there = all(elsewhere.get(f.target.vocabulary) == os.path.join(folder, f.target.name) for f in findings)
+    that_one = "mount or name that folder, or " if all_there else ""
+    if folder == "..":
         return f"its bytes are one folder too high, in {place}: {that_one}move the file to {name}"
-    if "/" in place:
-        that_one = "mount or name that folder, or " if os.path.basename(place) == name else ""
+    if folder:
         return f"its bytes are a folder too deep, in {place}: {that_one}run fill, which copies them into place"
     others = {other.target.name for other in findings if other.target.vocabulary != vocabulary}
     if place in others:
@@ -171,5 +194,15 @@ def _cure(finding: Finding, elsewhere: dict[Vocabulary, str], findings: Sequence
     if finding.state == DIRECTORY:
         return f"its bytes are there under another name, {place}: run fill, which puts the directory aside"
     if place == vocabulary.published_name:
-        return f"its bytes are there under the published name, which nobody looks for: run fill, or rename it to {name}"
-    return f"its bytes are there under another name, {place}: run fill, or rename it to {name}"
+        return f"its bytes are there under the published name, which the gateways do not look for: {_renaming(place, name, settings)}"
+    return f"its bytes are there under another name, {place}: {_renaming(place, name, settings)}"
+
+
+def _renaming(place: str, name: str, settings: Settings) -> str:
+    try:
+        path = os.path.join(settings.cache_dir, place)
+        readable = may(os.stat(path), settings.reader, READ, acl_of(path))
+    except OSError:
+        readable = False
+    # A fill gives it the mode that it needs, too.
+    return f"run fill, or rename it to {name}" if readable else "run fill"

@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 
-from .access import User, may
+from .access import READ, SEARCH, Entry, User, acl_of, may
 from .content import beginning, holds
 from .errors import NotReady, VolumeError
 from .explanations import explain, explain_owner
@@ -31,6 +31,7 @@ from .findings import (
     Target,
 )
 from .light import suppress
+from .mounts import above
 from .settings import Settings
 
 _MOST_LOOKS = 5
@@ -105,7 +106,7 @@ class Volume:
         note = ""
         if stat.S_ISLNK(status.st_mode):
             destination = os.readlink(target.name, dir_fd=self.fd)
-            if destination != target.beside and (problem := self._link_problem(target.name)):
+            if destination != target.beside and (problem := self._link_problem(target.name, demand.reader)):
                 return Finding(target, LINK, f"a link to {destination}, {problem}", unless=_LINKS[problem])
             note = f", a link to {destination}"
             try:
@@ -126,7 +127,7 @@ class Volume:
         fd = os.open(target.name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | follow, dir_fd=self.fd)
         try:
             status = os.fstat(fd)
-            lacks, unreadable = _lacks(status, demand)
+            lacks, unreadable = _lacks(status, demand, acl_of(fd))
             unless = UNLESS_ITS_USER_MAY if unreadable and not demand.reader else ""
             if holds(fd, status, target.vocabulary):
                 return Finding(target, GOOD, f"right{note}", lacks=lacks, unreadable=unreadable, unless=unless)
@@ -145,7 +146,7 @@ class Volume:
         except OSError:
             return -1
 
-    def _link_problem(self, name: str) -> str:
+    def _link_problem(self, name: str, reader: User | None) -> str:
         """Say why a consumer may not find the file behind a link, or return an empty text.
 
         The consumer may mount this folder elsewhere, and run as any user. Links within are followed, as a ConfigMap's must be.
@@ -165,13 +166,13 @@ class Volume:
                 return _WANTED_ITSELF
             path = f"{behind}{step}"
             try:
-                mode = os.lstat(path, dir_fd=self.fd).st_mode
-                if stat.S_ISLNK(mode):
+                status = os.lstat(path, dir_fd=self.fd)
+                if stat.S_ISLNK(status.st_mode):
                     ahead = os.readlink(path, dir_fd=self.fd).split("/") + ahead
                     continue
             except OSError:
                 return _NOWHERE
-            if ahead and not mode & stat.S_IXOTH:
+            if ahead and not may(status, reader, SEARCH):
                 return _NOT_FOR_EVERY_USER
             behind = f"{path}/"
         return _LOOPS
@@ -184,9 +185,20 @@ class Volume:
         """Return the folder's mode."""
         return stat.S_IMODE(os.fstat(self.fd).st_mode)
 
-    def lets_in(self, reader: User) -> bool:
-        """Say whether a user can reach the names in the folder."""
-        return may(os.fstat(self.fd), reader, 0o1)
+    def lets_in(self, reader: User | None) -> bool:
+        """Say whether a user, or with None everybody, can reach the names in the folder."""
+        return may(os.fstat(self.fd), reader, SEARCH, acl_of(self.fd))
+
+
+def shut_above(path: str, reader: User | None) -> str:
+    """Return the first folder above this one that keeps a user, or with None somebody, from it; else an empty text."""
+    for folder in above(path):
+        try:
+            if not may(os.stat(folder), reader, SEARCH, acl_of(folder)):
+                return folder
+        except OSError:
+            return folder
+    return ""
 
 
 def open_volume(settings: Settings, *, create: bool) -> Volume:
@@ -238,16 +250,21 @@ def _make_one(path: str, settings: Settings) -> None:
             raise VolumeError(explain_owner(error, settings.owner)) from error
 
 
-def _lacks(status: os.stat_result, demand: Demand) -> tuple[str, bool]:
+def _lacks(status: os.stat_result, demand: Demand, acl: tuple[Entry, ...]) -> tuple[str, bool]:
     """Return what a file lacks, and whether that keeps a reader out."""
     mode = stat.S_IMODE(status.st_mode)
     if demand.reader:
-        if not may(status, demand.reader, 0o4):
-            return f"{demand.reader} cannot read it (mode {mode:04o}, owner {status.st_uid}:{status.st_gid})", True
+        if not may(status, demand.reader, READ, acl):
+            return (
+                f"{demand.reader} cannot read it (mode {mode:04o}, owner {status.st_uid}:{status.st_gid}{', and an ACL' if acl else ''})",
+                True,
+            )
         return "", False
     if missing := demand.mode & ~mode:
         unreadable = bool(missing & 0o444)
         return f"{'not readable by every user' if unreadable else 'lacks permissions'} (mode {mode:04o})", unreadable
+    if acl and demand.mode & 0o444 == 0o444 and not may(status, None, READ, acl):
+        return "not readable by every user, for its ACL", True
     if demand.owner and not demand.owner.owns(status):
         return f"owned by {status.st_uid}:{status.st_gid}", False
     return "", False

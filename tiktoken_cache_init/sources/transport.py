@@ -6,7 +6,6 @@ All failures of httpx and below end as `RouteFailed`.
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -16,7 +15,7 @@ import httpx
 from .. import __version__
 from ..catalogue import Vocabulary
 from ..errors import BadSetting
-from ..run import Run
+from ..run import Run, start
 from ..settings import Settings
 from ..staging import StagedFile
 from . import RouteFailed
@@ -54,7 +53,7 @@ class Transport:
         """
         transfer = Transfer(self._client, url, vocabulary, staged, self._validators, self._proxies)
         # In a thread of its own, because a name look-up or a server that drips headers cannot be interrupted, only left.
-        threading.Thread(target=transfer.run, daemon=True).start()
+        start(transfer.run)
         try:
             self._watch(transfer)
         finally:
