@@ -61,6 +61,6 @@ def not_obtained(outcomes: Iterable[Outcome], cause: str = "") -> NotObtained:
     what_to_do = [
         *dict.fromkeys(advice),
         "set TIKTOKEN_INIT_MIRRORS to a mirror or folder that holds the files",
-        "or use an image that has them baked in",
+        "or bake them in when you build the image (--build-arg ENCODINGS=NAMES)",
     ]
     return NotObtained(f"could not obtain {names}{f' ({cause})' if cause else ''}: {'; '.join(what_to_do)}")

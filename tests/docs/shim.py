@@ -23,8 +23,9 @@ def translated(arguments: list[str], plan: dict[str, Any]) -> list[str]:
         return [command, "--label", plan["label"], *rest]
     if command == "compose":
         last = max((index + 2 for index, word in enumerate(rest) if word == "-f"), default=0)
-        # Where no file is named, compose finds the one with the usual name.
-        named = [] if last else ["-f", "docker-compose.yml"]
+        # Where no file is named, compose finds those with the usual names.
+        usual = (name for name in ("docker-compose.yml", "docker-compose.override.yml") if Path(name).exists())
+        named = [] if last else [word for name in usual for word in ("-f", name)]
         own = [*named, "-f", plan["overrides"][arguments[last] if last else "docker-compose.yml"]]
         return [command, "--project-name", plan["project"], *rest[:last], *own, *rest[last:]]
     return [command, *rest]

@@ -63,8 +63,6 @@ EXAMPLE = """
 services:
   tiktoken-init:
     image: {image}
-    # Else compose asks a registry for it first.
-    pull_policy: build
     build:
       additional_contexts: {{vocabularies: {vocabularies}}}
       secrets: {secrets}
@@ -129,19 +127,27 @@ def test_compose_builds_the_image_fills_the_volume_and_starts_the_gateway(
     printed = with_engine.run_until(commands[0], lambda: answers(with_engine), hopeless="[FATAL]")
     assert "ready: 2 files in /cache/tiktoken" in printed
     assert counted(printed) == RIGHT
+    # As on the day when no registry can be reached.
+    with_engine.variables = {"BASE_IMAGE": "registry.invalid/debian"}
+    again = with_engine.run_until(commands[0], lambda: answers(with_engine), hopeless="failed to resolve")
+    assert again.count("already right") == 2
 
 
 @runs(
     "docker build -t tiktoken-cache-init .",
-    "docker compose -f docker-compose.yml -f docker-compose.override.example.yml up -d",
+    "cp docker-compose.override.example.yml /path/to/new-api/docker-compose.override.yml",
+    "cd /path/to/new-api && docker compose up -d",
+    "docker compose run --rm tiktoken-init verify",
 )
 def test_an_existing_compose_file_gets_the_init_container(commands: tuple[str, ...], with_engine: Shell) -> None:
+    theirs = with_engine.folder.parent / "new-api"
+    theirs.mkdir()
     published = ROOT / "tests" / "orchestrators" / "published" / "new-api.yml"
-    (with_engine.folder / "docker-compose.yml").write_text(published.read_text())
-    changes = OTHERS.format(image=with_engine.image, idle=IDLE, gateway=GATEWAY)
-    with_engine.lay_over("docker-compose.override.example.yml", changes)
-    for command in commands:
-        with_engine.run(command)
+    (theirs / "docker-compose.yml").write_text(published.read_text())
+    with_engine.lay_over("docker-compose.yml", OTHERS.format(image=with_engine.image, idle=IDLE, gateway=GATEWAY))
+    # In one shell, because the third changes its folder.
+    printed = with_engine.run("\n".join(commands).replace("/path/to/new-api", str(theirs)))
+    assert RIGHT_LINE in printed
     assert wait_for(lambda: answers(with_engine))
     assert counted(engine.docker("compose", "--project-name", with_engine.name, "logs", "new-api").stdout) == RIGHT
 
@@ -174,14 +180,19 @@ def test_the_image_is_carried_over_in_a_file(commands: tuple[str, ...], with_ima
 
 
 @runs(
-    "docker run --rm --network none -v tiktoken:/cache/tiktoken:ro tiktoken-cache-init verify",
     "docker compose -f docker-compose.example.yml run --rm tiktoken-init verify",
+    "docker run --rm --network none -v tiktoken:/cache/tiktoken:ro tiktoken-cache-init verify",
+    ".venv/bin/python entrypoint.py verify --cache-dir ./tiktoken",
 )
 def test_the_doctor_finds_a_filled_volume_right(commands: tuple[str, ...], with_volume: Shell) -> None:
-    assert RIGHT_LINE in with_volume.run(commands[0])
+    in_the_example, in_a_volume, on_the_host = commands
     with_volume.lay_over("docker-compose.example.yml", example(with_volume))
     with_volume.run("docker compose -f docker-compose.example.yml run --rm tiktoken-init")
-    assert RIGHT_LINE in with_volume.run(commands[1])
+    assert RIGHT_LINE in with_volume.run(in_the_example)
+    assert RIGHT_LINE in with_volume.run(in_a_volume)
+    with_volume.variables = {"TIKTOKEN_INIT_ORIGIN": "off"}
+    with_volume.run("make fill")
+    assert "ready: a gateway with ./tiktoken starts" in with_volume.run(on_the_host)
 
 
 @runs("make fill")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import uuid
 from collections.abc import Callable
 
 import pytest
 
 from tests.consumers.known import CONSUMERS
-from tests.consumers.running import run
+from tests.consumers.running import ROOT, run
 from tests.containers import engine
 from tests.docs.clinic import RIGHT, gateway, quotes, tool
 from tests.docs.markdown import section, spans
@@ -68,6 +69,31 @@ def of_a_container_without_a_mount(clinic: Clinic) -> str:
     return engine.run(engine.image(), [], options=["--network", "none"]).stderr
 
 
+def of_docker_without_the_image(_: Clinic) -> str:
+    engine.require_engine()
+    absent = f"absent-{uuid.uuid4().hex[:12]}"
+    done = engine.docker("run", "--rm", "--network", "none", absent, check=False)
+    return done.stderr.replace(absent, "tiktoken-cache-init")
+
+
+def of_compose(service: str) -> Output:
+    """Return what compose says of the override beside a file with that service, where the image is not there."""
+
+    def output(clinic: Clinic) -> str:
+        engine.require_engine()
+        absent = f"absent-{uuid.uuid4().hex[:12]}"
+        override = (ROOT / "docker-compose.override.example.yml").read_text()
+        (clinic.place / "override.yml").write_text(override.replace("image: tiktoken-cache-init", f"image: {absent}"))
+        (clinic.place / "theirs.yml").write_text(f"services: {{{service}: {{image: {absent}, pull_policy: never}}}}")
+        files = [word for name in ("theirs.yml", "override.yml") for word in ("-f", str(clinic.place / name))]
+        compose = ["compose", "--project-name", absent, *files]
+        done = engine.docker(*compose, "up", check=False)
+        engine.docker(*compose, "down", "--volumes", check=False)
+        return done.stderr.replace(absent, "tiktoken-cache-init")
+
+    return output
+
+
 WHENCE: dict[str, Output] = {
     'failed to get gpt-3.5-turbo token encoder: Get "https://...": ...': of_gateway("nothing was filled"),
     "failed to get gpt-4o token encoder: ...": of_gateway("cl100k_base only"),
@@ -84,6 +110,9 @@ WHENCE: dict[str, Output] = {
     "could not obtain ...": of_fill(),
     "no such setting exists; did you mean ...?": of_fill(TIKTOKEN_INIT_ENCODING="all"),
     "nothing is mounted at ...": of_a_container_without_a_mount,
+    "Unable to find image 'tiktoken-cache-init:latest' locally": of_docker_without_the_image,
+    "No such image: tiktoken-cache-init:latest": of_compose("new-api"),
+    'service "new-api" has neither an image nor a build context specified': of_compose("gateway"),
 }
 """A message, in which ``...`` stands for anything -> how a run is brought about that prints it."""
 

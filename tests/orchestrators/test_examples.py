@@ -29,6 +29,9 @@ OVERRIDES = {
 }
 """Shape of a published compose file -> the override for it."""
 
+USUAL = ("docker-compose.yml", "docker-compose.override.yml")
+"""What the two files are called side by side."""
+
 each_shape = pytest.mark.parametrize("shape", OVERRIDES)
 
 WANTED = sorted(vocabulary.cache_key for vocabulary in VOCABULARIES[:2])
@@ -43,13 +46,13 @@ class Project:
         # The published files give the container a name, and only its service is at times another's.
         self.container = shape.removesuffix("-as-one-hub")
         self._command = command
-        self.files = ["docker-compose.yml", OVERRIDES[shape].name]
-        shutil.copy(PUBLISHED / f"{shape}.yml", folder / "docker-compose.yml")
-        shutil.copy(OVERRIDES[shape], folder)
+        self.files = list(USUAL)
+        shutil.copy(PUBLISHED / f"{shape}.yml", folder / USUAL[0])
+        shutil.copy(OVERRIDES[shape], folder / USUAL[1])
 
     def change(self, *changes: tuple[str, str]) -> None:
         """Edit the override as its comments tell people to."""
-        override = self.folder / self.files[1]
+        override = self.folder / USUAL[1]
         text = override.read_text()
         for old, new in changes:
             assert old in text
@@ -63,7 +66,8 @@ class Project:
 
     def compose(self, *arguments: str, check: bool = True, timeout: float = 300) -> Done:
         """Run a compose command on the files."""
-        files = [word for file in self.files for word in ("-f", file)]
+        # Those with the usual names are found without being named.
+        files = [] if self.files == list(USUAL) else [word for file in self.files for word in ("-f", file)]
         command = [*self._command, *files, *arguments]
         return run(*command, check=check, variables=self.engine.variables, folder=self.folder, timeout=timeout)
 
