@@ -1,6 +1,7 @@
 # Two commands do all the set-up on a machine with Python 3.11 or later: `make fill` and `make test`.
 PYTHON ?= python3
 DIR ?= ./tiktoken
+export DIR
 # Options for every `docker build`, as in BUILD_OPTIONS='--build-arg PIP_INDEX_URL=... --secret id=ca,src=...'.
 BUILD_OPTIONS ?=
 export BUILD_OPTIONS
@@ -10,7 +11,7 @@ VENV := .venv
 
 # Fills a folder on this machine, with an environment of its own.
 fill: supported $(VENV)/runtime
-	$(VENV)/bin/python entrypoint.py fill --cache-dir $(DIR)
+	$(VENV)/bin/python entrypoint.py fill --cache-dir "$$DIR"
 
 supported:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: $(PYTHON) is %d.%d, and 3.11 or later is needed: make PYTHON=... $(MAKECMDGOALS)" % sys.version_info[:2] or 0)'
@@ -26,7 +27,7 @@ lint: $(VENV)/dev
 
 # The files name all that there is to install. Without --no-deps pip looks whether a newer release suits an extra, and then
 # refuses it for having no hash.
-PINNED := $(VENV)/bin/pip install --quiet --no-deps --require-hashes --requirement
+PINNED := $(VENV)/bin/python -m pip install --quiet --no-deps --require-hashes --requirement
 
 $(VENV)/runtime: requirements/runtime.txt
 	$(PYTHON) -m venv $(VENV)

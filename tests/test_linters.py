@@ -41,3 +41,12 @@ def test_shell_scripts_are_clean() -> None:
     scripts = [path for path in tracked("*.sh", ".ci/run") if path.read_bytes().startswith(b"#!")]
     assert ROOT / ".ci/run" in scripts
     passes(TOOLS / "shellcheck", "--external-sources", "--source-path=SCRIPTDIR", *scripts)
+
+
+def test_a_clone_that_converts_line_ends_gets_those_of_the_repository(tmp_path: Path) -> None:
+    # As Git for Windows clones by default; the build's scripts would not start, and the image would be another.
+    clone = ["git", "clone", "--quiet", "--no-local", "-c", "core.autocrlf=true", str(ROOT), str(tmp_path / "clone")]
+    subprocess.run(clone, check=True)
+    files = [path for path in (tmp_path / "clone").rglob("*") if path.is_file() and ".git" not in path.parts]
+    assert tmp_path / "clone/image/install.sh" in files
+    assert [path for path in files if b"\r\n" in path.read_bytes()] == []

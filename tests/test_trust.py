@@ -46,3 +46,16 @@ def test_a_bundle_that_is_none_is_a_bad_setting_by_its_name(tmp_path: Path, cont
 
 def test_what_proxies_that_break_tls_issue_is_not_refused_for_its_form() -> None:
     assert not trust("", {}).verify_flags & ssl.VERIFY_X509_STRICT
+
+
+def test_a_folder_of_authorities_that_is_none_is_a_bad_setting(tmp_path: Path) -> None:
+    with pytest.raises(BadSetting, match=f"^SSL_CERT_DIR: {tmp_path}/none is no folder"):
+        trust("", {"SSL_CERT_DIR": str(tmp_path / "none")})
+
+
+def test_a_log_of_keys_that_cannot_be_written_is_told_by_its_own_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "none/keys"))
+    with pytest.raises(BadSetting, match=r"^SSLKEYLOGFILE: cannot read .*: No such file"):
+        trust("", {"SSLKEYLOGFILE": str(tmp_path / "none/keys")})

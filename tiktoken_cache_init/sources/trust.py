@@ -19,11 +19,16 @@ def trust(extra: str, environment: Mapping[str, str]) -> ssl.SSLContext:
         BadSetting: a bundle cannot be read.
     """
     file, folder = environment.get("SSL_CERT_FILE") or None, environment.get("SSL_CERT_DIR") or None
+    if folder and not os.path.isdir(folder):
+        raise BadSetting(f"SSL_CERT_DIR: {folder} is no folder")
     try:
         # Given a file or a folder, it loads no other authorities.
         context = ssl.create_default_context(cafile=file, capath=folder)
     except OSError as error:
-        raise _unreadable("SSL_CERT_FILE", str(file), error) from error
+        # It opens one more file, if there is such a variable.
+        keys = environment.get("SSLKEYLOGFILE")
+        at_fault = ("SSL_CERT_FILE", file) if file or not keys else ("SSLKEYLOGFILE", keys)
+        raise _unreadable(at_fault[0], str(at_fault[1]), error) from error
     # Python 3.13 refuses what proxies that break TLS commonly issue: authorities without a key identifier and the like.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     # A certificate may come compressed by zstd, which takes 0.3 MB of library in the image to save a kilobyte.
