@@ -14,8 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Container
-from importlib import util
+from importlib import import_module, util
 from pathlib import Path
 from types import CodeType
 
@@ -115,15 +114,17 @@ def reach(profile: str, source: Path, wheels: Path) -> Closure:
     networked = profile == "default"
     start = (modules.ENTRY, *modules.FROM_C, *(modules.FROM_C_NETWORK if networked else ()))
     left_out = modules.ALWAYS | (modules.WITH_NETWORK if networked else modules.WITHOUT_NETWORK)
-    replaced = modules.REPLACED if networked else {}
-    closure = close_over(start, [str(source), str(STDLIB), str(wheels)], left_out, replaced)
+    folders = [source, *([modules.REPLACEMENTS] if networked else []), STDLIB, wheels]
+    replaced = modules.REPLACED if networked else ()
+    closure = close_over(start, [str(folder) for folder in folders], left_out, replaced)
     problems = [f"{left.importer}:{left.line} imports {left.name}, which is nowhere" for left in closure.unresolved]
     problems += [f"{left.importer}:{left.line} needs {left.name}, which is left out" for left in closure.needed]
     problems += [
         f"{use.importer} uses {use.module}.{use.name}, which its replacement lacks"
         for use in closure.uses
-        if use.name not in _names_in(modules.REPLACED[use.module])
+        if not hasattr(import_module(f".replacements.{use.module}", __package__), use.name)
     ]
+    problems += [f"nothing imports {name}, which has a replacement" for name in replaced if name not in closure.modules]
     problems += [f"nothing is left out by the row {row}" for row in sorted(set(left_out) - closure.used)]
     problems += [
         f"{module} calls {library}, for which there is only a stand-in"
@@ -135,24 +136,11 @@ def reach(profile: str, source: Path, wheels: Path) -> Closure:
     return closure
 
 
-def _names_in(replacement: str) -> Container[str]:
-    names: dict[str, object] = {}
-    exec(replacement, names)  # noqa: S102  our own source
-    return _Anything() if "__getattr__" in names else names
-
-
-class _Anything(Container[str]):
-    def __contains__(self, _: object) -> bool:
-        return True
-
-
 def place_modules(root: Root, found: Closure, source: Path) -> list[Path]:
     """Write the byte-code, copy the shared libraries of extension modules, and return those libraries."""
     libraries = []
     for module in sorted(found.modules.values()):
-        if module.name in modules.REPLACED:
-            root.write(_destination(module), byte_code(modules.REPLACED[module.name].encode(), module.name))
-        elif module.path.endswith(".py"):
+        if module.path.endswith(".py"):
             # The interpreter has the modules frozen in that it starts with, and looks there first.
             if not _imp.is_frozen(module.name):
                 root.taken.add(Path(module.path))
@@ -172,8 +160,7 @@ def place_modules(root: Root, found: Closure, source: Path) -> list[Path]:
 
 def _destination(module: Module) -> Path:
     below = module.name.replace(".", "/")
-    is_package = module.is_package or any(name.startswith(module.name + ".") for name in modules.REPLACED)
-    return STDLIB / (f"{below}/__init__.pyc" if is_package else f"{below}.pyc")
+    return STDLIB / (f"{below}/__init__.pyc" if module.is_package else f"{below}.pyc")
 
 
 def place_programs(root: Root, libraries: list[Path]) -> None:

@@ -105,7 +105,7 @@ def close_over(
     """Return everything that is reached from the modules named.
 
     ``left_out`` maps (importer, imported) to the reason why that import is not followed; ``*`` as the importer means any.
-    Nothing is followed out of the modules in ``replaced``, which have no source here.
+    What is used of the modules in ``replaced`` is noted.
     """
     closure = Closure({}, [], [], [], set())
     queue = [Import(name, 0, sure=True, guarded=False, deferred=False) for name in start]
@@ -119,7 +119,7 @@ def close_over(
             continue
         if wanted.name in closure.modules:
             continue
-        module = Module(wanted.name, "", False) if wanted.name in replaced else find(wanted.name, folders)
+        module = find(wanted.name, folders)
         if module is None:
             if wanted.sure and not wanted.guarded:
                 closure.unresolved.append(Left(importer, wanted.line, wanted.name))

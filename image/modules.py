@@ -6,6 +6,8 @@ in the image. A row that leaves nothing out fails the build, so that the tables 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 ENTRY = "tiktoken_cache_init.__main__"
 
 FROM_C = (
@@ -92,115 +94,10 @@ NEVER_CALLED: dict[str, tuple[tuple[str, ...], str]] = {
 }
 """Shared library -> (the modules that would call it, why nothing does). `image.stand_ins` makes what takes its place."""
 
-REPLACED: dict[str, str] = {
-    # httpcore insists on importing it. Debian's own certifi does the same: one bundle of authorities is enough.
-    "certifi": """
-def where():
-    return "/etc/ssl/certs/ca-certificates.crt"
-""",
-    # httpcore's asynchronous half, which its front door names and a synchronous client never calls.
-    "httpcore._async": """
-def __getattr__(name):
-    return type(name, (), {})
-""",
-    # Uploads. httpx asks of each request whether it is one; ours have no body.
-    "httpx._multipart": """
-class MultipartStream:
-    pass
+REPLACEMENTS = Path(__file__).with_name("replacements")
 
-def get_multipart_boundary_from_content_type(content_type):
-    return None
-""",
-    # Of the three modules that follow, httpx uses what is here and no more, and each brings a protocol along: FTP and HTTP by
-    # http.client; mail. Our client keeps no cookies, on a host neither.
-    "urllib.request": """
-import os
-
-class Request:
-    def __init__(self, **_):
-        pass
-
-    def add_unredirected_header(self, key, value):
-        pass
-
-def getproxies():
-    found = {}
-    # The lower-case name wins, even where it is empty.
-    for name in sorted(os.environ, key=lambda name: name.endswith("_proxy")):
-        scheme, value, wins = name[:-6].lower(), os.environ[name], name.endswith("_proxy")
-        # A web server hands a header called Proxy to its programs as HTTP_PROXY (CVE-2016-1000110).
-        forged = scheme == "http" and "REQUEST_METHOD" in os.environ
-        if wins or (name.lower().endswith("_proxy") and value and not forged):
-            found[scheme] = value
-    return {scheme: proxy for scheme, proxy in found.items() if proxy}
-
-parse_http_list = None
-""",
-    "http.cookiejar": """
-class Cookie:
-    pass
-
-class DefaultCookiePolicy:
-    def __init__(self, allowed_domains):
-        pass
-
-class CookieJar:
-    def __init__(self, policy=None):
-        pass
-
-    def extract_cookies(self, response, request):
-        pass
-
-    def add_cookie_header(self, request):
-        pass
-
-    def __iter__(self):
-        return iter(())
-""",
-    "email.message": """
-class Message(dict):
-    def get_content_charset(self, failobj=None):
-        return failobj
-""",
-    # Nothing here switches logging on.
-    "logging": """
-DEBUG = 10
-
-class Logger:
-    def __init__(self, name):
-        self.name = name
-
-    def isEnabledFor(self, level):
-        return False
-
-    def debug(self, *_):
-        pass
-
-    info = debug
-
-def getLogger(name):
-    return Logger(name)
-""",
-    # The whole of it parses source, takes byte-code apart, and is slow to load. These five are called. A signature would
-    # only be a docstring of h11's events; dataclasses goes on without one.
-    "inspect": """
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
-
-def isgenerator(object):
-    return isinstance(object, GeneratorType)
-
-def isasyncgen(object):
-    return isinstance(object, AsyncGeneratorType)
-
-def iscoroutine(object):
-    return isinstance(object, CoroutineType)
-
-def get_annotations(object):
-    return dict(object.__dict__.get("__annotations__", ()))
-
-def signature(object):
-    raise ValueError
-""",
-}
-"""Modules whose place is taken by the source given here, in the image with networking code. What anything in the image names
-of such a module must be in its source: the build checks that."""
+REPLACED = tuple(
+    ".".join(path.relative_to(REPLACEMENTS).with_suffix("").parts) for path in sorted(REPLACEMENTS.rglob("*.py"))
+)
+"""Modules whose place is taken by the file that bears their name below `REPLACEMENTS`, in the image with networking code. Its
+docstring is the reason. What anything in the image names of such a module must be in that file: the build checks it."""

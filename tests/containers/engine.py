@@ -71,15 +71,15 @@ def machine_bundle() -> str | None:
     return next((path for path in named if path and Path(path).is_file()), None)
 
 
-def build(*options: str, vocabularies: Path | None = None, check: bool = True) -> Done:
-    """Build from this tree, with the vocabularies handed in, so that none is downloaded.
+def build(*options: str, vocabularies: Path | None = None, context: Path = ROOT, check: bool = True) -> Done:
+    """Build from this tree or a copy of it, with the vocabularies handed in, so that none is downloaded.
 
     BUILD_OPTIONS are options for every build: ``--build-arg BASE_IMAGE=...`` and what else a network asks for.
     """
     handed_in = vocabularies or shared_folder()
     given = ["--build-context", f"vocabularies={handed_in}", *trust(), *platform()]
     given += [*shlex.split(os.environ.get("BUILD_OPTIONS", "")), *options]
-    return docker("build", "--progress=plain", *given, str(ROOT), check=check, timeout=1200)
+    return docker("build", "--progress=plain", *given, str(context), check=check, timeout=1200)
 
 
 @functools.cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import tarfile
 import uuid
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from image.size import BUDGETS, Budget, measure, overdrawn
-from tests.containers.engine import LOCKED_DOWN, build, docker, run
+from tests.containers.engine import LOCKED_DOWN, ROOT, build, docker, run
 from tiktoken_cache_init.catalogue import VOCABULARIES
 
 CL100K, O200K = VOCABULARIES[:2]
@@ -84,6 +85,19 @@ def test_building_again_gives_the_same_image(image: str, tmp_path: Path) -> None
     for name in ("first", "second"):
         build(*again, "--iidfile", str(tmp_path / name))
     assert (tmp_path / "first").read_text() == (tmp_path / "second").read_text()
+
+
+def test_replacements_that_do_not_fit_stop_the_build(image: str, tmp_path: Path) -> None:
+    context = tmp_path / "context"
+    shutil.copytree(ROOT, context, ignore=shutil.ignore_patterns(".*", "tests", "benchmarks"))
+    replacements = context / "image" / "replacements"
+    (replacements / "certifi.py").write_text("")
+    (replacements / "antigravity.py").write_text("")
+    done = build("--target", "lay-out-default", context=context, check=False)
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "httpx._config uses certifi.where, which its replacement lacks" in said
+    assert "nothing imports antigravity, which has a replacement" in said
 
 
 @pytest.mark.parametrize("target", BUDGETS)

@@ -72,11 +72,14 @@ def test_a_row_that_leaves_nothing_out_is_not_counted_as_used(closed: Close) -> 
     assert closed(("start", "other"), start="").used == set()
 
 
-def test_what_is_used_of_a_replaced_module_is_told(tmp_path: Path) -> None:
+def test_what_is_used_of_a_replaced_module_is_told_and_what_its_replacement_imports_is_followed(tmp_path: Path) -> None:
     source = "import other as o\nfrom other import name\ndef later():\n    return o.attribute"
     (tmp_path / "start.py").write_text(source)
-    uses = close_over(["start"], [str(tmp_path)], {}, ["other"]).uses
-    assert uses == [Use("start", "other", "name"), Use("start", "other", "attribute")]
+    (tmp_path / "other.py").write_text("import another")
+    (tmp_path / "another.py").write_text("")
+    found = close_over(["start"], [str(tmp_path)], {}, ["other"])
+    assert found.uses == [Use("start", "other", "name"), Use("start", "other", "attribute")]
+    assert set(found.modules) == {"start", "other", "another"}
 
 
 def test_only_wrong_bytes_under_a_known_name_are_refused(tmp_path: Path, vocabularies: Path) -> None:

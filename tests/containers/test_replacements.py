@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import os
 import urllib.request
-from collections.abc import Callable
-from typing import Any
 from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from image.modules import REPLACED
-
-
-def replacement(module: str) -> dict[str, Any]:
-    """Return the names of a replacement."""
-    names: dict[str, Any] = {}
-    exec(REPLACED[module], names)
-    return names
-
+from image.replacements.urllib.request import getproxies
 
 VARIABLES = [
     "http_proxy",
@@ -44,6 +34,5 @@ VARIABLES = [
 @settings(max_examples=1000)
 @given(st.lists(st.tuples(st.sampled_from(VARIABLES), st.sampled_from(["", "http://a:1", "http://b:2"]))))
 def test_proxies_are_found_as_urllib_finds_them(variables: list[tuple[str, str]]) -> None:
-    getproxies: Callable[[], dict[str, str]] = replacement("urllib.request")["getproxies"]
     with patch.dict(os.environ, dict(variables), clear=True):
         assert getproxies() == urllib.request.getproxies_environment()
