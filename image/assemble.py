@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _imp
 import argparse
+import ast
 import marshal
 import os
 import shutil
@@ -76,11 +77,29 @@ def byte_code(source: bytes, shown: str, *, lines: bool = True) -> bytes:
 
     Without ``lines``, a traceback names the first line of the function that it passes through, not the very line.
     """
+    tree = _WithoutAnnotations().visit(ast.parse(source, shown))
     # PYTHONNODEBUGRANGES keeps columns out: no source comes along in which a traceback could underline them.
-    code = compile(source, shown, "exec", dont_inherit=True, optimize=2)
+    code = compile(tree, shown, "exec", dont_inherit=True, optimize=2)
     # PEP 552: flags 1 say that the hash after them is never checked.
     flags = (1).to_bytes(4, "little")
     return util.MAGIC_NUMBER + flags + bytes(8) + marshal.dumps(code if lines else first_lines(code))
+
+
+class _WithoutAnnotations(ast.NodeTransformer):
+    """Takes the types of parameters and results away, which are made at every start and which nothing asks for.
+
+    Those of classes stay: they are the fields of dataclasses and named tuples.
+    """
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+    visit_AsyncFunctionDef = visit_FunctionDef  # type: ignore[assignment]  # noqa: N815  the same for the other kind
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
 
 
 def first_lines(code: CodeType) -> CodeType:
@@ -113,7 +132,8 @@ def reach(profile: str, source: Path, wheels: Path) -> Closure:
     problems += [
         f"{use.importer} uses {use.module}.{use.name}, which its replacement lacks"
         for use in closure.uses
-        if not hasattr(import_module(f".replacements.{use.module}", __package__), use.name)
+        # A star takes what there is; what is then missing shows when everything is imported.
+        if use.name != "*" and not hasattr(import_module(f".replacements.{use.module}", __package__), use.name)
     ]
     problems += [f"nothing imports {name}, which has a replacement" for name in replaced if name not in closure.modules]
     problems += [f"nothing is left out by the row {row}" for row in sorted(set(left_out) - closure.used)]

@@ -23,6 +23,11 @@ apt() {
 grep -qs '^VERSION_CODENAME=trixie$' /etc/os-release ||
   fail "the base image is not Debian 13: give --build-arg BASE_IMAGE a copy of debian:trixie-slim"
 
+case ${DEBIAN_MIRROR:-} in
+  '' | http://* | https://*) ;;
+  *) fail "DEBIAN_MIRROR is '$DEBIAN_MIRROR', and must be the URL of a mirror, as in http://HOST/debian" ;;
+esac
+case ${DEBIAN_MIRROR:-} in *[!A-Za-z0-9._~:/@%+-]*) fail "DEBIAN_MIRROR has a character in it that no mirror's URL has" ;; esac
 if [ -n "${DEBIAN_MIRROR:-}" ]; then
   # In both of apt's formats. A mirror has the security archive, where it is one of its own, beside the main one.
   find /etc/apt \( -name '*.list' -o -name '*.sources' \) -exec \

@@ -22,6 +22,22 @@ _DOC = Path("/usr/share/doc")
 _KEPT = ("Package", "Status", "Architecture", "Maintainer", "Source", "Version", "Homepage")
 
 
+_STATED = {
+    "base-files": "GPL-2.0-or-later",
+    "ca-certificates": "MPL-2.0 AND GPL-2.0-or-later",
+    "libc6": "LGPL-2.1-or-later",
+    "libpython3.13-minimal": "PSF-2.0",
+    "libpython3.13-stdlib": "PSF-2.0",
+    "libssl3t64": "Apache-2.0",
+    "python3.13-minimal": "PSF-2.0",
+    "zlib1g": "Zlib",
+}
+"""Debian package -> the licence of what the image has of it, as its copyright file says in prose."""
+
+_TEXTS = {"libc6": "LGPL-2.1", "libssl3t64": "Apache-2.0"}
+"""Debian package -> the text that its copyright file only names, and that must come with it."""
+
+
 class Package(NamedTuple):
     """One thing that files of the image come from."""
 
@@ -73,8 +89,11 @@ def _debian(name: str, distribution: dict[str, str]) -> Package:
     files = {_DPKG / "status.d" / name: shown.encode()}
     copyright_file = _DOC / name / "copyright"
     files[copyright_file] = copyright_file.read_bytes()
+    if name in _TEXTS:
+        text = Path("/usr/share/common-licenses") / _TEXTS[name]
+        files[text] = text.read_bytes()
     purl = f"pkg:deb/{distribution['ID']}/{name}@{version.replace('+', '%2B')}?{where}"
-    return Package(name, version, purl, "", files)
+    return Package(name, version, purl, _STATED.get(name, ""), files)
 
 
 def wheels(folder: Path, library: Path, modules: Iterable[str]) -> list[Package]:
@@ -97,7 +116,10 @@ def _wheel(information: Path, library: Path) -> Package:
     for path in sorted(information.rglob("*")):
         if path.is_file() and path.name.upper().startswith(("LICEN", "COPYING", "NOTICE")):
             files[library / information.name / path.relative_to(information)] = path.read_bytes()
-    licence = str(fields["License-Expression"] or fields["License"] or "")
+    stated = [fields["License-Expression"], fields["License"]]
+    stated += [line.rpartition(" :: ")[2] for line in fields.get_all("Classifier", []) if line.startswith("License ::")]
+    # What a build tool writes where its author says nothing.
+    licence = next((str(text) for text in stated if text and text != "UNKNOWN"), "")
     return Package(name, version, f"pkg:pypi/{name.lower()}@{version}", licence, files)
 
 

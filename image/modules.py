@@ -65,7 +65,6 @@ WITH_NETWORK: dict[tuple[str, str], str] = {
     ("*", "trio"): "asynchronous; all of these go on without it",
     ("*", "anyio"): "the same",
     ("*", "sniffio"): "the same",
-    ("*", "asyncio"): "the same",
     ("httpcore", "httpcore._backends.anyio"): "the same",
     ("httpcore", "httpcore._backends.trio"): "the same",
     ("*", "httpcore._sync.http2"): "needs h2, and our client asks for HTTP/1.1; httpcore goes on without it",

@@ -55,6 +55,11 @@ def test_the_bill_names_what_the_image_is_made_of(made_of: tuple[str, set[str], 
     assert (set(components(bill, "deb")), set(components(bill, "pypi"))) == made_of[1:]
 
 
+def test_every_part_states_its_licence(bill: str) -> None:
+    found = {each["name"]: each.get("licenses") for each in json.loads(bill)["components"]}
+    assert [name for name, licences in found.items() if not licences or "UNKNOWN" in str(licences)] == []
+
+
 def test_every_debian_package_has_a_recorded_version(bill: str) -> None:
     recorded = (ROOT / "image" / "packages.txt").read_text().split()
     assert set(components(bill, "deb")) <= {line.partition("=")[0] for line in recorded}
