@@ -63,12 +63,14 @@ def test_dns_failure(case: Case, tmp_path: Path) -> None:
     outcome.is_failure("mirror.invalid", r"name|DNS|resolv")
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("host", ["bücher.test", "BÜCHER.test", "xn--bcher-kva.test", "bücher。test"])
 def test_host_name_that_is_not_ascii(case: Case, server: Server, host: str) -> None:
     outcome = case.fill(f"http://{host}:{server.port}", hosts={"xn--bcher-kva.test": server.host})
     outcome.is_ready()
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize(
     "host", [f"{'x' * 64}.test", "bücher..test", "xn--\N{SNOWMAN}.test", "-bü-.test", "\u0300b.test"]
 )
@@ -119,6 +121,7 @@ def test_reset_before_headers_for_ever(case: Case, server: Server) -> None:
     case.fill(server.url).is_failure(server.authority, "reset|disconnected|closed")
 
 
+@pytest.mark.emulated
 def test_reset_mid_body_5_times(case: Case, server: Server) -> None:
     server.script(PATH, *[reset(after=SIZE // 6)] * 5, serve())
     case.fill(server.url).is_ready()
@@ -189,11 +192,13 @@ def test_truncated_body_for_ever(case: Case, server: Server) -> None:
     case.fill(server.url).is_failure(server.authority, "truncated|short|ended|cut|of 1,?681,?126")
 
 
+@pytest.mark.emulated
 def test_chunked_body(case: Case, server: Server) -> None:
     server.script(PATH, serve(length="chunked"))
     case.fill(server.url).is_ready()
 
 
+@pytest.mark.emulated
 def test_chunked_body_broken_off(case: Case, server: Server) -> None:
     server.script(PATH, serve(length="chunked", after=SIZE // 2, then=reset_now), serve())
     case.fill(server.url).is_ready()
@@ -272,6 +277,7 @@ def test_captive_portal_that_says_511(case: Case, server: Server) -> None:
     case.fill(server.url).is_failure(server.authority, "511", "portal|login|sign|authenticat")
 
 
+@pytest.mark.emulated
 def test_gzipped_body(case: Case, server: Server, contents: dict[str, bytes]) -> None:
     server.script(PATH, compressed(contents[PATH]))
     case.fill(server.url).is_ready()
@@ -279,6 +285,7 @@ def test_gzipped_body(case: Case, server: Server, contents: dict[str, bytes]) ->
     assert server.moved < SIZE
 
 
+@pytest.mark.emulated
 def test_gzipped_body_broken_off(case: Case, server: Server, contents: dict[str, bytes]) -> None:
     packed = gzip.compress(contents[PATH])
     server.script(
@@ -287,6 +294,7 @@ def test_gzipped_body_broken_off(case: Case, server: Server, contents: dict[str,
     case.fill(server.url).is_ready()
 
 
+@pytest.mark.emulated
 def test_gzipped_body_that_is_none(case: Case, server: Server) -> None:
     server.script(PATH, serve(headers={"Content-Encoding": "gzip"}))
     case.fill(server.url).is_failure(server.authority, "compress|gzip")
@@ -297,6 +305,7 @@ def test_coding_that_nobody_knows(case: Case, server: Server) -> None:
     case.fill(server.url).is_failure(server.authority, "compress.*br")
 
 
+@pytest.mark.emulated
 def test_gzipped_body_that_swells(case: Case, server: Server) -> None:
     server.script(PATH, compressed(bytes(200_000_000)))
     case.fill(server.url).is_failure(server.authority, "more than|long")
@@ -305,6 +314,7 @@ def test_gzipped_body_that_swells(case: Case, server: Server) -> None:
 # Answers.
 
 
+@pytest.mark.emulated
 def test_301_to_a_good_place(case: Case, server: Server, second: Server) -> None:
     server.script(PATH, redirect(f"{second.url}{PATH}"))
     case.fill(server.url).is_ready()
@@ -543,20 +553,24 @@ def test_no_certificate_is_asked_for_in_a_form_that_the_image_cannot_unpack(case
     assert all(COMPRESS_CERTIFICATE not in extensions for extensions in server.offered)
 
 
+@pytest.mark.emulated
 def test_unknown_ca(case: Case, secure: Server) -> None:
     case.fill(secure.url).is_failure(secure.authority, "certificate", "TIKTOKEN_INIT_CA|--ca")
     assert secure.connections == 1, "what cannot pass is not tried again"
 
 
+@pytest.mark.emulated
 def test_ca_known_through_ssl_cert_file(case: Case, secure: Server, authority: Authority) -> None:
     case.fill(secure.url, environment={"SSL_CERT_FILE": str(authority.bundle)}, files=[authority.bundle]).is_ready()
 
 
+@pytest.mark.emulated
 def test_ca_known_through_ssl_cert_dir(case: Case, secure: Server, authority: Authority, tmp_path: Path) -> None:
     folder = authority.directory(tmp_path / "authorities")
     case.fill(secure.url, environment={"SSL_CERT_DIR": str(folder)}, files=[folder]).is_ready()
 
 
+@pytest.mark.emulated
 def test_ca_known_through_tiktoken_init_ca(case: Case, secure: Server, authority: Authority) -> None:
     environment = {"TIKTOKEN_INIT_CA": str(authority.bundle)}
     case.fill(secure.url, environment=environment, files=[authority.bundle]).is_ready()
@@ -612,6 +626,7 @@ def test_expired_certificate(case: Case, expired: Server, authority: Authority) 
     assert expired.connections == 1, "what cannot pass is not tried again"
 
 
+@pytest.mark.emulated
 def test_wrong_host_name(case: Case, misnamed: Server, authority: Authority) -> None:
     outcome = case.fill(misnamed.url, arguments=["--ca", str(authority.bundle)], files=[authority.bundle])
     outcome.is_failure(misnamed.authority, "certificate", "127.0.0.1|host")
@@ -621,6 +636,7 @@ def test_wrong_host_name(case: Case, misnamed: Server, authority: Authority) -> 
 # Proxies.
 
 
+@pytest.mark.emulated
 def test_https_through_a_proxy_with_connect(case: Case, secure: Server, authority: Authority) -> None:
     with Proxy({"mirror.test:443": (secure.host, secure.port)}) as proxy:
         environment = {"HTTPS_PROXY": f"http://{proxy.authority}", "TIKTOKEN_INIT_CA": str(authority.bundle)}
@@ -629,6 +645,7 @@ def test_https_through_a_proxy_with_connect(case: Case, secure: Server, authorit
     assert proxy.targets == ["mirror.test:443"]
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
 def test_http_through_a_proxy(case: Case, server: Server, name: str) -> None:
     with Proxy({"mirror.test:80": (server.host, server.port)}) as proxy:
@@ -733,6 +750,7 @@ def test_no_proxy_honoured(case: Case, server: Server, value: str) -> None:
     assert proxy.targets == []
 
 
+@pytest.mark.emulated
 def test_no_proxy_of_a_network_that_a_private_vocabulary_is_in(
     case: Case, server: Server, contents: dict[str, bytes], tmp_path: Path
 ) -> None:
@@ -751,6 +769,7 @@ def test_no_proxy_of_a_network_that_a_private_vocabulary_is_in(
     assert proxy.targets == []
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
 def test_socks_proxy(case: Case, secure: Server, authority: Authority, scheme: str) -> None:
     with SocksProxy({"mirror.test:443": (secure.host, secure.port)}) as proxy:
@@ -897,6 +916,7 @@ def test_a_mirror_that_failed_is_not_the_first_choice_for_the_next_file(
     assert len({request.path for request in server.requests}) <= 10
 
 
+@pytest.mark.emulated
 def test_every_encoding_from_one_mirror(case: Case, server: Server) -> None:
     case.fill(server.url, encodings=" ".join(known.name for known in ENCODINGS)).is_ready(*VOCABULARIES)
     assert server.moved == sum(vocabulary.limit for vocabulary in VOCABULARIES)
@@ -976,6 +996,7 @@ def extra(server: Server, content: bytes = PRIVATE) -> str:
     return f"{server.url}{PRIVATE_PATH}#sha256={hashlib.sha256(content).hexdigest()}"
 
 
+@pytest.mark.emulated
 def test_private_vocabulary(case: Case, server: Server) -> None:
     server.offer(PRIVATE_PATH, PRIVATE)
     key = cache_key(f"{server.url}{PRIVATE_PATH}")
@@ -984,6 +1005,7 @@ def test_private_vocabulary(case: Case, server: Server) -> None:
     assert (case.volume / key).read_bytes() == PRIVATE
 
 
+@pytest.mark.emulated
 def test_private_vocabulary_where_no_mirror_is(case: Case, server: Server, contents: dict[str, bytes]) -> None:
     server.offer(PRIVATE_PATH, PRIVATE)
     key = cache_key(f"{server.url}{PRIVATE_PATH}")
@@ -993,6 +1015,7 @@ def test_private_vocabulary_where_no_mirror_is(case: Case, server: Server, conte
     assert (case.volume / key).read_bytes() == PRIVATE
 
 
+@pytest.mark.emulated
 def test_private_vocabulary_with_the_wrong_digest(case: Case, server: Server) -> None:
     server.offer(PRIVATE_PATH, b"something else")
     outcome = case.fill(server.url, arguments=["--extra", extra(server)], private={})
@@ -1001,6 +1024,7 @@ def test_private_vocabulary_with_the_wrong_digest(case: Case, server: Server) ->
     assert outcome.has(CL100K), "one file's failure kept another from being installed"
 
 
+@pytest.mark.emulated
 @pytest.mark.parametrize("length", ["right", "absent"])
 def test_private_vocabulary_larger_than_its_limit(case: Case, server: Server, length: str) -> None:
     server.offer(PRIVATE_PATH, PRIVATE * 100)
@@ -1011,6 +1035,7 @@ def test_private_vocabulary_larger_than_its_limit(case: Case, server: Server, le
     assert server.moved < SIZE + 20_000 + SLACK
 
 
+@pytest.mark.emulated
 def test_private_vocabulary_goes_on_after_a_reset(case: Case, server: Server) -> None:
     content = PRIVATE * 30
     server.offer(PRIVATE_PATH, content)
@@ -1086,6 +1111,7 @@ def test_credentials_in_a_proxy_setting_that_makes_no_sense_are_never_shown(
     outcome.is_clean()
 
 
+@pytest.mark.emulated
 def test_credentials_of_a_private_vocabulary_are_never_shown(case: Case, server: Server) -> None:
     url = f"http://{USER}:{QUOTED}@{server.authority}{PRIVATE_PATH}?sig={QUOTED}"
     setting = f"{url}#sha256={hashlib.sha256(PRIVATE).hexdigest()}"
