@@ -9,11 +9,11 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
-from tests.consumers.build import gateway_image_context, gateway_program
+from tests.consumers.build import gateway_context, gateway_program
 from tests.containers import engine
 from tests.vocabularies import vocabularies
 
-__all__ = ["gateway_image_context", "gateway_program", "vocabularies"]
+__all__ = ["gateway_program", "vocabularies"]
 
 # The same examples in every CI run, so that a red one is the change's doing; at a desk they go on searching.
 # A machine that is busy with something else is no failure.
@@ -26,6 +26,15 @@ def image() -> str:
     """The image under test, in the machine's engine."""
     engine.require_engine()
     return engine.image()
+
+
+@pytest.fixture(scope="session")
+def gateway_image(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The gateway stand-in packaged as the gateways are, in the machine's engine."""
+    engine.require_engine()
+    context = gateway_context(tmp_path_factory.mktemp("gateway-image"))
+    engine.docker("build", "--tag", engine.GATEWAY_IMAGE, str(context))
+    return engine.GATEWAY_IMAGE
 
 
 @pytest.fixture

@@ -101,12 +101,6 @@ def gateway_program() -> Path:
     return go_program("gateway")
 
 
-@pytest.fixture(scope="session")
-def gateway_image_context(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for ``docker build``: the gateway stand-in packaged as the gateways are."""
-    return gateway_context(tmp_path_factory.mktemp("gateway-image"))
-
-
 if __name__ == "__main__":
     if len(sys.argv) != 3 or sys.argv[1] != "gateway":
         sys.exit("usage: python -m tests.consumers.build gateway FOLDER")

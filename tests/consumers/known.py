@@ -48,6 +48,9 @@ class Consumer(NamedTuple):
 MODELS = {"gpt-3.5-turbo": "cl100k_base", "gpt-4": "cl100k_base", "gpt-4o": "o200k_base"}
 """Model -> its encoding, for the consumers that are asked for models."""
 
+RIGHT = {"gpt-3.5-turbo": 20, "gpt-4": 20, "gpt-4o": 16}
+"""What the gateway stand-in counts with the right vocabularies."""
+
 _GO_ENCODINGS = ("cl100k_base", "p50k_base", "p50k_edit", "r50k_base")
 _OLD_ENCODINGS = ("cl100k_base", "p50k_base", "r50k_base", "gpt2")
 _ALL_ENCODINGS = ("cl100k_base", "o200k_base", "o200k_harmony", "p50k_base", "p50k_edit", "r50k_base", "gpt2")

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.consumers.known import RIGHT
 from tests.consumers.running import PAGE, fill, offline, poison
 from tiktoken_cache_init.catalogue import VOCABULARIES
-
-RIGHT = {"gpt-3.5-turbo": 20, "gpt-4": 20, "gpt-4o": 16}
 
 CL100K, O200K = VOCABULARIES[:2]
 

@@ -16,6 +16,9 @@ from tests.vocabularies import obtain, shared_folder
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_IMAGE = "tiktoken-cache-init:test"
 
+GATEWAY_IMAGE = "tiktoken-cache-init-test-gateway"
+"""The gateway stand-in, once the fixture `gateway_image` has built it."""
+
 LOCKED_DOWN = ("--network", "none", "--read-only", "--cap-drop", "ALL")
 """Everything that can be taken from a container, which then still fills its volume."""
 

@@ -1,4 +1,7 @@
-"""The compose examples, with a stand-in for the gateway, on a network that leads nowhere."""
+"""The compose example, with a stand-in for the gateway, on a network that leads nowhere.
+
+`tests.docs.test_commands` runs it from its build to the gateway's counts; the overrides are in `tests.orchestrators`.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,6 @@ import pytest
 from tests.containers.engine import ROOT, Done, docker, machine_bundle, run
 from tests.vocabularies import shared_folder
 
-COUNTS = {"gpt-3.5-turbo": 20, "gpt-4": 20, "gpt-4o": 16}
-
 HERE = """
 services:
   tiktoken-init:
@@ -23,7 +24,6 @@ services:
     pull_policy: never
   new-api:
     image: {gateway}
-    container_name: !reset null
     pull_policy: never
     ports: !reset []
     restart: "no"
@@ -31,58 +31,10 @@ networks:
   default:
     internal: true
 """
-"""What the tests lay over the examples: the images of this run, no port of this machine, no way out."""
-
-PUBLISHED = """
-version: '3.4'
-services:
-  new-api:
-    image: calciumion/new-api:latest
-    container_name: new-api
-    restart: always
-    command: --log-dir /app/logs
-    ports:
-      - "3000:3000"
-    volumes:
-      - ./data:/data
-      - ./logs:/app/logs
-    environment:
-      - SQL_DSN=root:123456@tcp(mysql:3306)/new-api
-      - REDIS_CONN_STRING=redis://redis
-      - TZ=Asia/Shanghai
-      - TIKTOKEN_CACHE_DIR=./tiktoken_cache
-    depends_on:
-      - redis
-      - mysql
-  redis:
-    image: redis:latest
-    restart: always
-  mysql:
-    image: mysql:8.2
-    restart: always
-    volumes:
-      - mysql_data:/var/lib/mysql
-volumes:
-  mysql_data:
-"""
-"""The shape of New-API's own file, with the setting that people uncomment."""
-
-OTHERS = """
-services:
-  redis: {{image: {busybox}, command: [sleep, "600"], stop_signal: SIGKILL}}
-  mysql: {{image: {busybox}, command: [sleep, "600"], stop_signal: SIGKILL}}
-"""
+"""What the tests lay over the example: the images of this run, no port of this machine, no way out."""
 
 Compose = Callable[..., Done]
 Make = Callable[..., Compose]
-
-
-@pytest.fixture(scope="session")
-def gateway(gateway_image_context: Path) -> str:
-    """An image of the gateway stand-in."""
-    tag = "tiktoken-cache-init-test-gateway"
-    docker("build", "--tag", tag, str(gateway_image_context))
-    return tag
 
 
 @pytest.fixture
@@ -123,24 +75,11 @@ def answers(compose: Compose) -> bool:
     return False
 
 
-def counted(compose: Compose) -> object:
-    """Return the token counts that the gateway printed when it started."""
-    lines = compose("logs", "new-api").stdout.splitlines()
-    return next(json.loads(line[line.index("{") :])["counts"] for line in lines if '"counts"' in line)
-
-
 @pytest.fixture
-def example(project: Make, tmp_path: Path, image: str, gateway: str) -> Compose:
+def example(project: Make, tmp_path: Path, image: str, gateway_image: str) -> Compose:
     """The example, over the images of this run."""
-    here = written(tmp_path / "here.yml", HERE.format(image=image, gateway=gateway))
+    here = written(tmp_path / "here.yml", HERE.format(image=image, gateway=gateway_image))
     return project([ROOT / "docker-compose.example.yml", here])
-
-
-def test_the_example_starts_the_gateway_once_the_volume_is_ready(example: Compose) -> None:
-    example("up", "--detach")
-    assert answers(example)
-    assert counted(example) == COUNTS
-    assert "ready: 2 files in /cache/tiktoken" in example("logs", "tiktoken-init").stdout
 
 
 def test_the_second_start_finds_everything_right(example: Compose) -> None:
@@ -158,27 +97,15 @@ def test_without_the_init_service_the_gateway_dies_with_the_known_line(example: 
 
 
 def test_a_failing_init_service_keeps_the_gateway_from_starting(
-    project: Make, tmp_path: Path, image: str, gateway: str
+    project: Make, tmp_path: Path, image: str, gateway_image: str
 ) -> None:
-    here = written(tmp_path / "here.yml", HERE.format(image=image, gateway=gateway))
+    here = written(tmp_path / "here.yml", HERE.format(image=image, gateway=gateway_image))
     misspelled = "services: {tiktoken-init: {environment: {TIKTOKEN_INIT_ENCODINGS: cl100k}}}"
     compose = project([ROOT / "docker-compose.example.yml", here, written(tmp_path / "misspelled.yml", misspelled)])
     done = compose("up", "--detach", check=False)
     assert done.returncode != 0
     assert "did you mean 'cl100k_base'?" in compose("logs", "tiktoken-init").stdout
     assert compose("logs", "new-api").stdout == ""
-
-
-def test_the_override_adds_the_init_service_to_the_published_file(
-    project: Make, tmp_path: Path, image: str, gateway: str, busybox: str
-) -> None:
-    here = written(tmp_path / "here.yml", HERE.format(image=image, gateway=gateway))
-    others = written(tmp_path / "others.yml", OTHERS.format(busybox=busybox))
-    published = written(tmp_path / "docker-compose.yml", PUBLISHED)
-    compose = project([published, ROOT / "docker-compose.override.example.yml", here, others])
-    compose("up", "--detach")
-    assert answers(compose)
-    assert counted(compose) == COUNTS
 
 
 def test_the_example_builds_the_image(project: Make, tmp_path: Path, image: str) -> None:

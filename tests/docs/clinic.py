@@ -9,11 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from tests.consumers.known import RIGHT
 from tests.consumers.running import ROOT, offline
 from tests.containers.engine import docker
-
-RIGHT = {"gpt-3.5-turbo": 20, "gpt-4": 20, "gpt-4o": 16}
-"""What the gateway stand-in counts with the right vocabularies."""
 
 MOUNT_POINT = "/cache/tiktoken"
 """Where a container of `tool_of` has the folder that is looked after, as the front page mounts it."""

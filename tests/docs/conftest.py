@@ -29,12 +29,9 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 
 
 @pytest.fixture
-def with_engine(shell: Shell, gateway_image_context: Path) -> Shell:
+def with_engine(shell: Shell, gateway_image: str) -> Shell:
     """The same, with a container engine."""
-    engine.require_engine()
-    gateway = "tiktoken-cache-init-test-gateway"
-    engine.docker("build", "--tag", gateway, str(gateway_image_context))
-    shell.use_docker(gateway)
+    shell.use_docker(gateway_image)
     return shell
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.consumers.known import RIGHT
 from tests.consumers.running import ROOT
 from tests.containers import engine
-from tests.docs.clinic import RIGHT, tool
+from tests.docs.clinic import tool
 from tests.docs.markdown import read
 from tests.docs.shell import Shell
 from tests.vocabularies import shared_folder
@@ -47,9 +48,9 @@ def test_no_test_runs_what_the_page_no_longer_says() -> None:
     assert not stale, f"{PAGE} has no such commands: {stale}"
 
 
-GATEWAY = """
+GATEWAY = f"""
   new-api:
-    image: tiktoken-cache-init-test-gateway
+    image: {engine.GATEWAY_IMAGE}
     pull_policy: never
     container_name: !reset null
     ports: !reset []

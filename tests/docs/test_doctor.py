@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.docs.clinic import MOUNT_POINT, RIGHT, Fate, Said, foretold, gateway, quotes, tool
+from tests.consumers.known import RIGHT
+from tests.docs.clinic import MOUNT_POINT, Fate, Said, foretold, gateway, quotes, tool
 from tests.docs.mistakes import MISTAKES, Clinic, opened
 from tiktoken_cache_init.catalogue import VOCABULARIES
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.consumers.known import CONSUMERS
+from tests.consumers.known import CONSUMERS, RIGHT
 from tests.consumers.running import ROOT, run
 from tests.containers import engine
-from tests.docs.clinic import RIGHT, gateway, quotes, tool
+from tests.docs.clinic import gateway, quotes, tool
 from tests.docs.markdown import section, spans
 from tests.docs.mistakes import MISTAKES, Clinic
 from tiktoken_cache_init.catalogue import VOCABULARIES

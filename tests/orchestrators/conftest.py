@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -32,15 +31,6 @@ def data_image(image: str) -> str:
     """The data-only image, in the machine's engine."""
     tag = f"{image.partition(':')[0]}:test-data"
     machine.build("--target", "data", "--tag", tag)
-    return tag
-
-
-@pytest.fixture(scope="session")
-def gateway_image(gateway_image_context: Path) -> str:
-    """The gateway stand-in, in the machine's engine."""
-    machine.require_engine()
-    tag = "tiktoken-cache-init-test-gateway"
-    machine.docker("build", "--tag", tag, str(gateway_image_context))
     return tag
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -14,11 +15,12 @@ from typing import IO
 
 import pytest
 
+from tests.consumers.known import RIGHT
 from tests.containers.engine import ROOT
 
 Done = subprocess.CompletedProcess[str]
 
-COUNTS = '"counts":{"gpt-3.5-turbo":20,"gpt-4":20,"gpt-4o":16}'
+COUNTS = f'"counts":{json.dumps(RIGHT, separators=(",", ":"))}'
 """What the gateway stand-in prints when it has loaded the right vocabularies."""
 
 DIES = "failed to get gpt-3.5-turbo token encoder"

@@ -50,14 +50,14 @@ class Project:
         shutil.copy(PUBLISHED / f"{shape}.yml", folder / USUAL[0])
         shutil.copy(OVERRIDES[shape], folder / USUAL[1])
 
-    def change(self, *changes: tuple[str, str]) -> None:
-        """Edit the override as its comments tell people to."""
-        override = self.folder / USUAL[1]
-        text = override.read_text()
+    def change(self, *changes: tuple[str, str], published: bool = False) -> None:
+        """Edit the override, or the published file, as its comments tell people to."""
+        edited = self.folder / USUAL[0 if published else 1]
+        text = edited.read_text()
         for old, new in changes:
             assert old in text
             text = text.replace(old, new)
-        override.write_text(text)
+        edited.write_text(text)
 
     def add(self, text: str) -> None:
         """Lay another file over the others."""
@@ -109,6 +109,13 @@ def test_an_override_starts_the_gateway_of_the_published_file(shape: str, projec
     asked = ("exec", gateway.container, "wget", "-qO-", "http://localhost:3000/api/status")
     wait_for('"success":true', lambda: gateway.engine.docker(*asked, check=False).stdout)
     assert "ready: 2 files" in gateway.compose("logs", "tiktoken-init").stdout
+
+
+def test_the_folder_that_the_published_file_names_is_overruled(project: Make) -> None:
+    gateway = project("new-api")
+    gateway.change(("# - TIKTOKEN_CACHE_DIR=./", "  - TIKTOKEN_CACHE_DIR=./"), published=True)
+    gateway.compose("up", "-d")
+    wait_for(COUNTS, gateway.gateway_says)
 
 
 def test_without_the_override_it_dies(project: Make) -> None:
