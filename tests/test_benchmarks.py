@@ -11,6 +11,8 @@ from benchmarks import readme, table
 from benchmarks.picture import Bar, Panel, draw, panels
 from benchmarks.results import RESULTS, Crowd, Measured, Moved, Results, Size
 from benchmarks.table import GOALS, Goal
+from image.size import BUDGETS, overdrawn
+from image.size import Size as Weighed
 
 TIMES = {
     "container.copy": 0.2,
@@ -140,3 +142,10 @@ def test_the_documentation_quotes_the_results_that_are_kept() -> None:
         return
     for path, text in readme.outputs(Results.load()).items():
         assert path.read_text(encoding="utf-8") == text, f"python -m benchmarks.readme would change {path.name}"
+
+
+@pytest.mark.skipif(not RESULTS.exists(), reason="nothing has been measured")
+@pytest.mark.parametrize("target", ["default", "offline"])
+def test_no_image_is_quoted_that_is_over_its_budget(target: str) -> None:
+    size = Results.load().sizes[target]
+    assert not overdrawn(Weighed(size.compressed, size.on_disk, ()), BUDGETS[target]), "measure anew: make benchmarks"
