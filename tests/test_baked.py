@@ -8,7 +8,8 @@ import pytest
 from tests.samples import CONTENT, as_nobody, folder_for_all, staging, vocabulary
 from tiktoken_cache_init.errors import VolumeError
 from tiktoken_cache_init.sources import Route, RouteFailed
-from tiktoken_cache_init.sources.baked import Baked, LocalFile
+from tiktoken_cache_init.sources.baked import Baked
+from tiktoken_cache_init.sources.local import LocalFile
 
 PIN = vocabulary()
 

@@ -10,7 +10,6 @@ import pytest
 
 from tests.samples import CONTENT, as_nobody, folder_for_all, put_acl, settings, vocabulary
 from tiktoken_cache_init import mounts
-from tiktoken_cache_init import verify as verification
 from tiktoken_cache_init.access import User
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import NotReady, VolumeError
@@ -283,27 +282,26 @@ def test_a_folder_above_keeps_out_whoever_runs_on_this_host(volume: Path) -> Non
     volume.parent.chmod(0o700)
     result = verified(volume, reader=User(7, 7))
     assert result.problems == (
-        f"{volume.parent} has mode 0700, and the consumer's user cannot get through it, so the gateway dies: "
-        f"chmod 0711 {volume.parent}, or mount the folder itself",
+        f"{volume.parent} has mode 0700, and the consumer's user cannot look into it, so the gateway dies: "
+        f"chmod 0711 it, or mount the folder itself",
     )
     assert {foretell(examined.finding).outcome for examined in result.files} == {DIES}
-    assert verified(volume).ready, "who reads it, and from where, is not known"
+    assert verified(volume).ready, "whoever can get to the folder can read in it"
     volume.parent.chmod(0o711)
     assert verified(volume, reader=User(7, 7)).ready
 
 
+@ROOT_ONLY
 def test_in_a_container_a_folder_above_counts_only_within_the_volume(
     volume: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verification, "in_image", lambda: True)
     monkeypatch.setattr(mounts, "in_image", lambda: True)
     monkeypatch.setattr(mounts, "_points", lambda: {str(volume)})
     volume.parent.chmod(0o700)
-    assert verified(volume).ready
+    assert verified(volume, reader=User(7, 7)).ready
     monkeypatch.setattr(mounts, "_points", lambda: {str(volume.parent)})
-    [problem] = verified(volume).problems
-    assert problem.startswith(f"{volume.parent} has mode 0700, and not every user can get through it")
-    assert "unless its user may read it" in problem
+    [problem] = verified(volume, reader=User(7, 7)).problems
+    assert problem.startswith(f"{volume.parent} has mode 0700, and the consumer's user cannot look into it")
 
 
 def test_a_list_that_keeps_one_user_out_of_the_folder_is_told(volume: Path) -> None:

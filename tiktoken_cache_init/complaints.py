@@ -1,11 +1,7 @@
-"""The words of the errors that end a fill, but for what the system says of a volume (`volume.explain`)."""
+"""The words of the errors that end a fill, but for what the system says of a volume (`explanations.explain`)."""
 
 from __future__ import annotations
 
-import os
-import stat
-
-from .access import acl_of
 from .errors import NotObtained, VolumeError
 from .outcomes import FAILED
 
@@ -28,15 +24,11 @@ def closed(path: str, mode: int, missing: int, cause: str) -> VolumeError:
     )
 
 
-def shut_off(path: str, folder: str) -> VolumeError:
-    """Return the error of a folder that not every user can get to, for one on the way or for its own list."""
-    mode = stat.S_IMODE(os.stat(folder).st_mode)
-    acl = bool(acl_of(folder))
-    cure = f"setfacl -b {folder}" if acl else f"chmod {mode | 0o111:04o} {folder}"
-    instead = "" if folder == path else ", or mount the folder itself"
+def shut_off(path: str, mode: int) -> VolumeError:
+    """Return the error of a folder whose access control list keeps some users out."""
     return VolumeError(
-        f"not every user can get to {path}, for {folder} has mode {mode:04o}{' and an ACL' if acl else ''}: {cure}{instead}, "
-        "or set TIKTOKEN_INIT_DIR_MODE=0700 if the consumer runs as root"
+        f"not every user can get into {path}, which has an ACL (and mode {mode:04o}): setfacl -b {path}, "
+        f"or set TIKTOKEN_INIT_DIR_MODE=0700 if the consumer may"
     )
 
 

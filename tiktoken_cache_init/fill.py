@@ -15,8 +15,7 @@ from .mounts import unmounted
 from .outcomes import KEPT, Filled, Outcome
 from .run import Run
 from .settings import Settings
-from .surroundings import in_image
-from .volume import Volume, open_volume, shut_above, targets_of
+from .volume import Volume, open_volume, targets_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,9 +57,7 @@ def _open_up(volume: Volume, settings: Settings) -> None:
             from .complaints import closed
 
             raise closed(volume.path, mode, missing, cause)
-    if settings.dir_mode & 0o111 == 0o111:
-        shut = "" if volume.lets_in(None) else volume.path
-        if shut := shut or (shut_above(volume.path, None) if in_image() else ""):
-            from .complaints import shut_off
+    if settings.dir_mode & 0o111 == 0o111 and not volume.lets_in(None):
+        from .complaints import shut_off
 
-            raise shut_off(volume.path, shut)
+        raise shut_off(volume.path, volume.mode())

@@ -1,6 +1,6 @@
 """Flags and environment -> one checked `Settings`.
 
-`SETTINGS` is the only place where a setting is named: the parser, the help text, the check for misspelled variables and
+`SETTINGS` is the only place where a setting is defined: the parser, the help text, the check for misspelled variables and
 the table in the README all come from it. A flag wins over its variable. An empty ``TIKTOKEN_INIT_`` variable counts as
 unset, because compose files pass ``${NAME:-}``.
 """
@@ -88,6 +88,8 @@ class Setting(NamedTuple):
     help: str
     parse: Callable[[str], Any]
     group: str
+    parse_variable: Callable[[str], Any] | None = None
+    """Parses the variable exactly as it is written, where that differs; None where blanks round it do no harm."""
     each: Callable[[str], Any] | None = None
     """Parses one use of a flag that may be used several times; None for all others."""
     empty: Any = ""
@@ -112,6 +114,7 @@ SETTINGS: tuple[Setting, ...] = (
         "the folder to fill: the consumer's own variable",
         values.cache_dir,
         _WHAT,
+        parse_variable=values.cache_dir_variable,
         default_note="`/cache/tiktoken` in the image; must be given on a host",
     ),
     Setting(
@@ -156,7 +159,7 @@ SETTINGS: tuple[Setting, ...] = (
         values.choices("source", *SOURCES),
         _WHERE_FROM,
         empty=(),
-        default_note="`baked,fetch` in the image; `fetch,wheel` on a host",
+        default_note="`baked,fetch` in the image, `baked` in the offline one; `fetch,wheel` on a host",
     ),
     Setting(
         "baked_dir",
@@ -325,23 +328,23 @@ def load(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     """
     _refuse_unknown(environment)
     command, given, as_json = _read_arguments(arguments) if arguments else ("fill", {}, False)
-    values: dict[str, Any] = {}
+    read: dict[str, Any] = {}
     for setting in SETTINGS:
         if setting.field in given:
-            values[setting.field] = _parse_flag(setting, given[setting.field])
+            read[setting.field] = _parse_flag(setting, given[setting.field])
         else:
-            values[setting.field] = _parse_variable(setting, environment)
+            read[setting.field] = _parse_variable(setting, environment)
     if command == "list" and not ("encodings" in given or environment.get(f"{_PREFIX}ENCODINGS", "").strip()):
-        values["encodings"] = catalogue.ENCODINGS
-    if not values["cache_dir"] and command != "list":
+        read["encodings"] = catalogue.ENCODINGS
+    if not read["cache_dir"] and command != "list":
         raise BadSetting("no folder named: give --cache-dir DIR, or set TIKTOKEN_CACHE_DIR")
-    if not values["sources"]:
-        values["sources"] = _default_sources(values["baked_dir"])
-    limit = values["extra_limit"]
-    values["extra"] = tuple(v if v.size else v._replace(limit=limit) for v in values["extra"])
+    if not read["sources"]:
+        read["sources"] = _default_sources(read["baked_dir"])
+    limit = read["extra_limit"]
+    read["extra"] = tuple(v if v.size else v._replace(limit=limit) for v in read["extra"])
     if command == "export" and as_json:
         raise BadSetting("--json: export writes a tar; fill, verify and list are those that can write JSON")
-    settings = Settings(command=command, json=as_json, **values)
+    settings = Settings(command=command, json=as_json, **read)
     _refuse_clashes(settings)
     return settings
 
@@ -372,8 +375,8 @@ def _parse_flag(setting: Setting, texts: list[str]) -> Any:
 def _parse_variable(setting: Setting, environment: Mapping[str, str]) -> Any:
     text = environment.get(setting.variable, "")
     try:
-        if setting.field == "cache_dir":
-            return values.cache_dir_variable(text) if setting.variable in environment else ""
+        if setting.parse_variable:
+            return setting.parse_variable(text) if setting.variable in environment else setting.empty
         text = text.strip()
         if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
             raise BadSetting(f"the quotes are part of the value: write {text[1:-1]} without them")

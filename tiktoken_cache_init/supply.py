@@ -20,7 +20,7 @@ from .reuse import keep_what_is_anothers
 from .run import Run
 from .settings import Settings
 from .sources import sources_of
-from .sources.baked import LocalFile
+from .sources.local import LocalFile
 from .staging import Stage, StagedFile
 
 TYPE_CHECKING = False

@@ -16,7 +16,6 @@ from .light import NamedTuple
 from .mounts import unmounted
 from .run import Run
 from .settings import Settings
-from .surroundings import in_image
 from .volume import Volume, open_volume, shut_above, targets_of
 
 TYPE_CHECKING = False
@@ -99,42 +98,35 @@ def _verify(settings: Settings, run: Run) -> Verified:
 
 def _shut(volume: Volume, settings: Settings) -> str:
     """Return the folder that keeps the consumer out, this one or one above it; else an empty text."""
-    if not settings.reader and settings.dir_mode & 0o111 != 0o111:
-        return ""
-    if not volume.lets_in(settings.reader):
-        return volume.path
-    # Which of a host's folders a consumer passes through is not known, unless it is said who it is that runs there.
-    return shut_above(volume.path, settings.reader) if settings.reader or in_image() else ""
+    if not settings.reader:
+        # A folder above may be closed for the sake of what else is in it, and opened to those who read here.
+        listed = settings.dir_mode & 0o111 == 0o111 and not volume.lets_in(None)
+        return volume.path if listed or volume.missing_mode(settings.dir_mode & 0o111) else ""
+    return shut_above(volume.path, settings.reader) if volume.lets_in(settings.reader) else volume.path
 
 
 def _folder_problems(volume: Volume, settings: Settings, shut: str) -> tuple[str, ...]:
-    mode = volume.mode()
-    if shut and (shut != volume.path or not volume.missing_mode(0o111)):
-        who = "the consumer's user" if settings.reader else "not every user"
-        cannot = "cannot" if settings.reader else "can"
-        unless = "" if settings.reader else f" unless {UNLESS_ITS_USER_MAY}"
-        its = stat.S_IMODE(os.stat(shut).st_mode)
-        acl = " and an ACL" if acl_of(shut) else ""
-        cure = f"setfacl -b {shut}" if acl else f"chmod {its | 0o111:04o} {shut}"
-        instead = "" if shut == volume.path else ", or mount the folder itself"
+    if shut:
+        return (_shut_out(volume, settings, shut),)
+    if not settings.reader and (missing := volume.missing_mode(settings.dir_mode & 0o444)):
+        mode = volume.mode()
         return (
-            f"{shut} has mode {its:04o}{acl}, and {who} {cannot} get through it, so the gateway dies{unless}: {cure}{instead}",
+            f"the folder has mode {mode:04o}, and not every user can list it: chmod {mode | missing:04o} it, or run fill",
         )
-    by_hand = f"chmod {mode | volume.missing_mode(settings.dir_mode):04o} it, or run fill"
-    if settings.reader:
-        if volume.lets_in(settings.reader):
-            return ()
-        return (
-            f"the folder has mode {mode:04o}, and the consumer's user cannot look into it, so the gateway dies: {by_hand}",
-        )
-    if volume.missing_mode(settings.dir_mode & 0o111):
-        return (
-            f"the folder has mode {mode:04o}, and not every user can look into it, so the gateway dies unless "
-            f"{UNLESS_ITS_USER_MAY}: {by_hand}",
-        )
-    if volume.missing_mode(settings.dir_mode & 0o444):
-        return (f"the folder has mode {mode:04o}, and not every user can list it: {by_hand}",)
     return ()
+
+
+def _shut_out(volume: Volume, settings: Settings, shut: str) -> str:
+    mode = stat.S_IMODE(os.stat(shut).st_mode)
+    who = "the consumer's user cannot" if settings.reader else "not every user can"
+    unless = "" if settings.reader else f" unless {UNLESS_ITS_USER_MAY}"
+    folder, cure = shut, f"chmod {mode | 0o111:04o} it, or mount the folder itself"
+    if shut == volume.path:
+        folder, cure = "the folder", f"chmod {mode | volume.missing_mode(settings.dir_mode):04o} it, or run fill"
+    acl = " and an ACL" if acl_of(shut) else ""
+    if acl:
+        cure = f"setfacl -b {shut}"
+    return f"{folder} has mode {mode:04o}{acl}, and {who} look into it, so the gateway dies{unless}: {cure}"
 
 
 def _one_of_two(findings: Sequence[Finding]) -> tuple[str, ...]:

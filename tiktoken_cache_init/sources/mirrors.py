@@ -12,7 +12,7 @@ from ..catalogue import Vocabulary
 from ..redaction import shown
 from ..staging import StagedFile
 from . import RouteFailed
-from .baked import LocalFile
+from .local import LocalFile
 
 
 def names_below(vocabulary: Vocabulary) -> list[str]:
