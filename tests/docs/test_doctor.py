@@ -17,6 +17,7 @@ import pytest
 from tests.consumers.known import RIGHT
 from tests.docs.clinic import MOUNT_POINT, Fate, Said, foretold, gateway, quotes, tool
 from tests.docs.mistakes import MISTAKES, Clinic, opened
+from tests.samples import put_acl
 from tiktoken_cache_init.catalogue import VOCABULARIES
 
 CL100K = VOCABULARIES[0]
@@ -100,9 +101,39 @@ def test_who_can_read_is_decided_as_the_kernel_does(mode: int, clinic: Clinic) -
     for path in clinic.volume.iterdir():
         os.chown(path, owner, group)
         path.chmod(mode)
-    for user in [(owner, group), (owner, 1), (1, group), (1, 1), (0, 0)]:
-        said = clinic.tool("verify", "--cache-dir", str(clinic.volume), "--as", "{}:{}".format(*user))
-        assert (said.code == 0) is (gateway(clinic.program, str(clinic.volume), user=user).counts == RIGHT), user
+    agrees(clinic, clinic.volume, (owner, group), (owner, 1), (1, group), (1, 1), (0, 0))
+
+
+def agrees(clinic: Clinic, folder: Path, *users: tuple[int, int]) -> None:
+    """Check that the doctor is content with a user if, and only if, the gateway counts right that runs as it."""
+    for user in users:
+        said = clinic.tool("verify", "--cache-dir", str(folder), "--as", "{}:{}".format(*user))
+        assert (said.code == 0) is (gateway(clinic.program, str(folder), user=user).counts == RIGHT), (user, said.out)
+
+
+@as_root
+@pytest.mark.parametrize("mode", [0o640, 0o644])
+@pytest.mark.parametrize("rights", [0, 4])
+def test_an_access_control_list_is_read_as_the_kernel_does(mode: int, rights: int, clinic: Clinic) -> None:
+    clinic.fill()
+    for path in clinic.volume.iterdir():
+        path.chmod(mode)
+        put_acl(path, user=1234, rights=rights)
+    agrees(clinic, clinic.volume, (1234, 1), (1, 1), (1, 0), (0, 0))
+
+
+@as_root
+def test_a_closed_folder_on_the_way_is_seen(clinic: Clinic) -> None:
+    clinic.fill()
+    inner = clinic.volume / "inner"
+    inner.mkdir(0o755)
+    for path in [path for path in clinic.volume.iterdir() if path.is_file()]:
+        path.rename(inner / path.name)
+    agrees(clinic, inner, (1, 1), (0, 0))
+    clinic.volume.chmod(0o700)
+    agrees(clinic, inner, (1, 1), (0, 0))
+    put_acl(clinic.volume, user=1, rights=1)
+    agrees(clinic, inner, (1, 1), (2, 2))
 
 
 @pytest.mark.parametrize(
