@@ -9,6 +9,10 @@ class Request:
         pass
 
 
-# For clients that read the environment, and for digest authentication; ours does neither.
-getproxies = None
+def getproxies() -> dict[str, str]:
+    # Our client is given its proxies.
+    return {}
+
+
+# For digest authentication, which no mirror asks for.
 parse_http_list = None
