@@ -11,7 +11,8 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -156,3 +157,11 @@ def process(*arguments: str, environment: Mapping[str, str] | None = None, **opt
     own = {name: value for name, value in os.environ.items() if name.startswith("COV")}
     start = [sys.executable, str(ROOT / "entrypoint.py"), *arguments]
     return subprocess.Popen(start, env=own | dict(environment or {}), **(pipes | options))
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    """Wait for something that should happen soon, and fail if it does not."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it has not come about"
+        time.sleep(0.01)

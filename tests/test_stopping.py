@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.samples import CONTENT, names_in, process, vocabulary
+from tests.samples import CONTENT, names_in, process, vocabulary, wait_until
 from tiktoken_cache_init import stopping
 from tiktoken_cache_init.errors import Stopped
 from tiktoken_cache_init.run import Run
@@ -115,8 +115,7 @@ def test_a_fetch_that_is_stopped_is_gone_at_once_and_leaves_nothing(
     (tmp_path / good.cache_key).write_bytes(CONTENT)
     running = start(tmp_path, mirror)
     assert sent.wait(30)
-    while len(names_in(tmp_path)) < 3:
-        time.sleep(0.01)
+    wait_until(lambda: len(names_in(tmp_path)) == 3)
     began = time.monotonic()
     running.send_signal(number)
     _, err = running.communicate(timeout=30)

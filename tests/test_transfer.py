@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.network.server import Behaviour, Server, serve, silent
-from tests.samples import CONTENT, settings, staging, vocabulary
+from tests.samples import CONTENT, settings, staging, vocabulary, wait_until
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import VolumeError
 from tiktoken_cache_init.run import Closed, DeadlinePassed, Run
@@ -77,13 +77,13 @@ def test_the_end_of_the_run_ends_a_transfer_and_no_byte_is_written_after_it(serv
     with staging(tmp_path, pin, run) as (_, staged):
 
         def close() -> None:
-            while not staged.position:
-                time.sleep(0.01)
+            wait_until(lambda: staged.position)
             run.close()
 
         threading.Thread(target=close).start()
         with pytest.raises(Closed):
             Transport(settings(), run).get(f"{server.url}/x", pin, staged)
+        assert staged.position == 1000
 
 
 def test_the_deadline_ends_a_transfer_and_no_byte_is_written_after_it(server: Server, tmp_path: Path) -> None:
