@@ -1,4 +1,4 @@
-"""Measures everything: ``python -m benchmarks [--quick] [--rounds N] [--image IMAGE] [--out DIR]``.
+"""Measures everything: ``python -m benchmarks [--quick | --sizes] [--rounds N] [--image IMAGE] [--out DIR]``.
 
 It needs root (it unpacks images and runs their processes in there), a container engine, and some minutes in which the
 machine does nothing else. The image under test, and its target ``offline``, must be on the engine, both built with
@@ -9,9 +9,11 @@ it; with ``--quick`` or ``--out``, only into that folder. It ends with 1 if a go
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from image.size import measure
@@ -28,6 +30,9 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures what filling a volume costs.")
     parser.add_argument("--quick", action="store_true", help="few rounds, only to see that everything runs")
+    parser.add_argument(
+        "--sizes", action="store_true", help="weigh the images anew; the times stay as they were measured"
+    )
     parser.add_argument("--rounds", type=int, help=f"how often each command runs ({ROUNDS}; {QUICK} with --quick)")
     parser.add_argument(
         "--image", default=os.environ.get("IMAGE", "tiktoken-cache-init:test"), help="the image under test"
@@ -40,8 +45,14 @@ def main() -> None:
     revision = engine.revision(arguments.image)
     if revision != engine.revision(arguments.offline) or not (revision or arguments.quick):
         parser.error("the two images must say that they were built from one commit: --build-arg REVISION=...")
-    results = Results.new(revision[:12], arguments.rounds or (QUICK if arguments.quick else ROUNDS))
-    run(results, arguments.image, arguments.offline, arguments.quick)
+    if arguments.sizes:
+        results = Results.load()
+        with scratch_folder() as scratch:
+            _build_peers(arguments.image, scratch)
+    else:
+        results = Results.new(revision[:12], arguments.rounds or (QUICK if arguments.quick else ROUNDS))
+        run(results, arguments.image, arguments.quick)
+    weigh(results, arguments.image, arguments.offline)
     print("\n" + goals(results))
     write(results, arguments.out, arguments.quick)
     if not arguments.quick and not all_met(results):
@@ -66,13 +77,22 @@ def write(results: Results, out: Path | None, quick: bool) -> None:
     print(f"written into {out}")
 
 
-def run(results: Results, image: str, offline: str, quick: bool) -> None:
-    """Measure everything."""
-    # Not in a folder that may be kept in memory: what a sync costs is part of it.
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Make a folder that is not kept in memory: what a sync costs is part of what is measured."""
     with tempfile.TemporaryDirectory(prefix="tiktoken-cache-init-", dir="/var/tmp") as folder:
-        scratch = Path(folder)
-        _say("building the peers")
-        engine.build_peers(image, scratch)
+        yield Path(folder)
+
+
+def _build_peers(image: str, scratch: Path) -> None:
+    _say("building the peers")
+    engine.build_peers(image, scratch)
+
+
+def run(results: Results, image: str, quick: bool) -> None:
+    """Measure all but the sizes."""
+    with scratch_folder() as scratch:
+        _build_peers(image, scratch)
         commands.roots(image, scratch)
         with engine.serving() as server:
             every = commands.commands(image, scratch, server)
@@ -85,6 +105,10 @@ def run(results: Results, image: str, offline: str, quick: bool) -> None:
         for containers in (1, 10) if quick else (1, 10, 100):
             results.crowds.append(crowd.fill_with(containers, image))
             _say(f"{containers} at once: {results.crowds[-1].seconds} s")
+
+
+def weigh(results: Results, image: str, offline: str) -> None:
+    """Measure the sizes."""
     titles = {
         "default": ("tiktoken-cache-init", image),
         "offline": ("tiktoken-cache-init, offline", offline),
