@@ -60,8 +60,8 @@ benchmarks: $(VENV)/dev
 ROUNDS ?= 61
 
 # The images for arm64, built, measured and tested: every test that drives the image from outside, but of those that fetch
-# only what is marked `emulated`, as the others' time limits are not for emulation. Where that is needed, all of it takes a
-# quarter of an hour.
+# only what is marked `emulated`, as the others' time limits are not for emulation. Emulated, all of it took
+# twenty minutes.
 arm64: export PLATFORM := linux/arm64
 arm64: $(VENV)/dev
 	REQUIRE_DOCKER=1 $(VENV)/bin/python -m pytest tests/containers/test_image.py tests/containers/test_running.py \

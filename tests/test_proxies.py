@@ -75,6 +75,7 @@ def test_a_proxy_that_leads_nowhere_is_a_bad_setting_by_its_name(value: str) -> 
         ("a.test:8080,a.test:port", ["all://*a.test:8080"]),
         ("10.0.0.0/nonsense", []),
         ("", []),
+        (". , [] ,a.test", ["all://*a.test"]),
     ],
 )
 def test_no_proxy_is_read_as_clusters_write_it(said: str, patterns: Iterable[str]) -> None:

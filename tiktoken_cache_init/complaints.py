@@ -28,7 +28,7 @@ def shut_off(path: str, mode: int) -> VolumeError:
     """Return the error of a folder whose access control list keeps some users out."""
     return VolumeError(
         f"not every user can get into {path}, which has an ACL (and mode {mode:04o}): setfacl -b {path}, "
-        f"or set TIKTOKEN_INIT_DIR_MODE=0700 if the consumer may"
+        "or set TIKTOKEN_INIT_DIR_MODE=0700 if the consumer's user can"
     )
 
 

@@ -49,10 +49,10 @@ def holds_under(name: str, vocabulary: Vocabulary, *, folder: int | None = None,
         os.close(fd)
 
 
-def beginning(fd: int, most: int = MOST_DIAGNOSED) -> bytes:
-    """Return what can be read from here on, up to so many bytes."""
-    parts = []
-    while most > 0 and (part := os.read(fd, min(CHUNK, most))):
+def beginning(fd: int) -> bytes:
+    """Return what can be read from here on, or as much of it as is needed to say what it is."""
+    parts, left = [], MOST_DIAGNOSED
+    while left > 0 and (part := os.read(fd, min(CHUNK, left))):
         parts.append(part)
-        most -= len(part)
+        left -= len(part)
     return b"".join(parts)

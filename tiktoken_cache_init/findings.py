@@ -22,7 +22,6 @@ SPECIAL = "special"
 LINK = "link"
 """A link that leads nowhere, or out of the volume, where the consumer cannot follow it."""
 
-
 FIFO = "FIFO"
 SOCKET = "socket"
 DEVICE = "device"

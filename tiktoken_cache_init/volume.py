@@ -37,7 +37,6 @@ from .settings import Settings
 _MOST_LOOKS = 5
 _MOST_STEPS = 40
 
-
 _LOOPS = "which loops"
 _NOWHERE = "which leads nowhere"
 _OUTSIDE = "which leads out of the volume, or may where a consumer mounts it"

@@ -14,7 +14,7 @@ from . import NotThere, RouteFailed
 from .headers import retry_after
 
 PORTAL_ADVICE = "check that no proxy or login page stands between"
-PROXY_ADVICE = "check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY"
+_PROXY_ADVICE = "check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY"
 _STATUS_ADVICE = {
     401: "put the credentials into the mirror's URL",
     407: "put the proxy's credentials into its URL, as in http://USER:PASSWORD@HOST:PORT",
@@ -49,13 +49,14 @@ def failure_of(error: Exception, proxy: str = "") -> Exception:
         return error
     if isinstance(error, httpx.ProxyError):
         return _proxy_failure(error, proxy)
-    failure = _plain(error)
-    return blamed(failure, proxy) if proxy else failure
+    return blamed(_plain(error), proxy)
 
 
 def blamed(failure: RouteFailed, proxy: str) -> RouteFailed:
-    """Return a failure as that of a proxy."""
-    advice = failure.advice or PROXY_ADVICE
+    """Return a failure as that of a proxy, if it is one's."""
+    if not proxy:
+        return failure
+    advice = failure.advice or _PROXY_ADVICE
     return RouteFailed(f"the proxy {proxy}: {failure}", passing=failure.passing, advice=advice)
 
 
@@ -113,5 +114,5 @@ def _proxy_failure(error: httpx.ProxyError, proxy: str) -> RouteFailed:
     return RouteFailed(
         f"the proxy {proxy} {'answered' if status else 'failed:'} {said.strip()}",
         passing=status in (0, 408, 425, 429) or status >= 500,
-        advice=_STATUS_ADVICE.get(status, PROXY_ADVICE),
+        advice=_STATUS_ADVICE.get(status, _PROXY_ADVICE),
     )

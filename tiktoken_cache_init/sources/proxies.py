@@ -84,7 +84,8 @@ def unproxied(environment: Mapping[str, str], urls: Iterable[str]) -> list[str]:
 def _entries(text: str) -> Iterator[str]:
     for word in text.replace(",", " ").split():
         # To curl and pip, `.a.test` means the same as `a.test`: it and all that is below it.
-        yield (word.strip("[]") if word.endswith("]") else word).strip(".")
+        if entry := (word.strip("[]") if word.endswith("]") else word).strip("."):
+            yield entry
 
 
 def _pattern(host: str) -> str:

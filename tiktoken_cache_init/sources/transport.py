@@ -78,8 +78,7 @@ class Transport:
 
 
 def _given_up(reason: str, transfer: Transfer) -> RouteFailed:
-    failure = RouteFailed(reason, passing=True)
-    return blamed(failure, transfer.culprit) if transfer.culprit else failure
+    return blamed(RouteFailed(reason, passing=True), transfer.culprit)
 
 
 def _client(settings: Settings, proxies: Mapping[str, httpx.Proxy]) -> httpx.Client:
