@@ -1,3 +1,3 @@
-"""Fills a volume with byte-exact tiktoken vocabulary files under the names their consumers look for."""
+"""Fill a directory with byte-exact tiktoken vocabularies under the names that their consumers look for."""
 
 __version__ = "0.1.0"

@@ -1,30 +1,31 @@
-"""``python -m tiktoken_cache_init``, for hosts."""
-
-from __future__ import annotations
+"""The process: its standard streams and its exit code."""
 
 import io
 import os
 import sys
 
+if sys.platform == "win32":
+    sys.exit("tiktoken-cache-init: error: Windows is not supported: run this in WSL, or run the Docker image")
+
 from .cli import main
 
-_STANDARD_ERROR = 2
+_STDERR = 2
 
 
 def run() -> None:
     """Run the command line and end the process with its exit code."""
-    # A standard stream that is closed would let the volume have its number, and then what is printed would go there.
-    while (number := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+    # A closed standard stream would give its number to the next file that is opened: one in the volume.
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         pass
     os.close(number)
-    # Nobody misses a log; but a result that goes nowhere is a failure.
+    # A closed stderr is tolerated. A closed stdout is an error, so it gets a stream that cannot be written.
     out = sys.stdout or os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", closefd=False)
     err = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     for stream in (out, err):
-        # A path may hold what the terminal's encoding does not.
+        # A path may hold characters that the terminal's encoding lacks.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    # Not sys.exit: a worker that is stuck in a system call must not hold up the end.
+    # sys.exit would wait for a name look-up that hangs in a thread of asyncio's.
     os._exit(main(sys.argv[1:], os.environ, out, err))
 
 

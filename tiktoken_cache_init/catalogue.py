@@ -1,35 +1,31 @@
 """The facts: which encodings exist, which vocabulary files they need, where those are published and what they hold.
 
-The URLs, digests and encodings are those of tiktoken 0.14.0 (``tiktoken_ext/openai_public.py``); a test holds them against
-the installed tiktoken. Sizes were counted on the published files. To add an encoding, add its vocabulary and its row here.
+The URLs, digests and encodings come from tiktoken 0.14.0 (``tiktoken_ext/openai_public.py``). A test compares them with the
+installed tiktoken. To add an encoding, add its vocabulary and its row here.
 """
 
-from __future__ import annotations
-
 import hashlib
-
-from .errors import BadSetting
-from .light import NamedTuple
+from typing import NamedTuple
 
 ORIGIN = "https://openaipublic.blob.core.windows.net"
 
 
 def cache_key(url: str) -> str:
-    """Return the file name that every reader of ``TIKTOKEN_CACHE_DIR`` looks for: the SHA-1 of the URL's text, in hex."""
+    """Return the file name that readers of ``TIKTOKEN_CACHE_DIR`` look for: the SHA-1 of the URL's text, in hex."""
     return hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()
 
 
 class Vocabulary(NamedTuple):
-    """One published file: what it is called, and the only bytes that will do."""
+    """One published file, identified by its digest."""
 
     url: str
-    """Where it is published. Its text, not its host, is what the cache key is made from."""
+    """Where it is published. The cache key is made from this text."""
     sha256: str
     """The pinned digest, in lower-case hex."""
     size: int | None
-    """Length in bytes; None where only the digest is known (a private vocabulary)."""
+    """Length in bytes, or None if only the digest is known (a private vocabulary)."""
     limit: int
-    """The most bytes that will ever be read for it; its size, where that is known."""
+    """The most bytes to read for it: its size, where that is known."""
 
     @property
     def cache_key(self) -> str:
@@ -38,13 +34,20 @@ class Vocabulary(NamedTuple):
 
     @property
     def published_name(self) -> str:
-        """The last part of the URL's path, as in ``cl100k_base.tiktoken``."""
+        """The last part of the URL's path, such as ``cl100k_base.tiktoken``."""
         return self.path.rpartition("/")[2]
 
     @property
     def path(self) -> str:
-        """The URL's path below its host, without the leading slash: what a mirror appends to its base."""
+        """The URL's path without the leading slash: what a mirror appends to its base."""
         return self.url.partition("://")[2].partition("/")[2].partition("?")[0].partition("#")[0]
+
+
+class Target(NamedTuple):
+    """A name in the directory, and the vocabulary that belongs there."""
+
+    vocabulary: Vocabulary
+    name: str
 
 
 class Encoding(NamedTuple):
@@ -53,7 +56,7 @@ class Encoding(NamedTuple):
     name: str
     vocabularies: tuple[Vocabulary, ...]
     models: str
-    """Model families that use it, for people; from tiktoken's ``model.py``."""
+    """Model families that use it, separated by commas; from tiktoken's ``model.py``."""
 
 
 def _published(path: str, size: int, sha256: str) -> Vocabulary:
@@ -103,7 +106,7 @@ ENCODINGS: tuple[Encoding, ...] = (
 
 VOCABULARIES: tuple[Vocabulary, ...] = (_CL100K, _O200K, _P50K, _R50K, _GPT2_MERGES, _GPT2_RANKS)
 
-_MODELS = {
+MODELS = {
     "gpt-oss": "o200k_harmony",
     "gpt-3.5": "cl100k_base",
     "text-embedding": "cl100k_base",
@@ -117,32 +120,16 @@ _MODELS = {
     "o3": "o200k_base",
     "o4": "o200k_base",
 }
-"""Beginning of a model's name -> its encoding; the longer beginnings first."""
+"""Beginning of a model's name -> its encoding. Longer beginnings come first."""
 
 
 def encoding(name: str) -> Encoding:
     """Return the encoding called ``name``.
 
     Raises:
-        BadSetting: no such encoding; the message gives the nearest right name.
+        KeyError: there is no such encoding.
     """
-    for known in ENCODINGS:
-        if known.name == name:
-            return known
-    names = [known.name for known in ENCODINGS]
-    stem = name.lower().removesuffix(".tiktoken")
-    for beginning, meant in _MODELS.items():
-        if stem == beginning or stem.startswith(f"{beginning}-"):
-            raise BadSetting(f"'{name}' is a model, not an encoding: write '{meant}'")
-    from .spelling import nearest
-
-    bare = stem.replace("-", "").replace("_", "")
-    guess = next((known for known in names if known.replace("_", "") == bare), None)
-    if "-" in stem and not guess:
-        raise BadSetting(f"'{name}' is no encoding; if it is a model, the command list says which encoding it uses")
-    guess = guess or nearest(stem, names)
-    hint = f"did you mean '{guess}'? There are" if guess else "write one or more of"
-    raise BadSetting(f"unknown encoding '{name}': {hint} {', '.join(names)}, or 'all'")
+    return {known.name: known for known in ENCODINGS}[name]
 
 
 def vocabularies_of(encodings: tuple[Encoding, ...]) -> tuple[Vocabulary, ...]:

@@ -1,202 +1,241 @@
 """The command line: settings in, one command, its report, an exit code. No traceback leaves here."""
 
-from __future__ import annotations
+import contextlib
+import itertools
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from types import FrameType
+from typing import Any, TextIO
 
-from . import stopping
-from .errors import BUG, NOT_READY, READY, SIGNALLED, BadSetting, InitError, OutputFailed, VolumeError
-from .fill import fill
-from .light import NamedTuple
-from .log import Log, printable, scrubbed
-from .outcomes import Filled
-from .redaction import Scrubber
-from .report import announce, fill_document, report_fill
-from .run import DeadlinePassed, Run
+from .errors import DeadlinePassed, ExitCode, InitError, OutputError, SettingError, Stopped
+from .fill import Filled, fill
+from .output.log import Log, printable, scrubbed
+from .redact import Scrubber
 from .settings import Settings, load
+from .sources import Delivery
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from types import TracebackType
-    from typing import Any, TextIO, TypeVar
-
-    from .obtain import Attempts
-    from .progress import Progress
-
-    _Result = TypeVar("_Result")
-
-_SIGPIPE = 13
+_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, err: TextIO) -> int:
     """Run one command and return its exit code."""
     scrub = Scrubber(_texts_with_secrets(arguments, environment))
-    log = Log(err, _log_form(arguments, environment), scrub)
+    console = _Console(Log(err, _log_form(arguments, environment), scrub), scrub, out, err)
+    settings = None
     try:
-        code = _command(arguments, environment, log, scrub, out, err)
-        with _Writing():
+        _handle_signals()
+        # Otherwise a restrictive umask of the host would keep consumers out of new directories.
+        os.umask(0o022)
+        settings = _settings(arguments, environment, console)
+        code = _run(settings, console) if settings else ExitCode.READY
+        with _stdout_errors():
             out.flush()
         return code
     except BrokenPipeError:
-        # Whoever read our output has had enough, as in `export | head`.
-        return SIGNALLED + _SIGPIPE
+        # The reader closed the pipe, as in `export | head`.
+        return ExitCode.SIGNALLED + signal.SIGPIPE
+    except Stopped as stopped:
+        code = ExitCode.SIGNALLED + stopped.signum
+        console.log.error(f"stopped by signal {stopped.signum}: run again to continue", code)
+        return code
+    except DeadlinePassed:
+        where = settings.cache_dir if settings else "the directory"
+        console.log.error(f"the deadline passed and {where} does not answer: check its storage", ExitCode.VOLUME_FAILED)
+        return ExitCode.VOLUME_FAILED
     except InitError as error:
-        log.error(str(error), error.exit_code)
+        console.log.error(str(error), error.exit_code)
         return error.exit_code
     except Exception as error:
-        log.error(f"a bug in this program, please report it: {_place_of(error)}", BUG)
-        return BUG
+        console.log.error(f"a bug in this program, please report it: {_place_of(error)}", ExitCode.BUG)
+        return ExitCode.BUG
 
 
-def _log_form(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
-    """Return the form of the log before the settings are read, for complaints about the settings themselves."""
-    words = " ".join(arguments).replace("=", " ").split()
-    if "--log" in words[:-1]:
-        return words[len(words) - words[::-1].index("--log")] if words[-1] != "--log" else ""
-    return environment.get("TIKTOKEN_INIT_LOG", "").strip()
+class _Console:
+    """Where results and the log go."""
+
+    def __init__(self, log: Log, scrub: Scrubber, out: TextIO, err: TextIO) -> None:
+        self.log = log
+        self.out = out
+        self.err = err
+        self._scrub = scrub
+
+    def write(self, text: str) -> None:
+        """Write a text to stdout."""
+        with _stdout_errors():
+            self.out.write(text)
+
+    def lines(self, lines: Sequence[str], *, colour: bool = False) -> None:
+        """Write the lines of a result."""
+        escapes = "\x1b" if colour else ""
+        for line in lines:
+            self.write("".join(c if c in escapes else printable(c) for c in self._scrub(line)) + "\n")
+
+    def document(self, document: Any) -> None:
+        """Write a result as JSON."""
+        import json
+
+        self.write(json.dumps(scrubbed(document, self._scrub), indent=2) + "\n")
+        # An error may follow, and a full disk must be told before it.
+        with _stdout_errors():
+            self.out.flush()
 
 
-def _command(
-    arguments: Sequence[str], environment: Mapping[str, str], log: Log, scrub: Scrubber, out: TextIO, err: TextIO
-) -> int:
-    stopping.install()
+def _handle_signals() -> None:
+    """Have signals raise. PID 1 of a container has no default handlers: ``docker stop`` would wait ten seconds."""
+
+    def stop(signum: int, _: FrameType | None) -> None:
+        # An impatient second signal must not interrupt the clean-up.
+        for each in _STOPPING:
+            signal.signal(each, signal.SIG_IGN)
+        raise Stopped(signum)
+
+    def end(_: int, __: FrameType | None) -> None:
+        raise DeadlinePassed
+
+    for each in _STOPPING:
+        # nohup asks in this way that a signal be ignored.
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, stop)
+    signal.signal(signal.SIGALRM, end)
+
+
+def _settings(arguments: Sequence[str], environment: Mapping[str, str], console: _Console) -> Settings | None:
+    """Read the settings; return None if the help or the version was asked for and has been printed."""
+    if not arguments:
+        return load("fill", {}, False, environment)
+    # Loading argparse takes as long as filling a volume, and the image's usual run has no arguments.
+    from .arguments import parse
+
+    read = parse(arguments)
+    if read.text:
+        console.write(read.text)
+        return None
+    return load(read.command, read.given, read.json, environment)
+
+
+def _run(settings: Settings, console: _Console) -> int:
+    for warning in settings.warnings:
+        console.log.warning(warning)
+    if settings.command in ("fill", "verify"):
+        signal.setitimer(signal.ITIMER_REAL, settings.deadline)
     try:
-        settings = load(arguments, environment)
-    except SystemExit as done:  # --help and --version have been printed
-        return done.code if isinstance(done.code, int) else READY
-    return _run(settings, _Console(log, scrub, out, err))
+        return {"fill": _fill, "verify": _verify, "list": _list, "export": _export}[settings.command](settings, console)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-class _Writing:
-    """Tells a failure of standard output from one of the volume."""
+def _fill(settings: Settings, console: _Console) -> int:
+    from .output.text import announce, report_fill
 
-    def __enter__(self) -> None: ...
+    started = time.monotonic()
+    announce(console.log, settings)
+    watch = _Watch(settings, console)
+    try:
+        filled = fill(settings, watch)
+    except InitError as error:
+        filled = Filled((), error)
+    finally:
+        watch.close()
+    report_fill(console.log, settings, filled, time.monotonic() - started)
+    if settings.json:
+        from .output.documents import fill_document
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-            raise OutputFailed(f"cannot write to standard output: {error.strerror}: send it elsewhere") from error
+        console.document(fill_document(settings, filled))
+    return filled.error.exit_code if filled.error else ExitCode.READY
+
+
+class _Watch:
+    """Shows progress, and loads what shows it only when there is some."""
+
+    def __init__(self, settings: Settings, console: _Console) -> None:
+        self._settings = settings
+        self._console = console
+        self._progress: Any = None
+
+    def __call__(self, deliveries: Sequence[Delivery]) -> None:
+        if self._progress is None:
+            from .output.progress import Progress
+
+            self._progress = Progress(self._console.log, self._console.err, self._settings.log)
+        self._progress(deliveries)
+
+    def close(self) -> None:
+        if self._progress:
+            self._progress.close()
+
+
+def _verify(settings: Settings, console: _Console) -> int:
+    from .output.documents import failed_verify_document, verify_document
+    from .output.text import verify_lines
+    from .verify import verify
+
+    try:
+        verified = verify(settings)
+    except InitError as error:
+        if settings.json:
+            console.document(failed_verify_document(settings, error))
+        raise
+    if settings.json:
+        console.document(verify_document(settings, verified))
+    else:
+        colour = console.out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        console.lines(verify_lines(settings, verified, colour=colour), colour=colour)
+    return ExitCode.READY if verified.ready else ExitCode.NOT_READY
+
+
+def _list(settings: Settings, console: _Console) -> int:
+    from .listing import listing
+    from .output.documents import list_document
+    from .output.text import list_lines
+
+    if settings.json:
+        console.document(list_document(listing(settings)))
+    else:
+        console.lines(list_lines(listing(settings)))
+    return ExitCode.READY
+
+
+def _export(settings: Settings, console: _Console) -> int:
+    from .export import export
+
+    if console.out.isatty():
+        raise SettingError("export writes a tar: send it to a file, as in 'export >cache.tar'")
+    with _stdout_errors():
+        export(settings, console.out.buffer)
+    return ExitCode.READY
+
+
+@contextlib.contextmanager
+def _stdout_errors() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot write to standard output: {error.strerror}: send it elsewhere") from error
 
 
 def _texts_with_secrets(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-    # Read before anything is parsed, so that not even the complaint about a bad value gives a secret away.
+    # Read before anything is parsed, so that even the error about a bad value shows no secret.
     names = [n for n in environment if n.lower().endswith("_proxy") or n.startswith(("TIKTOKEN_", "PIP_"))]
     values = [argument.partition("=")[2] for argument in arguments if argument.startswith("--")]
     return [*arguments, *values, *(environment[name] for name in names)]
+
+
+def _log_form(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Return the form of the log before the settings are read, for errors about the settings themselves."""
+    words = " ".join(arguments).replace("=", " ").split()
+    forms = [form for option, form in itertools.pairwise(words) if option == "--log"]
+    return forms[-1] if forms else environment.get("TIKTOKEN_INIT_LOG", "").strip()
 
 
 def _place_of(error: BaseException) -> str:
     where = ""
     trace = error.__traceback__
     while trace:
-        # The lines of libraries are no more than roughly known in the image.
-        if __package__ in trace.tb_frame.f_code.co_filename:
+        if str(__package__) in trace.tb_frame.f_code.co_filename:
             where = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
         trace = trace.tb_next
     return f"{type(error).__name__}: {error}{where}"
-
-
-class _Console(NamedTuple):
-    log: Log
-    scrub: Scrubber
-    out: TextIO
-    err: TextIO
-
-    def say(self, line: str) -> None:
-        """Write one line of a result."""
-        with _Writing():
-            self.out.write(printable(self.scrub(line)) + "\n")
-
-    def document(self, document: Any) -> None:
-        """Write a result as JSON."""
-        import json
-
-        with _Writing():
-            self.out.write(json.dumps(scrubbed(document, self.scrub), indent=2) + "\n")
-            # An error may follow, and end the process with what is in the buffer.
-            self.out.flush()
-
-
-def _run(settings: Settings, console: _Console) -> int:
-    if settings.command == "list":
-        return _list(settings, console)
-    # How long an export takes is up to whoever reads it.
-    run = Run() if settings.command == "export" else Run(settings.deadline)
-    try:
-        return {"fill": _fill, "verify": _verify, "export": _export}[settings.command](settings, run, console)
-    finally:
-        run.close()
-
-
-def _waited_for(settings: Settings, run: Run, work: Callable[[], _Result]) -> _Result:
-    try:
-        return run.wait_for(work)
-    except DeadlinePassed:
-        raise VolumeError(
-            f"the deadline of {settings.deadline:g} s passed and {settings.cache_dir} does not answer: check its storage"
-        ) from None
-
-
-def _list(settings: Settings, console: _Console) -> int:
-    from . import listing
-
-    if settings.json:
-        console.document(listing.document(settings))
-    else:
-        for line in listing.lines(settings):
-            console.say(line)
-    return READY
-
-
-def _fill(settings: Settings, run: Run, console: _Console) -> int:
-    progress: Progress | None = None
-
-    def watch(attempts: Sequence[Attempts]) -> None:
-        nonlocal progress
-        if progress is None:
-            from .progress import Progress
-
-            progress = Progress(console.log, console.err, settings.log, run.started)
-        progress(attempts)
-
-    announce(console.log, settings)
-    try:
-        filled = _waited_for(settings, run, lambda: fill(settings, run, watch))
-    except InitError as error:
-        filled = Filled((), error)
-    finally:
-        if progress:
-            progress.close()
-    report_fill(console.log, settings, filled, run.elapsed())
-    if settings.json:
-        console.document(fill_document(settings, filled))
-    return filled.error.exit_code if filled.error else READY
-
-
-def _verify(settings: Settings, run: Run, console: _Console) -> int:
-    from . import verdict
-    from .verify import verify
-
-    try:
-        verified = _waited_for(settings, run, lambda: verify(settings, run))
-    except InitError as error:
-        if settings.json:
-            console.document(verdict.failed(settings, error))
-        raise
-    if settings.json:
-        console.document(verdict.document(settings, verified))
-    else:
-        for line in verdict.lines(settings, verified):
-            console.say(line)
-    return READY if verified.ready else NOT_READY
-
-
-def _export(settings: Settings, run: Run, console: _Console) -> int:
-    from .export import export
-
-    if console.out.isatty():
-        raise BadSetting("export writes a tar: send it to a file, as in 'export >cache.tar'")
-
-    with _Writing():
-        _waited_for(settings, run, lambda: export(settings, console.out.buffer))
-    return READY

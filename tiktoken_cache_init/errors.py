@@ -1,74 +1,79 @@
-"""The one family of errors, and the exit codes they end in.
+"""The family of errors and the exit codes. Every message is one line of the form ``cause: remedy``."""
 
-Every message is one line that says what is wrong, where, and what to do: it is all that most people will ever read.
-"""
+from enum import IntEnum
 
-from __future__ import annotations
 
-READY = 0
-NOT_READY = 1
-BAD_SETTING = 2
-VOLUME_FAILED = 3
-NOT_OBTAINED = 4
-BUG = 70
-SIGNALLED = 128
+class ExitCode(IntEnum):
+    """The exit codes that the documentation promises. A run that signal N stops exits with 128 + N."""
+
+    READY = 0
+    NOT_READY = 1
+    BAD_SETTING = 2
+    VOLUME_FAILED = 3
+    NOT_OBTAINED = 4
+    BUG = 70
+    SIGNALLED = 128
+
 
 EXIT_CODES = {
-    "0": "ready: every wanted file is in the folder, right and readable",
+    "0": "ready: every wanted file is in the directory, right and readable",
     "1": "not ready (verify, export)",
-    "2": "a bad setting",
-    "3": "the volume cannot be written or read, the output not be written, or no thread be started",
-    "4": "the bytes could not be obtained",
-    "70": "a bug in this program",
-    "128+n": "stopped by signal n",
+    "2": "bad setting",
+    "3": "the directory or standard output cannot be read or written",
+    "4": "a vocabulary cannot be obtained",
+    "70": "bug in this program",
+    "128+N": "stopped by signal N",
 }
+"""Exit code -> its meaning, as the help and the documentation show it."""
 
 
 class InitError(Exception):
-    """Anything that ends a run. ``exit_code`` is what the process exits with."""
+    """An error that ends a run with an exit code of its own."""
 
-    exit_code = BUG
-
-
-class NotReady(InitError):
-    """The volume does not hold what is wanted, and this command does not write."""
-
-    exit_code = NOT_READY
+    exit_code: int = ExitCode.BUG
 
 
-class BadSetting(InitError):
-    """A flag, a variable or a value that does not make sense."""
+class NotReadyError(InitError):
+    """The directory does not hold the wanted files, and the command does not write."""
 
-    exit_code = BAD_SETTING
+    exit_code = ExitCode.NOT_READY
+
+
+class SettingError(InitError):
+    """An option, a variable or a value is wrong."""
+
+    exit_code = ExitCode.BAD_SETTING
 
 
 class VolumeError(InitError):
-    """The folder cannot be read, written, or made what the contract promises."""
+    """The directory cannot be read or written."""
 
-    exit_code = VOLUME_FAILED
-
-
-class NotObtained(InitError):
-    """No source could supply the right bytes."""
-
-    exit_code = NOT_OBTAINED
+    exit_code = ExitCode.VOLUME_FAILED
 
 
-class OutputFailed(InitError):
-    """Standard output does not take the result."""
+class OutputError(InitError):
+    """Standard output cannot be written."""
 
-    exit_code = VOLUME_FAILED
-
-
-class NoThread(InitError):
-    """The machine does not let this process have another thread."""
-
-    exit_code = VOLUME_FAILED
+    exit_code = ExitCode.VOLUME_FAILED
 
 
-class Stopped(InitError):
-    """A signal asked the run to end."""
+class NotObtainedError(InitError):
+    """No source supplied the right bytes."""
+
+    exit_code = ExitCode.NOT_OBTAINED
+
+
+class Interrupted(SystemExit):
+    """A signal handler ends the work in progress. asyncio lets a SystemExit through and nothing else of ours."""
+
+
+class Stopped(Interrupted):
+    """SIGTERM, SIGINT or SIGHUP arrived."""
 
     def __init__(self, signum: int) -> None:
-        super().__init__(f"stopped by signal {signum}")
-        self.exit_code = SIGNALLED + signum
+        super().__init__(ExitCode.SIGNALLED + signum)
+        self.signum = signum
+
+
+class DeadlinePassed(Interrupted):
+    """The time of the whole run is used up."""

@@ -1,63 +1,268 @@
-"""The fill command: what the volume holds -> what is missing -> sources -> atomic install -> what was done.
+"""The fill: inspect each wanted name, stage all that is missing, install all that is right.
 
-Most runs find everything ready, and a gateway waits for each of them: what only the others need is loaded only by them.
+1. Make the directory and inspect each wanted name. If all are right, only leftovers are swept.
+2. Make a temporary file for each name that needs bytes. Fill it from the volume itself, where the bytes are under another
+   name, or from the sources in order, until its digest is right or the sources are used up.
+3. Rename the right ones into place. Every file that is overwritten was copied before, so two swapped files heal.
+4. Sync the directory and sweep what killed runs have left.
 """
 
-from __future__ import annotations
-
 import os
+import time
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple
 
-from .errors import VolumeError
-from .explanations import explain
-from .findings import Demand
-from .leftovers import sweep
-from .mounts import unmounted
-from .outcomes import KEPT, Filled, Outcome
-from .run import Run
-from .settings import Settings
-from .volume import Volume, open_volume, targets_of
+from . import sources
+from .cache import search, staging
+from .cache.directory import prepare
+from .cache.inspect import Finding, State, inspect
+from .cache.mounts import not_mounted
+from .cache.staging import StagedFile, VanishedError
+from .catalogue import VOCABULARIES, Target, Vocabulary
+from .errors import DeadlinePassed, InitError, NotObtainedError, VolumeError
+from .gateway import others_loaded
+from .settings import Settings, in_image
+from .sources import Delivery, Failure, Watch
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from .supply import Watch
+_MOST_PASSES = 5
+"""How often to look again if other runs change the directory meanwhile."""
+_BETWEEN_PASSES = 0.1
+"""Seconds."""
 
 
-def fill(settings: Settings, run: Run, watch: Watch) -> Filled:
-    """Make the volume ready. ``watch`` is called a few times a second while bytes are awaited.
+class Action(StrEnum):
+    """What was done about a wanted name."""
+
+    KEPT = "kept"
+    """It was right."""
+    MENDED = "mended"
+    """Its bytes were right, and its mode or owner was set."""
+    INSTALLED = "installed"
+    REPLACED = "replaced"
+    FAILED = "failed"
+
+
+class Outcome(NamedTuple):
+    """What became of one wanted name."""
+
+    before: Finding
+    action: Action
+    source: str = ""
+    """Where the bytes came from."""
+    failures: tuple[Failure, ...] = ()
+    """What was tried without success, in order."""
+    moved_aside: str = ""
+    """The new name of a directory that stood there."""
+
+
+class Filled(NamedTuple):
+    """The result of a fill."""
+
+    outcomes: tuple[Outcome, ...]
+    error: InitError | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether a gateway that is running has read other files than those that are there now."""
+        return any(outcome.action in (Action.INSTALLED, Action.REPLACED) for outcome in self.outcomes)
+
+
+def fill(settings: Settings, watch: Watch) -> Filled:
+    """Make the directory hold every wanted vocabulary.
+
+    Args:
+        settings: the settings of the run.
+        watch: called several times a second while bytes are awaited.
 
     Raises:
-        VolumeError: there is none, or it cannot be opened or inspected.
+        VolumeError: the directory cannot be used or inspected at all.
+        DeadlinePassed, Stopped: a signal handler raised it.
     """
-    if lost := unmounted(settings.cache_dir):
-        raise VolumeError(lost)
-    try:
-        volume = open_volume(settings, create=True)
-        demand = Demand(settings.mode, settings.owner)
-        findings = run.map(lambda target: volume.inspect(target, demand), targets_of(settings))
-        _open_up(volume, settings)
-        if all(finding.ready for finding in findings):
-            sweep(volume)
-            return Filled(tuple(Outcome(finding, KEPT) for finding in findings))
-        from .job import Job
-
-        return Job(settings, run, volume, findings, watch).filled()
-    except OSError as error:
-        raise VolumeError(explain(error, "use", settings.cache_dir)) from error
-
-
-def _open_up(volume: Volume, settings: Settings) -> None:
-    """Let every user look into the folder: the consumer may run as any."""
-    if missing := volume.missing_mode(settings.dir_mode):
-        mode, cause = volume.mode(), "the volume does not keep it"
+    directory = settings.cache_dir
+    if in_image() and (problem := not_mounted(directory)):
+        raise VolumeError(problem)
+    prepare(directory, settings.mode, settings.owner)
+    findings = inspect(directory, settings.targets, settings.mode, settings.owner)
+    work = _Work(settings, findings, watch)
+    error = None
+    if not all(finding.ready for finding in findings):
         try:
-            os.fchmod(volume.fd, mode | missing)
-        except OSError as error:
-            cause = error.strerror or str(error)
-        if volume.missing_mode(settings.dir_mode):
-            from .complaints import closed
+            error = work.put_right()
+        except VolumeError as failure:
+            error = failure
+    if error is None:
+        staging.sweep(directory)
+    return Filled(work.outcomes(), error, tuple(_warnings(settings)))
 
-            raise closed(volume.path, mode, missing, cause)
-    if settings.dir_mode & 0o111 == 0o111 and not volume.lets_in(None):
-        from .complaints import shut_off
 
-        raise shut_off(volume.path, volume.mode())
+class _Work:
+    """A fill that has something to do."""
+
+    def __init__(self, settings: Settings, findings: Sequence[Finding], watch: Watch) -> None:
+        self._settings = settings
+        self._directory = settings.cache_dir
+        self._watch = watch
+        self._findings = findings
+        self._done = {finding.target: Outcome(finding, Action.KEPT) for finding in findings if finding.ready}
+        self._failures: dict[Vocabulary, list[Failure]] = {}
+        self._end = time.monotonic() + settings.deadline
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """Return what became of each name, in the order of the findings."""
+        return tuple(
+            self._done.get(finding.target)
+            or Outcome(finding, Action.FAILED, failures=tuple(self._failures.get(finding.target.vocabulary, ())))
+            for finding in self._findings
+        )
+
+    def put_right(self) -> InitError | None:
+        """Do all that can be done, and return the error of what could not be done."""
+        if os.statvfs(self._directory).f_flag & os.ST_RDONLY:
+            raise self._read_only()
+        for finding in self._missing():
+            if finding.lacks and self._repaired(finding):
+                self._done[finding.target] = Outcome(finding, Action.MENDED)
+        for _ in range(_MOST_PASSES):
+            if not self._missing():
+                return None
+            if error := self._stage_and_install():
+                return error
+            if not self._missing():
+                return None
+            time.sleep(_BETWEEN_PASSES)
+            self._note_what_others_did()
+            if not search.find(self._directory, {finding.target.vocabulary for finding in self._missing()}):
+                break
+        return self._not_obtained() if self._missing() else None
+
+    def _missing(self) -> list[Finding]:
+        return [finding for finding in self._findings if finding.target not in self._done]
+
+    def _repaired(self, finding: Finding) -> bool:
+        path = os.path.join(self._directory, finding.target.name)
+        repaired = staging.repair_permissions(path, self._settings.mode, self._settings.owner)
+        return repaired and finding.target in self._ready_now()
+
+    def _ready_now(self) -> set[Target]:
+        settings = self._settings
+        findings = inspect(self._directory, settings.targets, settings.mode, settings.owner)
+        return {finding.target for finding in findings if finding.ready}
+
+    def _note_what_others_did(self) -> None:
+        ready = self._ready_now()
+        for finding in self._missing():
+            if finding.target in ready:
+                self._done[finding.target] = Outcome(finding, Action.INSTALLED, "another run")
+
+    def _stage_and_install(self) -> InitError | None:
+        """Stage all that is missing, then install all that is right. Return an error only if the deadline passed."""
+        missing = self._missing()
+        needed = sum(finding.target.vocabulary.size or 0 for finding in missing)
+        files = {finding: StagedFile(self._directory, finding.target.vocabulary, needed) for finding in missing}
+        error = None
+        installed = False
+        right: dict[Finding, StagedFile] = {}
+        try:
+            try:
+                self._stage(files)
+            except DeadlinePassed:
+                error = self._not_obtained(f"the deadline of {self._settings.deadline:g} s passed")
+            right = {finding: staged for finding, staged in files.items() if staged.is_right}
+            for staged in right.values():
+                staged.finish(self._settings.mode, self._settings.owner)
+            for finding, staged in right.items():
+                try:
+                    aside = staged.install(finding.target.name)
+                except VanishedError:
+                    continue
+                installed = True
+                self._note_installed(finding, aside)
+            if installed:
+                staging.sync(self._directory)
+        except BaseException:
+            # Once a name is overwritten, a staged file may hold the last copy of another vocabulary.
+            if installed:
+                for staged in right.values():
+                    staged.keep()
+            raise
+        finally:
+            for staged in files.values():
+                staged.discard()
+        return error
+
+    def _stage(self, files: dict[Finding, StagedFile]) -> None:
+        """Fill the temporary files with right bytes, as far as they can be had."""
+        from .sources.local import copy
+
+        for staged in files.values():
+            staged.create()
+        found = search.find(self._directory, {finding.target.vocabulary for finding in files})
+        deliveries: dict[Vocabulary, Delivery] = {}
+        for finding, staged in files.items():
+            deliveries.setdefault(finding.target.vocabulary, Delivery(finding.target.vocabulary, staged))
+        self._failures = {vocabulary: delivery.failures for vocabulary, delivery in deliveries.items()}
+        self._deliveries = deliveries
+        try:
+            for vocabulary, path in found.items():
+                label = f"{os.path.relpath(path, self._directory)} in the volume"
+                copy(deliveries[vocabulary], path, label, "it was removed")
+            for name in self._settings.sources:
+                sources.supply(name, list(deliveries.values()), self._settings, self._end, self._watch)
+        except DeadlinePassed:
+            for delivery in deliveries.values():
+                if not delivery.complete:
+                    delivery.cut_off()
+            raise
+        for finding, staged in files.items():
+            first = deliveries[finding.target.vocabulary].staged
+            if staged is not first and first.is_right:
+                copy(Delivery(staged.vocabulary, staged), first.path, "", "it was removed")
+
+    def _note_installed(self, finding: Finding, aside: str) -> None:
+        delivery = self._deliveries[finding.target.vocabulary]
+        action = Action.INSTALLED if finding.state is State.MISSING else Action.REPLACED
+        self._done[finding.target] = Outcome(finding, action, delivery.label, tuple(delivery.failures), aside)
+
+    def _read_only(self) -> VolumeError:
+        lacking = "; ".join(f"{f.target.vocabulary.published_name} ({f.lacks or f.text})" for f in self._missing())
+        return VolumeError(
+            f"{self._directory} is mounted read-only and is not ready: {lacking}: mount it read-write in the init container; "
+            "only the consumer's mount may have ':ro'"
+        )
+
+    def _not_obtained(self, cause: str = "") -> NotObtainedError:
+        """Return the error of vocabularies that could not be had, with each piece of advice once."""
+        names = dict.fromkeys(finding.target.vocabulary.published_name for finding in self._missing())
+        advice = dict.fromkeys(
+            failure.advice
+            for finding in self._missing()
+            for failure in self._failures.get(finding.target.vocabulary, ())
+            if failure.advice
+        )
+        remedies = [
+            *advice,
+            "set TIKTOKEN_INIT_MIRRORS to a mirror or a directory that holds the files",
+            "or bake them in when you build the image",
+        ]
+        return NotObtainedError(
+            f"could not obtain {', '.join(names)}{f' ({cause})' if cause else ''}: {'; '.join(remedies)}"
+        )
+
+
+def _warnings(settings: Settings) -> list[str]:
+    """Return what a gateway would lack although all that was asked for is right."""
+    if settings.layout == "published":
+        return []
+    missing = [name for name in others_loaded(settings.vocabularies) if not _is_there(settings, name)]
+    return [
+        f"a gateway (New-API, one-api) also loads {name} when it starts: add {name.partition('.')[0]} to TIKTOKEN_INIT_ENCODINGS"
+        for name in missing
+    ]
+
+
+def _is_there(settings: Settings, published_name: str) -> bool:
+    [vocabulary] = [known for known in VOCABULARIES if known.published_name == published_name]
+    [finding] = inspect(settings.cache_dir, [Target(vocabulary, vocabulary.cache_key)])
+    return finding.ready

@@ -1,78 +1,94 @@
-"""Flags and environment -> one checked `Settings`.
+"""Options and variables -> one checked `Settings`.
 
-`SETTINGS` is the only place where a setting is defined: the parser, the help text, the check for misspelled variables and
-the table in the README all come from it. A flag wins over its variable. An empty ``TIKTOKEN_INIT_`` variable counts as
-unset, because compose files pass ``${NAME:-}``.
+`SETTINGS` defines every setting once: the parser, the help, the check for misspelled variables and the table in the
+documentation come from it. An option wins over its variable. An empty ``TIKTOKEN_INIT_`` variable counts as unset, because
+compose files pass ``${NAME:-}``.
 """
 
-from __future__ import annotations
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
-from . import catalogue, values
-from .catalogue import Encoding, Vocabulary
-from .errors import BadSetting
-from .light import NamedTuple
-from .redaction import shown
-from .surroundings import DEFAULT_BAKED_DIR, can_fetch, in_image
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
-
-    from .access import User
+from . import catalogue
+from .catalogue import Encoding, Target, Vocabulary
+from .errors import SettingError
+from .redact import shown
 
 COMMANDS = {
-    "fill": "put right what is missing or wrong in the folder (the default)",
-    "verify": "say what each file is, what a gateway would do with it, and the cure",
-    "list": "print the catalogue: encodings, files, cache keys, digests, models",
-    "export": "write the ready cache to standard output as a tar",
+    "fill": "put every wanted vocabulary into the directory (the default)",
+    "verify": "say what each file is, what a gateway does with it, and the fix",
+    "list": "print the encodings, their files and cache keys",
+    "export": "write the vocabularies in the directory to stdout as a tar",
 }
-
 SOURCES = ("baked", "fetch", "wheel")
-LAYOUTS = ("cache", "published", "both")
+BAKED_DIR = "/vocabularies"
+EXTRA_LIMIT = 64 << 20
+"""Bytes that a private vocabulary may have if its setting gives no size."""
+
 _PREFIX = "TIKTOKEN_INIT_"
+_CACHE_DIR = "TIKTOKEN_CACHE_DIR"
+_EVERY_COMMAND = tuple(COMMANDS)
+_ON_FILES = ("fill", "verify", "export")
+# Kubernetes and Docker set such variables in every container for a service or a link called "tiktoken-init".
+_SERVICE_LINK = re.compile(rf"{_PREFIX}(.*_)?(SERVICE_|PORT($|_)|NAME$|ENV_)")
+_OTHER_PROGRAMS = ("TIKTOKEN_RS_CACHE_DIR", "TIKTOKEN_ENCODINGS_BASE")
+"""Variables of openai-harmony, which look like misspellings of ours."""
+_MEANT = {
+    "TIKTOKEN_CACHE": _CACHE_DIR,
+    "TIKTOKEN_DIR": _CACHE_DIR,
+    "TIKTOKEN_CACHE_PATH": _CACHE_DIR,
+    "TIKTOKEN_ENCODINGS": f"{_PREFIX}ENCODINGS",
+    "TIKTOKEN_MIRRORS": f"{_PREFIX}MIRRORS",
+}
+"""Misspelled variable -> the right one, where the spelling alone would not tell."""
+
+Owner = tuple[int, int]
+"""User and group as `os.chown` takes them; -1 leaves the group as it is."""
 
 
 class Settings(NamedTuple):
-    """Everything a run needs to know, checked. The defaults and units stand in `SETTINGS`."""
+    """Everything a run needs to know, checked."""
 
     command: str
     json: bool
     cache_dir: str
-    """The folder to fill; empty only for commands that need none."""
+    """Absolute path of the directory; empty for commands that need none."""
     encodings: tuple[Encoding, ...]
+    extra: tuple[Vocabulary, ...]
+    """Private vocabularies."""
+    layout: str
+    mode: int
+    owner: Owner | None
     sources: tuple[str, ...]
     baked_dir: str
     mirrors: tuple[str, ...]
     origin: bool
     deadline: float
     """Seconds for the whole run."""
-    log: str
+    timeout: float
+    """Seconds without progress before the next place is tried."""
     ca: str
-    """Path of a PEM bundle to trust besides the usual ones, or empty."""
-    connect_timeout: float
-    """Seconds."""
-    stall_timeout: float
-    """Seconds."""
-    min_speed: float
-    """Bytes a second."""
-    retries: int
-    extra: tuple[Vocabulary, ...]
-    """Private vocabularies."""
-    extra_limit: int
-    """Bytes."""
-    mode: int
-    dir_mode: int
-    owner: User | None
-    """Whom the files are given to (without a group, theirs stays), or None to leave them."""
-    layout: str
-    reader: User | None
-    """For `verify`: the consumer's user, or None for any user at all."""
+    """Path of a PEM file to trust besides the usual ones, or empty."""
+    log: str
+    warnings: tuple[str, ...] = ()
+    """Lines about the environment that do not stop the run."""
 
     @property
     def vocabularies(self) -> tuple[Vocabulary, ...]:
         """Each wanted vocabulary once: those of the encodings, then the private ones."""
         return tuple(dict.fromkeys((*catalogue.vocabularies_of(self.encodings), *self.extra)))
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Every name in the directory that the vocabularies and the layout ask for."""
+        targets = []
+        for vocabulary in self.vocabularies:
+            if self.layout != "published":
+                targets.append(Target(vocabulary, vocabulary.cache_key))
+            if self.layout != "cache":
+                targets.append(Target(vocabulary, vocabulary.published_name))
+        return tuple(targets)
 
 
 class Setting(NamedTuple):
@@ -80,342 +96,391 @@ class Setting(NamedTuple):
 
     field: str
     variable: str
-    flag: str
+    option: str
     value: str
-    """What the value is, as the help and the README show it."""
+    """How the help and the documentation show the value."""
     default: str
     """The default as text, parsed like any other value."""
     help: str
     parse: Callable[[str], Any]
-    group: str
-    parse_variable: Callable[[str], Any] | None = None
-    """Parses the variable exactly as it is written, where that differs; None where blanks round it do no harm."""
-    each: Callable[[str], Any] | None = None
-    """Parses one use of a flag that may be used several times; None for all others."""
-    empty: Any = ""
-    """What it is where neither given nor defaulted."""
+    commands: tuple[str, ...]
+    """The commands that take the option."""
+    repeatable: bool = False
+    """Whether the option may be repeated. ``parse`` then reads one of several values."""
     default_note: str = ""
-    """How the default is described where its text alone would not say it."""
+    """How the documentation describes a default that depends on the place."""
 
 
-_WHAT = "what to provide"
-_WHERE_FROM = "where the bytes come from"
-_NETWORK = "the network: how long to try, and whom to trust"
-_FILES = "the files"
-_OUTPUT = "output"
-
-SETTINGS: tuple[Setting, ...] = (
-    Setting(
-        "cache_dir",
-        "TIKTOKEN_CACHE_DIR",
-        "--cache-dir",
-        "DIR",
-        "",
-        "the folder to fill: the consumer's own variable",
-        values.cache_dir,
-        _WHAT,
-        parse_variable=values.cache_dir_variable,
-        default_note="`/cache/tiktoken` in the image; must be given on a host",
-    ),
-    Setting(
-        "encodings",
-        "TIKTOKEN_INIT_ENCODINGS",
-        "--encodings",
-        "NAMES",
-        "cl100k_base,o200k_base",
-        "encodings to provide, by comma or space, or 'all'; 'list' prints them",
-        values.encodings,
-        _WHAT,
-    ),
-    Setting(
-        "extra",
-        "TIKTOKEN_INIT_EXTRA",
-        "--extra",
-        "URL#sha256=HEX",
-        "",
-        "private vocabularies beside the encodings: the URL that their consumer asks for, and #sha256=HEX",
-        values.extras,
-        _WHAT,
-        each=values.extra,
-        empty=(),
-    ),
-    Setting(
-        "extra_limit",
-        "TIKTOKEN_INIT_EXTRA_LIMIT",
-        "--extra-limit",
-        "BYTES",
-        "67108864",
-        "the most bytes that a private vocabulary may have",
-        values.number(1, "bytes", whole=True),
-        _WHAT,
-    ),
-    Setting(
-        "sources",
-        "TIKTOKEN_INIT_SOURCES",
-        "--sources",
-        "NAMES",
-        "",
-        "where bytes come from, in order: baked, fetch, wheel",
-        values.choices("source", *SOURCES),
-        _WHERE_FROM,
-        empty=(),
-        default_note="`baked,fetch` in the image, `baked` in the offline one; `fetch,wheel` on a host",
-    ),
-    Setting(
-        "baked_dir",
-        "TIKTOKEN_INIT_BAKED_DIR",
-        "--baked-dir",
-        "DIR",
-        DEFAULT_BAKED_DIR,
-        "the folder of the baked vocabularies",
-        values.path,
-        _WHERE_FROM,
-    ),
-    Setting(
-        "mirrors",
-        "TIKTOKEN_INIT_MIRRORS",
-        "--mirror",
-        "BASE",
-        "",
-        "stands in for the origin's base URL: http(s)://, file:// or a folder; several, in order",
-        values.mirrors,
-        _WHERE_FROM,
-        each=values.mirror,
-        empty=(),
-    ),
-    Setting(
-        "origin",
-        "TIKTOKEN_INIT_ORIGIN",
-        "--origin",
-        "on|off",
-        "on",
-        "whether the origin is tried after the mirrors",
-        values.switch,
-        _WHERE_FROM,
-    ),
-    Setting(
-        "deadline",
-        "TIKTOKEN_INIT_DEADLINE",
-        "--deadline",
-        "SECONDS",
-        "300",
-        "seconds for the whole run, whatever it waits for",
-        values.number(0.001, "seconds"),
-        _NETWORK,
-    ),
-    Setting(
-        "connect_timeout",
-        "TIKTOKEN_INIT_CONNECT_TIMEOUT",
-        "--connect-timeout",
-        "SECONDS",
-        "5",
-        "seconds to reach a mirror before the next is tried",
-        values.number(0.001, "seconds"),
-        _NETWORK,
-    ),
-    Setting(
-        "stall_timeout",
-        "TIKTOKEN_INIT_STALL_TIMEOUT",
-        "--stall-timeout",
-        "SECONDS",
-        "15",
-        "a transfer that stays under the least speed for so many seconds is broken off and resumed",
-        values.number(0.001, "seconds"),
-        _NETWORK,
-    ),
-    Setting(
-        "min_speed",
-        "TIKTOKEN_INIT_MIN_SPEED",
-        "--min-speed",
-        "BYTES",
-        "1024",
-        "the least speed of a transfer, in bytes a second; 0 for any",
-        values.number(0, "bytes a second"),
-        _NETWORK,
-    ),
-    Setting(
-        "retries",
-        "TIKTOKEN_INIT_RETRIES",
-        "--retries",
-        "COUNT",
-        "5",
-        "attempts without progress before a mirror is given up, at least 1",
-        values.number(1, "attempts", whole=True),
-        _NETWORK,
-    ),
-    Setting(
-        "ca",
-        "TIKTOKEN_INIT_CA",
-        "--ca",
-        "FILE",
-        "",
-        "a PEM bundle of authorities to trust besides the usual (SSL_CERT_FILE replaces those)",
-        values.path,
-        _NETWORK,
-    ),
-    Setting(
-        "mode",
-        "TIKTOKEN_INIT_MODE",
-        "--mode",
-        "OCTAL",
-        "0644",
-        "mode of the files that it writes, in octal; existing ones only gain what they lack of it",
-        values.mode(0o777, 0o400),
-        _FILES,
-    ),
-    Setting(
-        "dir_mode",
-        "TIKTOKEN_INIT_DIR_MODE",
-        "--dir-mode",
-        "OCTAL",
-        "0755",
-        "mode of the folder, if it must be made; an existing one only gains what it lacks of it",
-        values.mode(0o7777, 0o500),
-        _FILES,
-    ),
-    Setting(
-        "owner",
-        "TIKTOKEN_INIT_OWNER",
-        "--owner",
-        "UID[:GID]",
-        "",
-        "owner of the files, in numbers; takes root with the capability CHOWN",
-        values.owner,
-        _FILES,
-        empty=None,
-        default_note="whoever runs it",
-    ),
-    Setting(
-        "layout",
-        "TIKTOKEN_INIT_LAYOUT",
-        "--layout",
-        "|".join(LAYOUTS),
-        "cache",
-        "names to provide: cache (cache keys), published (as in cl100k_base.tiktoken), or both",
-        values.choice(*LAYOUTS),
-        _FILES,
-    ),
-    Setting(
-        "reader",
-        "TIKTOKEN_INIT_AS",
-        "--as",
-        "UID[:GID]",
-        "",
-        "verify: the consumer's user, who must be able to read the files",
-        values.owner,
-        _FILES,
-        empty=None,
-        default_note="every user",
-    ),
-    Setting(
-        "log",
-        "TIKTOKEN_INIT_LOG",
-        "--log",
-        "text|json",
-        "text",
-        "form of the log lines: text or json",
-        values.choice("text", "json"),
-        _OUTPUT,
-    ),
-)
-
-
-def load(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
-    """Read the settings of one run.
+def load(command: str, given: Mapping[str, list[str]], as_json: bool, environment: Mapping[str, str]) -> Settings:
+    """Read the settings of one run from the options given (field -> values) and the environment.
 
     Raises:
-        BadSetting: something is misspelled or does not parse; the message names it and gives the right spelling.
+        SettingError: a name is misspelled or a value does not parse; the message gives the right spelling.
     """
-    _refuse_unknown(environment)
-    command, given, as_json = _read_arguments(arguments) if arguments else ("fill", {}, False)
-    read: dict[str, Any] = {}
-    for setting in SETTINGS:
-        if setting.field in given:
-            read[setting.field] = _parse_flag(setting, given[setting.field])
-        else:
-            read[setting.field] = _parse_variable(setting, environment)
+    warnings = _check_names(environment)
+    read = {
+        setting.field: _from_option(setting, given[setting.field])
+        if setting.field in given
+        else _from_variable(setting, environment)
+        for setting in SETTINGS
+    }
     if command == "list" and not ("encodings" in given or environment.get(f"{_PREFIX}ENCODINGS", "").strip()):
         read["encodings"] = catalogue.ENCODINGS
     if not read["cache_dir"] and command != "list":
-        raise BadSetting("no folder named: give --cache-dir DIR, or set TIKTOKEN_CACHE_DIR")
+        raise SettingError(f"no directory is named: give --cache-dir DIR, or set {_CACHE_DIR}")
     if not read["sources"]:
         read["sources"] = _default_sources(read["baked_dir"])
-    limit = read["extra_limit"]
-    read["extra"] = tuple(v if v.size else v._replace(limit=limit) for v in read["extra"])
-    if command == "export" and as_json:
-        raise BadSetting("--json: export writes a tar; fill, verify and list are those that can write JSON")
-    settings = Settings(command=command, json=as_json, **read)
+    settings = Settings(command=command, json=as_json, warnings=tuple(warnings), **read)
     _refuse_clashes(settings)
     return settings
 
 
-def _read_arguments(arguments: Sequence[str]) -> tuple[str, dict[str, list[str]], bool]:
-    # Loading argparse takes longer than filling a volume does, and a container's usual run has no arguments.
-    from .arguments import read
+def in_image() -> bool:
+    """Say whether this is the image: only the image has the directory of baked vocabularies."""
+    return os.path.isdir(BAKED_DIR)
 
-    return read(arguments)
+
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.75) -> str | None:
+    """Return the known word that a misspelled one most likely means, or None."""
+    # Only errors need difflib, and it would slow down every start.
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(word, list(known), n=1, cutoff=cutoff)), None)
+
+
+def url_problem(url: str) -> str:
+    """Say in a few words why an http(s) URL cannot be used, or return an empty text."""
+    from urllib.parse import urlsplit
+
+    if any(character.isspace() or not character.isprintable() for character in url):
+        return "has a space or a control character in it"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return "has no valid host and port: write HOST, HOST:PORT or [IPV6]:PORT"
+    if not host:
+        return "names no host"
+    return "has the port 0" if port == 0 else ""
 
 
 def _default_sources(baked_dir: str) -> tuple[str, ...]:
-    if not in_image():
-        return ("fetch", "wheel") if baked_dir == DEFAULT_BAKED_DIR else ("baked", "fetch", "wheel")
-    return ("baked", "fetch") if can_fetch() else ("baked",)
+    if in_image():
+        return ("baked", "fetch")
+    return ("fetch", "wheel") if baked_dir == BAKED_DIR else ("baked", "fetch", "wheel")
 
 
-def _parse_flag(setting: Setting, texts: list[str]) -> Any:
+def _from_option(setting: Setting, texts: list[str]) -> Any:
     try:
-        if setting.each is None:
-            return setting.parse(texts[-1])
-        # Each use of such a flag is one value, so a path with a space in it can be given.
-        return tuple(dict.fromkeys(setting.each(text) for text in texts))
-    except BadSetting as error:
-        raise BadSetting(f"{setting.flag}: {error}") from None
+        if setting.repeatable:
+            return tuple(dict.fromkeys(setting.parse(text) for text in texts))
+        return setting.parse(texts[-1])
+    except SettingError as error:
+        raise SettingError(f"{setting.option}: {error}") from None
 
 
-def _parse_variable(setting: Setting, environment: Mapping[str, str]) -> Any:
+def _from_variable(setting: Setting, environment: Mapping[str, str]) -> Any:
     text = environment.get(setting.variable, "")
     try:
-        if setting.parse_variable:
-            return setting.parse_variable(text) if setting.variable in environment else setting.empty
+        if setting.variable == _CACHE_DIR:
+            # Consumers take this variable as it is written, so a stray space or an empty value is an error.
+            return _consumers_directory(text) if setting.variable in environment else ""
         text = text.strip()
         if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
-            raise BadSetting(f"the quotes are part of the value: write {text[1:-1]} without them")
-        if text:
-            return setting.parse(text)
-        return setting.parse(setting.default) if setting.default else setting.empty
-    except BadSetting as error:
-        raise BadSetting(f"{setting.variable}: {error}") from None
+            raise SettingError(f"the quotes are part of the value: write {text[1:-1]} without them")
+        text = text or setting.default
+        if setting.repeatable:
+            return tuple(dict.fromkeys(setting.parse(word) for word in _words(text)))
+        return setting.parse(text)
+    except SettingError as error:
+        raise SettingError(f"{setting.variable}: {error}") from None
 
 
-def _refuse_unknown(environment: Mapping[str, str]) -> None:
+def _check_names(environment: Mapping[str, str]) -> list[str]:
+    """Refuse variables that are close to one of ours; return warnings about the other unknown ones."""
     known = {setting.variable for setting in SETTINGS}
-    for name in environment:
-        if name.startswith(_PREFIX) and name not in known and not _is_service_link(name):
-            from .spelling import nearest
-
-            words = {each.removeprefix(_PREFIX).removeprefix("TIKTOKEN_"): each for each in known}
-            guess = nearest(name.removeprefix(_PREFIX), words)
-            hint = f"did you mean {words[guess]}?" if guess else "see --help for those that do"
-            raise BadSetting(f"{name}: no such setting exists; {hint}")
-
-
-def _is_service_link(name: str) -> bool:
-    # Kubernetes sets such variables in every container for a service called "tiktoken-init" or "tiktoken-init-...": the
-    # first three here; Docker's old links the third and the last two.
-    _, mark, tail = name.partition("_PORT")
-    if name.endswith("_SERVICE_HOST") or "_SERVICE_PORT" in name or (mark and (not tail or tail[1:2].isdigit())):
-        return True
-    return name == f"{_PREFIX}NAME" or name.startswith(f"{_PREFIX}ENV_")
+    warnings = []
+    for name in sorted(environment):
+        if not name.startswith("TIKTOKEN") or name in known or name in _OTHER_PROGRAMS or _SERVICE_LINK.match(name):
+            continue
+        if name == "TIKTOKEN_OFFLINE":
+            warnings.append(f"{name}: no program reads it; {_CACHE_DIR} is all that an offline start needs")
+        elif meant := _MEANT.get(name) or nearest(name, known, cutoff=0.92):
+            raise SettingError(f"{name}: no such setting exists: write {meant}")
+        elif name.startswith(_PREFIX):
+            warnings.append(f"{name}: no such setting exists, so it is ignored: see --help")
+    return warnings
 
 
 def _refuse_clashes(settings: Settings) -> None:
-    pins = {vocabulary.url: vocabulary.sha256 for vocabulary in catalogue.VOCABULARIES}
-    names: dict[str, str] = {}
-    for vocabulary in (*settings.vocabularies, *settings.extra):
-        url = shown(vocabulary.url)
-        if pins.setdefault(vocabulary.url, vocabulary.sha256) != vocabulary.sha256:
-            raise BadSetting(f"{url} is given two digests: keep the right one")
-        provided = {"cache": (vocabulary.cache_key,), "published": (vocabulary.published_name,)}
-        for name in provided.get(settings.layout, (vocabulary.cache_key, vocabulary.published_name)):
-            if names.setdefault(name, vocabulary.url) != vocabulary.url:
-                raise BadSetting(f"two vocabularies would be called {name}: use TIKTOKEN_INIT_LAYOUT=cache")
+    digests = {vocabulary.url: vocabulary.sha256 for vocabulary in catalogue.VOCABULARIES}
+    urls: dict[str, str] = {}
+    for vocabulary in settings.vocabularies:
+        if digests.setdefault(vocabulary.url, vocabulary.sha256) != vocabulary.sha256:
+            raise SettingError(f"{shown(vocabulary.url)} is given two digests: keep the right one")
+    for vocabulary, name in settings.targets:
+        if urls.setdefault(name, vocabulary.url) != vocabulary.url:
+            raise SettingError(f"two vocabularies would be called {name}: use {_PREFIX}LAYOUT=cache")
+
+
+# The parsers of values. Each raises `SettingError` with what to write instead; the caller adds the setting's name.
+
+
+def _words(text: str) -> list[str]:
+    return text.replace(",", " ").split()
+
+
+def _directory(text: str) -> str:
+    bare = text.strip().strip("\"'").strip()
+    if not bare:
+        raise SettingError("it is empty: write the directory that the consumer mounts, such as /cache/tiktoken")
+    if bare != text:
+        raise SettingError(f"a stray space or quote is part of the path {text!r}: write {bare}")
+    if not text.isprintable() and ("\0" in text or "\n" in text):
+        raise SettingError("the path has a line end or a NUL in it: remove it")
+    if text.startswith("~"):
+        meant = "/cache/tiktoken" if in_image() else os.path.expanduser(text)
+        raise SettingError(f"'~' is not expanded here: write {'an absolute path' if meant == text else meant}")
+    return os.path.abspath(text)
+
+
+def _consumers_directory(text: str) -> str:
+    path = _directory(text)
+    if not os.path.isabs(text):
+        meant = "/cache/tiktoken" if in_image() else path
+        raise SettingError(
+            f"the path is relative, and each program starts in a directory of its own: write {meant}, "
+            "or the absolute path that the consumer mounts"
+        )
+    return path
+
+
+def _encodings(text: str) -> tuple[Encoding, ...]:
+    names = _words(text)
+    if not names:
+        raise SettingError("no encoding is named: write names, or 'all'")
+    if "all" in names:
+        return catalogue.ENCODINGS
+    return tuple(dict.fromkeys(_encoding(name) for name in names))
+
+
+def _encoding(name: str) -> Encoding:
+    try:
+        return catalogue.encoding(name)
+    except KeyError:
+        pass
+    stem = name.lower().removesuffix(".tiktoken")
+    for beginning, meant in catalogue.MODELS.items():
+        if stem == beginning or stem.startswith(f"{beginning}-"):
+            raise SettingError(f"'{name}' is a model, not an encoding: write {meant}")
+    names = [known.name for known in catalogue.ENCODINGS]
+    guess = nearest(stem.replace("-", "_"), names)
+    hint = f"did you mean {guess}? There are" if guess else "write one or more of"
+    raise SettingError(f"unknown encoding '{name}': {hint} {', '.join(names)}, or 'all'")
+
+
+def _one_of(*known: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text in known:
+            return text
+        guess = nearest(text.lower(), known)
+        hint = f"did you mean {guess}? There are" if guess else "write one of"
+        raise SettingError(f"'{text}' is unknown: {hint} {', '.join(known)}")
+
+    return parse
+
+
+def _sources(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_one_of(*SOURCES)(word) for word in _words(text)))
+
+
+def _switch(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise SettingError(f"'{text}' is unknown: write on or off")
+    return text == "on"
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text) if text.isascii() and "_" not in text else -1.0
+    except ValueError:
+        seconds = -1.0
+    # Written so that a NaN fails it too.
+    if not 0.001 <= seconds <= 1e8:
+        raise SettingError(f"'{text}' is not a number of seconds: write digits, such as 300")
+    return seconds
+
+
+def _mode(text: str) -> int:
+    digits = text.removeprefix("0o")
+    if not digits or digits.strip("01234567") or int(digits, 8) > 0o777:
+        raise SettingError(f"'{text}' is not an octal mode: write digits, such as 0644")
+    if not int(digits, 8) & 0o400:
+        raise SettingError(f"mode {text} keeps the owner from reading: write at least 0400")
+    return int(digits, 8)
+
+
+def _owner(text: str) -> Owner | None:
+    if not text:
+        return None
+    user, colon, group = text.partition(":")
+    if not _is_id(user) or (colon and not _is_id(group)):
+        raise SettingError(f"'{text}' is not UID or UID:GID: write numbers, such as 1000:1000")
+    return int(user), int(group) if colon else -1
+
+
+def _is_id(text: str) -> bool:
+    # chown(2) reads the largest 32-bit number as "leave it as it is".
+    return text.isascii() and text.isdigit() and len(text) <= 10 and int(text) < 0xFFFFFFFF
+
+
+def _mirror(text: str) -> str:
+    scheme, mark, rest = text.partition("://")
+    if not mark:
+        if text.startswith(("http:", "https:", "file:")):
+            raise SettingError(
+                f"'{shown(text)}' lacks the slashes after its scheme: write {text.partition(':')[0]}://..."
+            )
+        if not text.startswith(("/", ".")) and ("." in text.partition("/")[0] or ":" in text):
+            raise SettingError(f"'{shown(text)}' names no scheme: write https://HOST, or ./NAME for a directory")
+        return text
+    if scheme.lower() not in ("http", "https", "file"):
+        raise SettingError(f"'{shown(text)}' is no mirror: write http://, https://, file:// or a directory")
+    if scheme.lower() == "file":
+        if rest.partition("/")[0] not in ("", "localhost"):
+            raise SettingError(f"'{shown(text)}' names a host: mount its directory here, and write file:///DIRECTORY")
+    elif problem := url_problem(text):
+        raise SettingError(f"'{shown(text)}' {problem}")
+    return text
+
+
+def _extra(text: str) -> Vocabulary:
+    url, mark, fragment = text.rpartition("#sha256=")
+    if not mark or not url:
+        raise SettingError(
+            f"'{shown(text)}' has no digest: write URL#sha256=HEX, with the URL that the consumer asks for"
+        )
+    digest, ampersand, size = fragment.lower().partition("&size=")
+    if len(digest) != 64 or digest.strip("0123456789abcdef"):
+        raise SettingError(f"'{shown(url)}': a SHA-256 digest has 64 hex digits, this one has {len(digest)} characters")
+    if ampersand and not (size.isascii() and size.isdigit() and len(size) < 12 and int(size)):
+        raise SettingError(f"'{shown(url)}': '{size}' is not a size: write the number of bytes")
+    vocabulary = Vocabulary(url, digest, int(size) if size else None, int(size or EXTRA_LIMIT))
+    if not url.startswith(("http://", "https://")) or url_problem(url) or vocabulary.published_name in ("", ".", ".."):
+        raise SettingError(f"'{shown(url)}' is not the http(s) URL of a file: write the URL that the consumer asks for")
+    # The catalogue knows the size of its own vocabularies.
+    return next((known for known in catalogue.VOCABULARIES if (known.url, known.sha256) == (url, digest)), vocabulary)
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "cache_dir",
+        _CACHE_DIR,
+        "--cache-dir",
+        "DIR",
+        "",
+        "the directory that the consumer reads",
+        _directory,
+        _ON_FILES,
+        default_note="`/cache/tiktoken` in the image; required on a host",
+    ),
+    Setting(
+        "encodings",
+        f"{_PREFIX}ENCODINGS",
+        "--encodings",
+        "NAMES",
+        "cl100k_base,o200k_base",
+        "encodings, separated by commas, or 'all'",
+        _encodings,
+        _EVERY_COMMAND,
+    ),
+    Setting(
+        "extra",
+        f"{_PREFIX}EXTRA",
+        "--extra",
+        "URL#sha256=HEX",
+        "",
+        "private vocabularies; &size=BYTES may follow",
+        _extra,
+        _EVERY_COMMAND,
+        repeatable=True,
+    ),
+    Setting(
+        "layout",
+        f"{_PREFIX}LAYOUT",
+        "--layout",
+        "NAMES",
+        "cache",
+        "file names: cache, published or both",
+        _one_of("cache", "published", "both"),
+        _ON_FILES,
+    ),
+    Setting("mode", f"{_PREFIX}MODE", "--mode", "OCTAL", "0644", "permission bits of the files", _mode, _ON_FILES),
+    Setting(
+        "owner",
+        f"{_PREFIX}OWNER",
+        "--owner",
+        "UID[:GID]",
+        "",
+        "owner of the files (needs root and CHOWN)",
+        _owner,
+        ("fill", "verify"),
+        default_note="the user that runs it",
+    ),
+    Setting(
+        "sources",
+        f"{_PREFIX}SOURCES",
+        "--sources",
+        "NAMES",
+        "",
+        "baked, fetch, wheel: what to try, in order",
+        _sources,
+        ("fill",),
+        default_note="`baked,fetch` in the image; `fetch,wheel` on a host",
+    ),
+    Setting("baked_dir", f"{_PREFIX}BAKED_DIR", "--baked-dir", "DIR", BAKED_DIR, "", str, ("fill",)),
+    Setting(
+        "mirrors",
+        f"{_PREFIX}MIRRORS",
+        "--mirror",
+        "BASE",
+        "",
+        "URL or directory to try before the origin",
+        _mirror,
+        ("fill",),
+        repeatable=True,
+    ),
+    Setting("origin", f"{_PREFIX}ORIGIN", "--origin", "on|off", "on", "whether to try the origin", _switch, ("fill",)),
+    Setting(
+        "deadline",
+        f"{_PREFIX}DEADLINE",
+        "--deadline",
+        "SECONDS",
+        "300",
+        "time for the whole run",
+        _seconds,
+        ("fill", "verify"),
+    ),
+    Setting(
+        "timeout",
+        f"{_PREFIX}TIMEOUT",
+        "--timeout",
+        "SECONDS",
+        "15",
+        "time without progress before the next try",
+        _seconds,
+        ("fill",),
+    ),
+    Setting("ca", f"{_PREFIX}CA", "--ca", "FILE", "", "PEM file of certificate authorities to add", str, ("fill",)),
+    Setting(
+        "log",
+        f"{_PREFIX}LOG",
+        "--log",
+        "text|json",
+        "text",
+        "form of the lines on stderr",
+        _one_of("text", "json"),
+        _EVERY_COMMAND,
+    ),
+)
+"""Every setting, in the order of the help. One without a help text is for tests and stays out of help and documentation."""

@@ -1,200 +1,154 @@
-"""The doctor: what state the volume is in, what a gateway would do with it, and the cure. Changes nothing."""
-
-from __future__ import annotations
+"""The verify command: the state of each wanted name, what a gateway does with it, and the fix. Changes nothing."""
 
 import os
-import stat
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from . import search
-from .access import READ, acl_of, may
+from .cache import search
+from .cache.directory import directory_mode, missing_bits, permissions
+from .cache.inspect import Finding, State, inspect
+from .cache.mounts import not_mounted
 from .catalogue import Vocabulary
-from .errors import NotReady, VolumeError
-from .explanations import explain
-from .findings import DIRECTORY, MISSING, UNLESS_ITS_USER_MAY, UNREADABLE, Demand, Finding
-from .gateway import COUNTS_RIGHT, DIES, LOADED_AT_START, foretell
-from .light import NamedTuple
-from .mounts import unmounted
-from .run import Run
-from .settings import Settings
-from .volume import Volume, open_volume, shut_above, targets_of
+from .errors import NotReadyError, VolumeError
+from .gateway import LOADED_AT_START, Consequence, foretell
+from .settings import Settings, in_image
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+
+class Fix(NamedTuple):
+    """How to put a name right."""
+
+    text: str
+    by_fill: bool = True
+    """Whether running fill does it."""
 
 
 class Examined(NamedTuple):
-    """One wanted name, and how to put it right."""
+    """One wanted name."""
 
     finding: Finding
-    cure: str
-    """Empty if nothing is wrong."""
-
-    @property
-    def starts_a_gateway(self) -> bool:
-        """Whether a gateway that finds it counts right."""
-        return foretell(self.finding).outcome == COUNTS_RIGHT
+    fix: Fix | None
+    """None if nothing is wrong."""
 
 
 class Verified(NamedTuple):
     """The result of a verification."""
 
     files: tuple[Examined, ...]
-    problems: tuple[str, ...]
-    """What is wrong with the folder as a whole, each with its cure."""
+    problems: tuple[Fix, ...] = ()
+    """What is wrong with the directory as a whole, each as one line ``cause: remedy``."""
     read_only: bool = False
-    """Whether the folder is mounted so that not even root may fill it."""
-
-    @property
-    def advises_fill(self) -> bool:
-        """Whether running fill is among the cures."""
-        return any("run fill" in cure for cure in (*(examined.cure for examined in self.files), *self.problems))
+    """Whether the directory is mounted read-only."""
 
     @property
     def ready(self) -> bool:
-        """Whether the consumer would start and count right."""
+        """Whether every wanted file is right and readable."""
         return not self.problems and all(examined.finding.ready for examined in self.files)
 
     @property
+    def fill_helps(self) -> bool:
+        """Whether running fill is among the fixes."""
+        fixes = (*(examined.fix for examined in self.files), *self.problems)
+        return any(fix is not None and fix.by_fill for fix in fixes)
+
+    @property
     def gateway_starts(self) -> bool:
-        """Whether that holds for a gateway, which loads what it loads whatever is wanted here."""
+        """Whether a gateway starts and counts right, which takes more than some settings ask for."""
         right = {
-            examined.finding.target.vocabulary.published_name for examined in self.files if examined.starts_a_gateway
+            examined.finding.target.vocabulary.published_name
+            for examined in self.files
+            if foretell(examined.finding).consequence is Consequence.COUNTS_RIGHT
         }
-        return self.ready and right >= set(LOADED_AT_START)
+        return self.ready and right >= LOADED_AT_START.keys()
 
 
-def verify(settings: Settings, run: Run) -> Verified:
+def verify(settings: Settings) -> Verified:
     """Examine every wanted name.
 
     Raises:
-        NotReady: there is no such folder.
+        NotReadyError: there is no such directory.
         VolumeError: it cannot be read.
     """
-    try:
-        if lost := unmounted(settings.cache_dir):
-            return Verified((), (lost,))
-        return _verify(settings, run)
-    except OSError as error:
-        raise VolumeError(explain(error, "use", settings.cache_dir)) from error
-
-
-def _verify(settings: Settings, run: Run) -> Verified:
-    try:
-        volume = open_volume(settings, create=False)
-    except NotReady as error:
-        raise NotReady(f"{error}{_seen_nearby(settings)}") from None
-    demand = Demand(settings.mode, settings.owner, settings.reader)
-    shut = _shut(volume, settings)
-    findings = run.map(lambda target: volume.inspect(target, demand), targets_of(settings))
-    if shut:
-        unless = "" if settings.reader else UNLESS_ITS_USER_MAY
-        findings = [finding._replace(hidden=True, unless=unless) for finding in findings]
-    elsewhere = _look_elsewhere(volume, [finding.target.vocabulary for finding in findings if not finding.ready])
-    files = tuple(Examined(finding, _cure(finding, elsewhere, findings, settings)) for finding in findings)
-    read_only = bool(os.fstatvfs(volume.fd).f_flag & os.ST_RDONLY)
-    return Verified(files, (*_folder_problems(volume, settings, shut), *_one_of_two(findings)), read_only)
-
-
-def _shut(volume: Volume, settings: Settings) -> str:
-    """Return the folder that keeps the consumer out, this one or one above it; else an empty text."""
-    if not settings.reader:
-        # A folder above may be closed for the sake of what else is in it, and opened to those who read here.
-        listed = settings.dir_mode & 0o111 == 0o111 and not volume.lets_in(None)
-        return volume.path if listed or volume.missing_mode(settings.dir_mode & 0o111) else ""
-    return shut_above(volume.path, settings.reader) if volume.lets_in(settings.reader) else volume.path
-
-
-def _folder_problems(volume: Volume, settings: Settings, shut: str) -> tuple[str, ...]:
-    if shut:
-        return (_shut_out(volume, settings, shut),)
-    if not settings.reader and (missing := volume.missing_mode(settings.dir_mode & 0o444)):
-        mode = volume.mode()
-        return (
-            f"the folder has mode {mode:04o}, and not every user can list it: chmod {mode | missing:04o} it, or run fill",
+    directory = settings.cache_dir
+    if in_image() and (problem := not_mounted(directory)):
+        return Verified((), (Fix(problem, by_fill=False),))
+    if not os.path.isdir(directory):
+        if os.path.lexists(directory):
+            raise VolumeError(f"{directory} is not a directory: mount a volume or a directory there")
+        raise NotReadyError(
+            f"there is no directory {directory}: run fill to make it, or name the right one{_nearby(settings)}"
         )
-    return ()
+    findings = inspect(settings.cache_dir, settings.targets, settings.mode, settings.owner)
+    elsewhere = _elsewhere(directory, [finding.target.vocabulary for finding in findings if not finding.ready])
+    files = tuple(Examined(finding, _fix(finding, elsewhere, findings, settings)) for finding in findings)
+    read_only = bool(os.statvfs(directory).f_flag & os.ST_RDONLY)
+    return Verified(files, tuple(_directory_problems(settings)), read_only)
 
 
-def _shut_out(volume: Volume, settings: Settings, shut: str) -> str:
-    mode = stat.S_IMODE(os.stat(shut).st_mode)
-    who = "the consumer's user cannot" if settings.reader else "not every user can"
-    unless = "" if settings.reader else f" unless {UNLESS_ITS_USER_MAY}"
-    folder, cure = shut, f"chmod {mode | 0o111:04o} it, or mount the folder itself"
-    if shut == volume.path:
-        folder, cure = "the folder", f"chmod {mode | volume.missing_mode(settings.dir_mode):04o} it, or run fill"
-    acl = " and an ACL" if acl_of(shut) else ""
-    if acl:
-        cure = f"setfacl -b {shut}"
-    return f"{folder} has mode {mode:04o}{acl}, and {who} look into it, so the gateway dies{unless}: {cure}"
-
-
-def _one_of_two(findings: Sequence[Finding]) -> tuple[str, ...]:
-    ready = [finding for finding in findings if finding.ready]
-    missing = [f for f in findings if f.state == MISSING and foretell(f).outcome == DIES]
-    if len(ready) == 1 and missing:
-        here, lacking = ready[0].target.vocabulary, missing[0].target.vocabulary
-        return (
-            f"{here.published_name} alone is not enough: the gateway loads {lacking.published_name} too when it starts",
+def _directory_problems(settings: Settings) -> list[Fix]:
+    missing = missing_bits(settings.cache_dir, directory_mode(settings.mode))
+    if not missing:
+        return []
+    mode = permissions(settings.cache_dir)
+    return [
+        Fix(
+            f"the directory has mode {mode:04o}, so a gateway that runs as another user may not read it: run fill, or chmod "
+            f"{mode | missing:04o} the directory (to see what a user can read, run verify as that user)"
         )
-    return ()
+    ]
 
 
-def _seen_nearby(settings: Settings) -> str:
-    """Say where the right bytes are if they are near a folder that does not exist, as where its name is misspelled."""
-    near = os.path.abspath(settings.cache_dir)
+def _nearby(settings: Settings) -> str:
+    """Say where the right bytes are if they are near a directory that does not exist."""
+    near = settings.cache_dir
     while not os.path.isdir(near):
         near = os.path.dirname(near)
     found = search.find(near, settings.vocabularies, levels=2) if near != "/" else {}
-    folders = sorted({os.path.dirname(path) for path in found.values()})
-    return f"; vocabularies are in {', '.join(folders)}" if folders else ""
+    directories = sorted({os.path.dirname(path) for path in found.values()})
+    return f" (vocabularies are in {', '.join(directories)})" if directories else ""
 
 
-def _look_elsewhere(volume: Volume, wanted: Sequence[Vocabulary]) -> dict[Vocabulary, str]:
-    """Find the right bytes under other names below the folder, or right above it; paths are relative to the folder."""
-    found = {v: os.path.relpath(path, volume.path) for v, path in search.find(volume.path, wanted).items()}
-    parent = os.path.dirname(os.path.abspath(volume.path))
-    above = search.find(parent, [v for v in wanted if v not in found], levels=1)
-    return found | {v: os.path.join("..", os.path.basename(path)) for v, path in above.items()}
+def _elsewhere(directory: str, wanted: Sequence[Vocabulary]) -> dict[Vocabulary, str]:
+    """Return where the right bytes are: below the directory, or directly above it. Paths are relative to it."""
+    found = search.find(directory, wanted)
+    parent = os.path.dirname(directory)
+    above = search.find(parent, [vocabulary for vocabulary in wanted if vocabulary not in found], levels=1)
+    return {vocabulary: os.path.relpath(path, directory) for vocabulary, path in (above | found).items()}
 
 
-def _cure(finding: Finding, elsewhere: dict[Vocabulary, str], findings: Sequence[Finding], settings: Settings) -> str:
+def _fix(
+    finding: Finding, elsewhere: dict[Vocabulary, str], findings: Sequence[Finding], settings: Settings
+) -> Fix | None:
     if finding.ready:
-        return ""
+        return None
     name, vocabulary = finding.target.name, finding.target.vocabulary
-    if finding.lacks and settings.reader and not settings.mode & 0o004:
-        return f"chmod {settings.mode | 0o444:04o} it, and set TIKTOKEN_INIT_MODE so"
     if finding.lacks:
-        owner = f" and chown {settings.owner} it" if settings.owner else ""
-        return f"run fill, or chmod {settings.mode:04o} it{owner}"
-    if finding.state == UNREADABLE:
-        return "run fill, or run verify as root to see more"
+        chown = f" and chown {settings.owner[0]} it" if settings.owner else ""
+        return Fix(f"run fill, or chmod {settings.mode:04o} the file{chown}")
+    if finding.state is State.UNREADABLE:
+        return Fix(
+            "run fill as root or as the owner of the directory; this user cannot read the file, and neither can a gateway "
+            "that runs as it"
+        )
     place = elsewhere.get(vocabulary)
     if place is None:
-        return "run fill"
-    folder = os.path.dirname(place)
-    # Only where it holds all that is wanted, each under its own name.
-    all_there = all(elsewhere.get(f.target.vocabulary) == os.path.join(folder, f.target.name) for f in findings)
-    that_one = "mount or name that folder, or " if all_there else ""
-    if folder == "..":
-        return f"its bytes are one folder too high, in {place}: {that_one}move the file to {name}"
-    if folder:
-        return f"its bytes are a folder too deep, in {place}: {that_one}run fill, which copies them into place"
-    others = {other.target.name for other in findings if other.target.vocabulary != vocabulary}
-    if place in others:
-        return f"its bytes are under another vocabulary's name, {place}: run fill, which puts both right"
-    if finding.state == DIRECTORY:
-        return f"its bytes are there under another name, {place}: run fill, which puts the directory aside"
+        return Fix("run fill")
+    directory = os.path.dirname(place)
+    # Only where one directory holds all that is wanted, each file under its own name.
+    all_there = all(
+        elsewhere.get(each.target.vocabulary) == os.path.join(directory, each.target.name) for each in findings
+    )
+    if directory == "..":
+        mount = "mount that directory, or " if all_there else ""
+        return Fix(
+            f"the right bytes are one directory too high, in {place}: {mount}move the file to {name}", by_fill=False
+        )
+    if directory:
+        mount = "mount that directory, or " if all_there else ""
+        return Fix(f"the right bytes are one directory too deep, in {place}: {mount}run fill")
     if place == vocabulary.published_name:
-        return f"its bytes are there under the published name, which the gateways do not look for: {_renaming(place, name, settings)}"
-    return f"its bytes are there under another name, {place}: {_renaming(place, name, settings)}"
-
-
-def _renaming(place: str, name: str, settings: Settings) -> str:
-    try:
-        path = os.path.join(settings.cache_dir, place)
-        readable = may(os.stat(path), settings.reader, READ, acl_of(path))
-    except OSError:
-        readable = False
-    # A fill gives it the mode that it needs, too.
-    return f"run fill, or rename it to {name}" if readable else "run fill"
+        return Fix(
+            f"the right bytes have the published name, which gateways do not look for: run fill, or rename {place} to {name}"
+        )
+    if any(other.target.name == place for other in findings):
+        return Fix(f"the right bytes are under another vocabulary's name, {place}: run fill")
+    return Fix(f"the right bytes are under another name, {place}: run fill, or rename it to {name}")

@@ -1,101 +1,105 @@
-"""Where bytes come from.
+"""Where bytes come from. A source is never trusted: the digest decides.
 
-A source offers routes; a route is one place that may hold a vocabulary, and one way to get it from there. It writes what
-it gets into a `StagedFile` and is never trusted: the digest decides. To add a source, add its name to
-`tiktoken_cache_init.settings.SOURCES`, a module here with a class that has a `routes` method, and its line in `_source`.
+A source is a module with ``supply(deliveries, settings, end, watch)``, which fills the temporary file of each delivery with
+right bytes if it can and notes each failure. To add one, write the module, and add its name to `SOURCES` in `settings` and to
+`supply` below.
 """
 
-from __future__ import annotations
+import importlib
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from ..errors import BadSetting
+from ..cache.identify import Kind, identify
+from ..cache.staging import StagedFile
+from ..catalogue import Vocabulary
+from ..settings import Settings
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Protocol
-
-    from ..catalogue import Vocabulary
-    from ..run import Run
-    from ..settings import Settings
-    from ..staging import StagedFile
-else:
-    Protocol = object
+_MODULES = {"baked": "local", "fetch": "http", "wheel": "wheel"}
 
 
-class RouteFailed(Exception):
-    """A delivery did not work; the text says why, in a few words, without naming the route."""
+class Failure(NamedTuple):
+    """One attempt that did not work."""
 
-    def __init__(self, reason: str, *, passing: bool = False, wait: float | None = None, advice: str = "") -> None:
+    label: str
+    """The place, safe to print."""
+    reason: str
+    advice: str
+    """What the operator can do about it, or empty."""
+
+
+class SourceError(Exception):
+    """An attempt failed. The text says why, without naming the place."""
+
+    def __init__(self, reason: str, *, passing: bool = False, wait: float = 0.0, advice: str = "") -> None:
         super().__init__(reason)
         self.passing = passing
         """Whether trying again later can help."""
         self.wait = wait
-        """Seconds that the other side asked to be left alone, or None."""
+        """Seconds that the server asked to wait."""
         self.advice = advice
-        """What the operator can do about this very failure, or empty."""
 
 
-def too_long(vocabulary: Vocabulary) -> NotThere:
-    """Return the failure of a place that has more bytes than the vocabulary can have."""
-    private = vocabulary.size is None
-    advice = "if it really is that long, raise TIKTOKEN_INIT_EXTRA_LIMIT (--extra-limit)" if private else ""
-    return NotThere(f"has more than the {vocabulary.limit:,} bytes that it can have", advice=advice)
+class Delivery:
+    """One vocabulary that is to be obtained: its temporary file, and what was tried for it."""
+
+    def __init__(self, vocabulary: Vocabulary, staged: StagedFile) -> None:
+        self.vocabulary = vocabulary
+        self.staged = staged
+        self.failures: list[Failure] = []
+        self.label = ""
+        """The place that is being tried, and in the end the place that supplied the bytes."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the temporary file has the right bytes."""
+        return self.staged.is_right
+
+    def failed(self, error: SourceError) -> None:
+        """Note that the place that is being tried has failed."""
+        self.failures.append(Failure(self.label, str(error), error.advice))
+
+    def cut_off(self) -> None:
+        """Note how far the place that is being tried came before the deadline."""
+        size = f" of {self.vocabulary.size:,}" if self.vocabulary.size else ""
+        reason = f"{self.staged.position:,}{size} bytes came before the deadline"
+        self.failures.append(Failure(self.label, reason, "raise TIKTOKEN_INIT_DEADLINE"))
 
 
-class NotThere(RouteFailed):
-    """A server answered, and what it has under this name is not the file: another name may be better."""
+Watch = Callable[[Sequence[Delivery]], None]
+"""Called several times a second while bytes are awaited."""
 
 
-class Route(Protocol):
-    """One place to get a vocabulary from."""
-
-    label: str
-    """What the report calls it; safe to print."""
-    strikes: int
-    """Failures here so far, over all files: a route that failed for one file is not the first choice for the next."""
-
-    def deliver(self, vocabulary: Vocabulary, staged: StagedFile) -> None:
-        """Append the bytes that are still missing from ``staged``, or start it again.
-
-        Returning promises nothing about the bytes. What was written before a failure may stay: the next delivery goes on
-        from there.
-
-        Raises:
-            RouteFailed: this place cannot supply it, now or at all.
-            VolumeError: the staged file cannot be written.
-        """
+def wrong_bytes(staged: StagedFile) -> SourceError:
+    """Return the error for bytes that came whole and are not the vocabulary's."""
+    identity = identify(staged.head(), staged.vocabulary, staged.position)
+    text = identity.text if identity.kind is Kind.WRONG_BYTES else f"wrong bytes: {identity.text}"
+    return SourceError(f"{text}, SHA-256 {staged.digest}")
 
 
-class Source(Protocol):
-    """Knows the routes to a vocabulary."""
+def supply(name: str, deliveries: Sequence[Delivery], settings: Settings, end: float, watch: Watch) -> None:
+    """Have a source supply what is not complete yet.
 
-    def routes(self, vocabulary: Vocabulary) -> list[Route]:
-        """Return the routes to try, in order."""
-
-
-def sources_of(settings: Settings, run: Run) -> list[Source]:
-    """Return the sources that the settings name, in order. Modules are loaded only for those.
+    Args:
+        name: one of `settings.SOURCES`.
+        deliveries: what is wanted.
+        settings: the settings of the run.
+        end: when the deadline passes, in the time of `time.monotonic`.
+        watch: called while bytes are awaited.
 
     Raises:
-        BadSetting: an image was built without the source, as the offline one is without `fetch`.
+        VolumeError: a temporary file cannot be written.
+        SettingError: a setting of the source is wrong.
+        DeadlinePassed, Stopped: a signal handler raised it.
     """
-    return [_source(name, settings, run) for name in settings.sources]
-
-
-def _source(name: str, settings: Settings, run: Run) -> Source:
+    wanted = [delivery for delivery in deliveries if not delivery.complete]
+    if not wanted:
+        return
     try:
-        if name == "baked":
-            from .baked import Baked
-
-            return Baked(settings.baked_dir)
-        if name == "fetch":
-            from .fetch import Fetch
-
-            return Fetch(settings, run)
-        from .wheel import Wheel
-
-        return Wheel(settings, run)
+        module = importlib.import_module(f".{_MODULES[name]}", __package__)
     except ImportError as error:
-        raise BadSetting(
-            f"the source '{name}' is not part of this image or installation (no {error.name}): "
-            "leave it out of TIKTOKEN_INIT_SOURCES, or use the default image"
-        ) from error
+        advice = "use the default image, or install what requirements/runtime.txt names (make fill does)"
+        for delivery in wanted:
+            delivery.label = name
+            delivery.failed(SourceError(f"this installation has no {error.name}", advice=advice))
+        return
+    module.supply(wanted, settings, end, watch)

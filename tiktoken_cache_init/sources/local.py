@@ -1,40 +1,94 @@
-"""Files of this machine, as routes: what is baked in, a folder that stands in for the origin, the volume itself."""
-
-from __future__ import annotations
+"""Files of this machine: the baked vocabularies, and directories that stand in for the origin."""
 
 import os
-import stat
+from collections.abc import Sequence
+from urllib.parse import unquote, urlsplit
 
+from ..cache import search
+from ..cache.staging import TooLongError
 from ..catalogue import Vocabulary
-from ..staging import StagedFile, TooLong
-from . import RouteFailed, too_long
+from ..settings import Settings
+from . import Delivery, SourceError, Watch, wrong_bytes
 
 
-class LocalFile:
-    """A route to one file on this machine."""
+def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch: Watch) -> None:  # noqa: ARG001
+    """Copy the baked vocabularies. The arguments are those of `sources.supply`."""
+    for delivery in deliveries:
+        path = os.path.join(settings.baked_dir, delivery.vocabulary.cache_key)
+        copy(delivery, path, "baked", f"{settings.baked_dir} does not hold it")
 
-    def __init__(self, label: str, path: str, absent: str) -> None:
-        self.label = label
-        self.strikes = 0
-        self._path = path
-        self._absent = absent
 
-    def deliver(self, vocabulary: Vocabulary, staged: StagedFile) -> None:
-        """Copy the file."""
+def copy(delivery: Delivery, path: str, label: str, absent: str) -> None:
+    """Copy a file into a delivery, or note why it failed.
+
+    Args:
+        delivery: what to fill.
+        path: the file.
+        label: what the report calls the place.
+        absent: why it failed, if there is no such file.
+
+    Raises:
+        VolumeError: the temporary file cannot be written.
+    """
+    delivery.label = label
+    try:
+        _copy(delivery, path, absent)
+    except SourceError as error:
+        delivery.failed(error)
+
+
+def copy_from_directory(delivery: Delivery, mirror: str, directory: str) -> None:
+    """Copy a vocabulary from the place where mirrors have it, or from wherever its bytes are in a directory.
+
+    Raises:
+        VolumeError: the temporary file cannot be written.
+    """
+    delivery.label = mirror
+    vocabulary = delivery.vocabulary
+    if not os.path.isdir(directory):
+        advice = f"mount the directory at {directory}"
+        delivery.failed(SourceError(f"there is no directory {directory}", advice=advice))
+        return
+    failure = SourceError(f"{directory} holds no {vocabulary.published_name} and no {vocabulary.cache_key}")
+    paths = [os.path.join(directory, name) for name in names_at_mirror(vocabulary)]
+    found = search.find(directory, [vocabulary]).get(vocabulary)
+    for path in [*filter(os.path.lexists, paths), *([found] if found else [])]:
         try:
-            # Non-blocking, so that a FIFO in a folder that somebody handed in cannot hang the run.
-            fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            try:
-                if not stat.S_ISREG(os.fstat(fd).st_mode):
-                    raise RouteFailed(f"{self._path} is not a regular file")
-                # Not before: what another route has brought is not thrown away for a file that is not there.
-                staged.restart()
-                staged.copy(fd)
-            finally:
-                os.close(fd)
-        except (FileNotFoundError, NotADirectoryError):
-            raise RouteFailed(self._absent) from None
-        except OSError as error:
-            raise RouteFailed(f"cannot read {self._path}: {error.strerror}") from error
-        except TooLong:
-            raise too_long(vocabulary) from None
+            _copy(delivery, path, f"{path} is a link to a file that does not exist")
+        except SourceError as error:
+            failure = error
+        else:
+            return
+    delivery.failed(failure)
+
+
+def names_at_mirror(vocabulary: Vocabulary) -> list[str]:
+    """Return the paths below a mirror's base where a vocabulary may be: the origin's, then published name and cache key."""
+    return list(dict.fromkeys((vocabulary.path.lstrip("/"), vocabulary.published_name, vocabulary.cache_key)))
+
+
+def directory_of(mirror: str) -> str | None:
+    """Return the directory that a mirror is, or None if it is reached by HTTP."""
+    if "://" not in mirror:
+        return mirror
+    parts = urlsplit(mirror)
+    return unquote(parts.path) if parts.scheme.lower() == "file" else None
+
+
+def _copy(delivery: Delivery, path: str, absent: str) -> None:
+    staged = delivery.staged
+    try:
+        # Without blocking: a FIFO in a directory that somebody handed in must not hang the run.
+        with open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not os.path.isfile(path):
+                raise SourceError(f"{path} is not a regular file")
+            staged.restart()
+            staged.copy(file)
+    except (FileNotFoundError, NotADirectoryError):
+        raise SourceError(absent) from None
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+    except TooLongError:
+        raise SourceError(f"{path} has more than {staged.vocabulary.limit:,} bytes") from None
+    if not staged.is_right:
+        raise wrong_bytes(staged)

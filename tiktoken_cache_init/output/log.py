@@ -1,20 +1,14 @@
-"""The log on standard error, as text or as one JSON object a line; nothing in it is secret, and no line is more than one."""
+"""The log on stderr, as text or as one JSON object a line. It shows no secret, and each entry is one line."""
 
-from __future__ import annotations
-
+import contextlib
 import time
+from typing import Any, TextIO
 
-from .light import suppress
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any, TextIO
-
-    from .redaction import Scrubber
+from ..redact import Scrubber
 
 
 class Log:
-    """Lines on standard error, as text or as one JSON object each."""
+    """Writes the lines on stderr."""
 
     def __init__(self, stream: TextIO, form: str, scrub: Scrubber) -> None:
         self._stream = stream
@@ -22,7 +16,7 @@ class Log:
         self._scrub = scrub
 
     def line(self, event: str, message: str, *, level: str = "info", **fields: Any) -> None:
-        """Write one line. ``event`` is a stable word; ``fields`` are for JSON only."""
+        """Write one line. ``event`` is a stable word; ``fields`` appear in JSON only."""
         if self._json:
             import json
 
@@ -31,10 +25,14 @@ class Log:
             text = json.dumps(scrubbed(record, self._scrub))
         else:
             text = printable(self._scrub(message))
-        # A log that nobody takes must not keep a volume from being filled.
-        with suppress(OSError):
+        # A closed stderr or a full disk under it must not keep a volume from being filled.
+        with contextlib.suppress(OSError):
             self._stream.write(text + "\n")
             self._stream.flush()
+
+    def warning(self, message: str) -> None:
+        """Write a line about something that does not stop the run."""
+        self.line("warning", message if self._json else f"warning: {message}", level="warning")
 
     def error(self, message: str, exit_code: int) -> None:
         """Write the one line that says why a run failed."""
@@ -43,7 +41,7 @@ class Log:
 
 
 def scrubbed(document: Any, scrub: Scrubber) -> Any:
-    """Return a document without secrets. Before it is encoded, because JSON may write a secret's characters differently."""
+    """Return a JSON document without secrets. Scrub before encoding, because JSON may escape a secret's characters."""
     if isinstance(document, str):
         return scrub(document)
     if isinstance(document, dict):
@@ -54,5 +52,5 @@ def scrubbed(document: Any, scrub: Scrubber) -> Any:
 
 
 def printable(text: str) -> str:
-    """Return the text on one line, with everything escaped that could move a terminal's cursor or not be encoded."""
+    """Return the text with every character escaped that could move a terminal's cursor or cannot be encoded."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)

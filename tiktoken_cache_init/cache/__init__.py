@@ -1,0 +1,1 @@
+"""The directory that consumers mount: its files, its permissions, its temporary files."""

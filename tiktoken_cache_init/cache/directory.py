@@ -1,0 +1,75 @@
+"""Make the directory that consumers mount, and open it to everyone who may read its files."""
+
+import os
+import stat
+
+from ..errors import VolumeError
+from .advice import explain_modes, explain_owner, volume_errors
+
+
+def directory_mode(mode: int) -> int:
+    """Return the mode that a directory needs so that whoever may read its files can reach them: 0644 -> 0755."""
+    return mode | (mode & 0o444) >> 2
+
+
+def prepare(path: str, mode: int, owner: tuple[int, int] | None) -> None:
+    """Make the directory if it is missing, and let the readers of its files in. Permission bits are added, never removed.
+
+    Args:
+        path: the directory.
+        mode: what its files must have, such as 0644.
+        owner: whom a new directory is given to, or None.
+
+    Raises:
+        VolumeError: it cannot be made, is no directory, or keeps readers out.
+    """
+    if not os.path.isdir(path):
+        with volume_errors("make", path):
+            if os.path.lexists(path):
+                raise VolumeError(
+                    f"{path} is not a directory: mount a volume or a directory there, not a file or a dead link"
+                )
+            os.makedirs(path)
+        if owner:
+            try:
+                os.chown(path, *owner)
+            except OSError as error:
+                raise VolumeError(explain_owner(error, owner)) from error
+    wanted = directory_mode(mode)
+    missing = missing_bits(path, wanted)
+    if not missing:
+        return
+    found = permissions(path)
+    refused = ""
+    try:
+        os.chmod(path, found | missing)
+    except OSError as error:
+        refused = error.strerror or str(error)
+    if missing_bits(path, wanted):
+        if os.stat(path).st_uid == os.geteuid():
+            raise VolumeError(explain_modes(path, found, wanted))
+        raise VolumeError(
+            f"{path} has mode {found:04o}, so not every user can read its files, and this user cannot change it ({refused}): "
+            f"run chmod {found | missing:04o} on it, or set TIKTOKEN_INIT_MODE=0{mode & _readers(found):03o} if the gateway "
+            "is among those who can"
+        )
+
+
+def permissions(path: str) -> int:
+    """Return the permission bits of a path.
+
+    Raises:
+        VolumeError: it cannot be looked at.
+    """
+    with volume_errors("open", path):
+        return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def missing_bits(path: str, wanted: int) -> int:
+    """Return the bits that a directory lacks. The owner's write bit does not count: the owner decides."""
+    return wanted & ~permissions(path) & ~stat.S_IWUSR
+
+
+def _readers(mode: int) -> int:
+    """Return the bits of those classes of users that a directory's mode lets in."""
+    return sum(0o7 << shift for shift in (0, 3, 6) if mode >> shift & 0o5 == 0o5)

@@ -1,0 +1,63 @@
+"""Find the right bytes under other names: published names, a browser's ``(1)``, a directory too deep, names swapped.
+
+Best effort: unreadable files are skipped, no link is followed, only files of the right length are read, and the search ends
+after so many entries and levels. Temporary files of killed runs count too: one may hold the last copy of a vocabulary.
+"""
+
+import itertools
+import os
+import stat
+from collections.abc import Iterable, Iterator
+
+from ..catalogue import VOCABULARIES, Vocabulary
+from .inspect import holds
+
+_MOST_ENTRIES = 20_000
+_MOST_LEVELS = 4
+
+
+def find(directory: str, wanted: Iterable[Vocabulary], levels: int = _MOST_LEVELS) -> dict[Vocabulary, str]:
+    """Return, for each wanted vocabulary whose bytes are in the directory or below it, the path of a file with them."""
+    missing = {vocabulary for vocabulary in wanted if vocabulary.size is not None}
+    found: dict[Vocabulary, str] = {}
+    if missing:
+        for path in itertools.chain(_likely_files(directory), _files(directory, levels)):
+            for vocabulary in _held(path, missing):
+                found[vocabulary] = path
+                missing.discard(vocabulary)
+            if not missing:
+                break
+    return found
+
+
+def _held(path: str, wanted: set[Vocabulary]) -> list[Vocabulary]:
+    try:
+        status = os.lstat(path)
+        candidates = [vocabulary for vocabulary in wanted if vocabulary.size == status.st_size]
+        if not candidates or not stat.S_ISREG(status.st_mode):
+            return []
+        with open(path, "rb", buffering=0) as file:
+            return [vocabulary for vocabulary in candidates if holds(file, vocabulary)]
+    except OSError:
+        return []
+
+
+def _likely_files(directory: str) -> Iterator[str]:
+    """Yield the names that mistakes leave, so that the bounded search finds them among any number of other files."""
+    for vocabulary in VOCABULARIES:
+        for name in (vocabulary.cache_key, vocabulary.published_name):
+            yield os.path.join(directory, name)
+
+
+def _files(directory: str, levels: int) -> Iterator[str]:
+    top = directory.rstrip("/").count("/")
+    entries = 0
+    for place, directories, names in os.walk(directory):
+        for name in sorted(names):
+            entries += 1
+            if entries > _MOST_ENTRIES:
+                return
+            yield os.path.join(place, name)
+        entries += len(directories)
+        if place.rstrip("/").count("/") - top >= levels - 1:
+            directories.clear()

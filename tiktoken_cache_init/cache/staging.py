@@ -1,0 +1,261 @@
+"""Atomic install: bytes become a file under its final name whole, checked and synced, or not at all.
+
+The order: make a temporary file in the directory, write, check the digest, set mode and owner, fsync, rename; the caller then
+syncs the directory. Only this module renames a file to a final name.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import stat
+import time
+from typing import IO
+
+from ..catalogue import Vocabulary
+from ..errors import VolumeError
+from .advice import NOT_OFFERED, explain_modes, explain_owner, volume_errors
+from .identify import MOST_READ
+
+PREFIX = ".tiktoken-cache-init-"
+"""How the names of temporary files begin."""
+
+_PIECE = 1 << 20
+_STALE_AFTER = 3600.0
+"""Seconds after which a temporary file counts as dead where the file system has no locks."""
+_MOST_ATTEMPTS = 5
+
+
+class TooLongError(Exception):
+    """More bytes came than the vocabulary can have."""
+
+
+class VanishedError(Exception):
+    """Another program removed the temporary file before it was installed."""
+
+
+class StagedFile:
+    """A vocabulary on its way into the directory, under a temporary name. A lock shows that its writer lives."""
+
+    def __init__(self, directory: str, vocabulary: Vocabulary, needed: int = 0) -> None:
+        self.vocabulary = vocabulary
+        self.position = 0
+        """Bytes written so far."""
+        self.path = os.path.join(directory, f"{PREFIX}{os.urandom(8).hex()}")
+        self._directory = directory
+        self._needed = needed
+        self._fd = -1
+        self._kept = False
+        self._digest = hashlib.sha256()
+
+    def create(self) -> None:
+        """Make the temporary file.
+
+        Raises:
+            VolumeError: the directory cannot be written.
+        """
+        with volume_errors("write in", self._directory, self._needed):
+            for _ in range(_MOST_ATTEMPTS):
+                self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                # Some network file systems have no locks. The age of the file decides there.
+                with contextlib.suppress(OSError):
+                    fcntl.flock(self._fd, fcntl.LOCK_EX)
+                # Another run's sweep may have removed the file before it was locked.
+                if os.path.lexists(self.path):
+                    return
+                self._close()
+            raise OSError(errno.EBUSY, "another program keeps removing temporary files")
+
+    def write(self, data: bytes) -> None:
+        """Append bytes.
+
+        Raises:
+            TooLongError: the vocabulary cannot be that long; nothing is written.
+            VolumeError: the directory cannot be written.
+        """
+        if self.position + len(data) > self.vocabulary.limit:
+            raise TooLongError
+        view = memoryview(data)
+        with volume_errors("write in", self._directory, self._needed):
+            while view:
+                count = os.write(self._fd, view)
+                self._digest.update(view[:count])
+                self.position += count
+                view = view[count:]
+
+    def copy(self, file: IO[bytes]) -> None:
+        """Append the rest of an open file.
+
+        Raises:
+            TooLongError: the vocabulary cannot be that long.
+            VolumeError: the directory cannot be written.
+            OSError: the file cannot be read.
+        """
+        while piece := file.read(_PIECE):
+            self.write(piece)
+
+    def restart(self) -> None:
+        """Discard the bytes written so far.
+
+        Raises:
+            VolumeError: the directory cannot be written.
+        """
+        with volume_errors("write in", self._directory):
+            os.ftruncate(self._fd, 0)
+            os.lseek(self._fd, 0, os.SEEK_SET)
+        self._digest = hashlib.sha256()
+        self.position = 0
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the bytes written so far, in hex."""
+        return self._digest.hexdigest()
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the bytes written so far are the vocabulary's."""
+        return self.digest == self.vocabulary.sha256
+
+    def head(self) -> bytes:
+        """Return the bytes written so far, up to `MOST_READ`."""
+        return os.pread(self._fd, MOST_READ, 0)
+
+    def finish(self, mode: int, owner: tuple[int, int] | None) -> None:
+        """Set mode and owner and sync the file, so that only the rename is left to do.
+
+        Raises:
+            VolumeError: the storage fails or does not keep the mode.
+        """
+        if not self.is_right:
+            raise AssertionError("only a file with the right digest may be installed")
+        with volume_errors("write in", self._directory, self._needed):
+            if os.fstat(self._fd).st_size != self.position:
+                raise OSError(errno.EIO, "the file has lost bytes that were written")
+            self._set_mode(mode)
+            if owner:
+                try:
+                    os.fchown(self._fd, *owner)
+                except OSError as error:
+                    raise VolumeError(explain_owner(error, owner)) from error
+            _fsync(self._fd)
+
+    def install(self, name: str) -> str:
+        """Rename the file to its final name. Return the new name of a directory that stood there, or an empty text.
+
+        Raises:
+            VanishedError: the temporary file is gone.
+            VolumeError: the directory does not take it; what was there is untouched.
+        """
+        path = os.path.join(self._directory, name)
+        aside = ""
+        with volume_errors("install", path, self._needed):
+            for _ in range(_MOST_ATTEMPTS):
+                try:
+                    os.rename(self.path, path)
+                except IsADirectoryError:
+                    aside = _move_aside(path) or aside
+                except FileNotFoundError:
+                    raise VanishedError from None
+                else:
+                    return aside
+            raise OSError(errno.EISDIR, "another program keeps making a directory there")
+
+    def keep(self) -> None:
+        """Leave the temporary file to the next run, which finds it by its digest."""
+        self._kept = True
+
+    def discard(self) -> None:
+        """Remove the temporary file if it is still there, and close it."""
+        if not self._kept:
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
+        self._close()
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+    def _set_mode(self, mode: int) -> None:
+        # SMB and vfat have one mode for all files, and refuse the call or ignore it: the result decides.
+        refused = None
+        try:
+            os.fchmod(self._fd, mode)
+        except OSError as error:
+            refused = error
+        found = stat.S_IMODE(os.fstat(self._fd).st_mode)
+        if mode & ~found:
+            if refused and refused.errno not in (errno.EPERM, *NOT_OFFERED):
+                raise refused
+            raise VolumeError(explain_modes(self._directory, found, mode))
+
+
+def repair_permissions(path: str, mode: int, owner: tuple[int, int] | None) -> bool:
+    """Add the permission bits that a file lacks and set its owner; say whether the kernel allowed it."""
+    try:
+        os.chmod(path, stat.S_IMODE(os.stat(path).st_mode) | mode)
+        if owner:
+            os.chown(path, *owner)
+    except OSError:
+        return False
+    return True
+
+
+def sync(directory: str) -> None:
+    """Make the renames last through a power failure.
+
+    Raises:
+        VolumeError: the storage fails.
+    """
+    with volume_errors("sync", directory):
+        fd = os.open(directory, os.O_RDONLY)
+        try:
+            _fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def sweep(directory: str) -> None:
+    """Remove the temporary files of killed runs. Best effort: what cannot be removed is left to the next run."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(directory):
+            if name.startswith(PREFIX):
+                with contextlib.suppress(OSError):
+                    _remove_if_dead(os.path.join(directory, name))
+
+
+def _remove_if_dead(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno == errno.EWOULDBLOCK or time.time() - os.fstat(fd).st_mtime < _STALE_AFTER:
+                return
+        os.unlink(path)
+    finally:
+        os.close(fd)
+
+
+def _fsync(fd: int) -> None:
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in NOT_OFFERED:
+            raise
+
+
+def _move_aside(path: str) -> str:
+    """Give a directory that stands under a final name another name beside it, and return that. Nothing is deleted."""
+    for number in range(1, 1000):
+        aside = f"{path}.moved-aside-{number}"
+        if not os.path.lexists(aside):
+            # Another run may have moved the directory and put a good file there.
+            if os.path.isdir(path) and not os.path.islink(path):
+                with contextlib.suppress(FileNotFoundError):
+                    os.rename(path, aside)
+                    return os.path.basename(aside)
+            return ""
+    raise OSError(errno.EEXIST, "too many directories were moved aside already")

@@ -1,0 +1,118 @@
+"""JSON documents for programs. ``docs/`` describes their fields."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import __version__
+from ..cache.inspect import Finding
+from ..errors import InitError
+from ..fill import Action, Filled, Outcome
+from ..gateway import foretell
+from ..listing import Listed
+from ..redact import shown
+from ..settings import Settings
+from ..verify import Verified
+
+SCHEMA = 2
+"""Version of the documents. It is raised when a field goes or changes its meaning, not when one is added."""
+
+
+def fill_document(settings: Settings, filled: Filled) -> dict[str, Any]:
+    """Return the result of a fill."""
+    return {
+        **_head(settings, filled.error is None),
+        "error": str(filled.error) if filled.error else None,
+        "warnings": list(filled.warnings),
+        "files": [outcome_document(outcome) for outcome in filled.outcomes],
+    }
+
+
+def outcome_document(outcome: Outcome) -> dict[str, Any]:
+    """Return what a fill did about one file."""
+    before = outcome.before
+    return {
+        **_target(before),
+        "found": _state(before),
+        "found_detail": before.lacks or before.text,
+        "action": outcome.action.value,
+        "ready": outcome.action is not Action.FAILED,
+        "source": outcome.source or None,
+        "moved_aside": outcome.moved_aside or None,
+        "tried": [{"source": failure.label, "reason": failure.reason} for failure in outcome.failures],
+    }
+
+
+def verify_document(settings: Settings, verified: Verified) -> dict[str, Any]:
+    """Return the result of a verification."""
+    return {
+        **_head(settings, verified.ready),
+        "error": None,
+        "problems": [problem.text for problem in verified.problems],
+        "files": [
+            {
+                **_target(finding),
+                "state": _state(finding),
+                "detail": finding.lacks or finding.text,
+                "ready": finding.ready,
+                "gateway": foretell(finding).consequence.value,
+                "gateway_detail": foretell(finding).text,
+                "fix": fix.text if fix else None,
+            }
+            for finding, fix in verified.files
+        ],
+    }
+
+
+def failed_verify_document(settings: Settings, error: InitError) -> dict[str, Any]:
+    """Return the result of a verification that could not be made."""
+    return {**_head(settings, ready=False), "error": str(error), "problems": [], "files": []}
+
+
+def list_document(listed: Sequence[Listed]) -> dict[str, Any]:
+    """Return the encodings and their files."""
+    return {
+        "schema": SCHEMA,
+        "version": __version__,
+        "encodings": [
+            {
+                "encoding": encoding,
+                "models": list(models),
+                "files": [
+                    {
+                        "name": vocabulary.published_name,
+                        "url": shown(vocabulary.url),
+                        "cache_key": vocabulary.cache_key,
+                        "size": vocabulary.size,
+                        "sha256": vocabulary.sha256,
+                    }
+                    for vocabulary in vocabularies
+                ],
+            }
+            for encoding, models, vocabularies in listed
+        ],
+    }
+
+
+def _head(settings: Settings, ready: bool) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "version": __version__,
+        "command": settings.command,
+        "cache_dir": settings.cache_dir,
+        "ready": ready,
+    }
+
+
+def _target(finding: Finding) -> dict[str, Any]:
+    vocabulary = finding.target.vocabulary
+    return {
+        "name": finding.target.name,
+        "vocabulary": vocabulary.published_name,
+        "url": shown(vocabulary.url),
+        "sha256": vocabulary.sha256,
+        "size": vocabulary.size,
+    }
+
+
+def _state(finding: Finding) -> str:
+    return finding.identity.kind.value if finding.identity else finding.state.value

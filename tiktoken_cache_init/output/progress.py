@@ -1,0 +1,64 @@
+"""How far a fetch is: one line that is drawn over again on a terminal, a line every few seconds in a log."""
+
+import contextlib
+import os
+import time
+from collections.abc import Sequence
+from typing import TextIO
+
+from ..sources import Delivery
+from .log import Log
+
+_FIRST_AFTER = 2.0
+"""Seconds before anything is shown: most fetches are over by then."""
+_EVERY = 5.0
+"""Seconds between two lines of a log."""
+
+
+class Progress:
+    """Shows the progress of deliveries."""
+
+    def __init__(self, log: Log, stream: TextIO, form: str) -> None:
+        self._log = log
+        self._stream = stream
+        self._on_terminal = form == "text" and stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._started = time.monotonic()
+        self._next = _FIRST_AFTER
+        self._drawn = False
+
+    def __call__(self, deliveries: Sequence[Delivery]) -> None:
+        """Show the progress, if it is time to."""
+        elapsed = time.monotonic() - self._started
+        if elapsed < self._next:
+            return
+        done = sum(delivery.staged.position for delivery in deliveries)
+        total = sum(delivery.vocabulary.size or delivery.staged.position for delivery in deliveries)
+        labels = list(dict.fromkeys(delivery.label for delivery in deliveries if not delivery.complete))
+        rate = done / elapsed
+        left = f", {(total - done) / rate:.0f} s left" if rate and total > done else ""
+        where = f", from {', '.join(labels)}" if labels else ""
+        speed = f", {rate / 1024:.0f} KiB/s" if rate else ""
+        text = f"fetching: {done:,} of {total:,} bytes{speed}{left}{where}"
+        if self._on_terminal:
+            self._drawn = True
+            self._write(f"\r\x1b[K{text[: self._columns()]}")
+        else:
+            self._next = elapsed + _EVERY
+            self._log.line("progress", text, bytes=done, total=total, bytes_per_second=round(rate), sources=labels)
+
+    def close(self) -> None:
+        """Remove the line from the terminal, so that the report stands alone."""
+        if self._drawn:
+            self._write("\r\x1b[K")
+
+    def _columns(self) -> int:
+        try:
+            return os.get_terminal_size(self._stream.fileno()).columns - 1
+        except OSError:
+            return 79
+
+    def _write(self, text: str) -> None:
+        # The terminal may be gone, which must not keep the volume from being filled.
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()

@@ -1,0 +1,242 @@
+"""One bounded, resumable transfer into a temporary file, and what its failures mean.
+
+Nothing that a server says is trusted: not the length, not the range, not the type.
+"""
+
+import asyncio
+import email.utils
+import os
+import re
+import socket
+import ssl
+import time
+import urllib.request
+from collections.abc import Iterator
+
+import httpx
+
+from ..cache.identify import looks_like
+from ..cache.staging import StagedFile, TooLongError
+from . import SourceError
+
+LEAST_SPEED = 1024
+"""Bytes a second below which a transfer makes no progress."""
+
+_MOST_REDIRECTS = 5
+_PORTAL_ADVICE = "check that no proxy or login page answers in its place"
+_PROXY_ADVICE = "check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY"
+_CERTIFICATE_ADVICE = "if a proxy re-signs TLS, set TIKTOKEN_INIT_CA to a PEM file with its certificate authority"
+_THREAD_ADVICE = "on Docker before 20.10.10, update Docker, or add --security-opt seccomp=unconfined"
+_STATUS_ADVICE = {
+    401: "put USER:PASSWORD@ into the mirror's URL, or a netrc entry",
+    407: "put the proxy's credentials into its URL, such as http://USER:PASSWORD@HOST:PORT",
+    511: _PORTAL_ADVICE,
+}
+# Values of OpenSSL's x509_vfy.h.
+_EXPIRED = 10
+_WRONG_HOST = (62, 64)
+
+
+class NotThereError(SourceError):
+    """A server answered, and the file is not at this URL: another name may be better."""
+
+
+async def download(client: httpx.AsyncClient, url: str, staged: StagedFile, timeout: float) -> None:
+    """Append what is missing of the file at ``url``; start again if the server does not continue.
+
+    Args:
+        client: the client.
+        url: where the file is.
+        staged: the temporary file.
+        timeout: seconds in which the transfer must connect, and then move `LEAST_SPEED` bytes a second.
+
+    Raises:
+        NotThereError: the server has something else at this URL, or nothing.
+        SourceError: the transfer failed in another way.
+        VolumeError: the temporary file cannot be written.
+    """
+    start = staged.position
+    try:
+        async with asyncio.timeout(timeout) as window:
+            if not await _request(client, url, staged, window, timeout):
+                staged.restart()
+                await _request(client, url, staged, window, timeout)
+    except (SourceError, httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError, RuntimeError) as error:
+        failure = error if isinstance(error, SourceError) else _failure(error, staged.position - start, timeout)
+        raise _through_proxy(failure, url) from error
+    except TooLongError:
+        staged.restart()
+        raise _too_long(staged) from None
+
+
+async def _request(
+    client: httpx.AsyncClient, url: str, staged: StagedFile, window: asyncio.Timeout, timeout: float
+) -> bool:
+    """Make one request and receive its body; return False if the server cannot continue where the file ends."""
+    start = staged.position
+    headers = {"Range": f"bytes={start}-"} if start else {}
+    request = client.build_request("GET", url, headers=headers)
+    for hop in range(_MOST_REDIRECTS + 1):
+        # httpx follows redirects itself, but reads the whole body of each, however long it is.
+        url_has_credentials = bool(request.url.userinfo)
+        auth = (request.url.username, request.url.password) if url_has_credentials else httpx.USE_CLIENT_DEFAULT
+        response = await client.send(request, stream=True, auth=auth)
+        try:
+            if response.next_request is None:
+                return await _receive(response, staged, window, timeout, redirected=hop > 0)
+            request = response.next_request
+        finally:
+            await response.aclose()
+    raise NotThereError(f"redirected more than {_MOST_REDIRECTS} times")
+
+
+async def _receive(
+    response: httpx.Response, staged: StagedFile, window: asyncio.Timeout, timeout: float, *, redirected: bool
+) -> bool:
+    start = staged.position
+    if start and (response.status_code == 416 or (response.status_code == 206 and _first_byte(response) != start)):
+        return False
+    if response.status_code == 206 and not start:
+        raise NotThereError("answered 206 with a part of the file that was not asked for")
+    if response.status_code not in (200, 206):
+        raise _refusal(response)
+    if response.status_code == 200:
+        staged.restart()
+        if _declared_length(response) > staged.vocabulary.limit:
+            raise _too_long(staged)
+    moved = marked = 0
+    clock = asyncio.get_running_loop().time
+    async for piece in response.aiter_bytes():
+        staged.write(piece)
+        moved += len(piece)
+        if moved - marked >= LEAST_SPEED * timeout:
+            window.reschedule(clock() + timeout)
+            marked = moved
+    if staged.is_right:
+        return True
+    if staged.vocabulary.size and (page := looks_like(staged.head())):
+        staged.restart()
+        where = f"redirected to {response.url.netloc.decode()}, which " if redirected else ""
+        raise NotThereError(f"{where}answered with {page.text}", advice=_PORTAL_ADVICE)
+    size = staged.vocabulary.size
+    if (size and staged.position < size) or (not size and "Content-Length" not in response.headers):
+        wanted = f" of {size:,}" if size else ""
+        raise SourceError(f"the body ended after {staged.position:,}{wanted} bytes", passing=True)
+    return True
+
+
+def _first_byte(response: httpx.Response) -> int | None:
+    match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""), re.ASCII)
+    return int(match[1]) if match else None
+
+
+def _declared_length(response: httpx.Response) -> int:
+    length = response.headers.get("Content-Length", "")
+    return (
+        int(length) if re.fullmatch(r"\d{1,20}", length, re.ASCII) and "Content-Encoding" not in response.headers else 0
+    )
+
+
+def _too_long(staged: StagedFile) -> NotThereError:
+    advice = "" if staged.vocabulary.size else "if it really is that long, add &size=BYTES in TIKTOKEN_INIT_EXTRA"
+    return NotThereError(f"has more than {staged.vocabulary.limit:,} bytes", advice=advice)
+
+
+def _refusal(response: httpx.Response) -> SourceError:
+    code = response.status_code
+    said = f"{code} {response.reason_phrase}".strip()
+    advice = _STATUS_ADVICE.get(code, "")
+    if code in (403, 404, 410) or 300 <= code < 400:
+        return NotThereError(said, advice=advice)
+    if code == 407:
+        said = f"the proxy answered {said}"
+    if code == 511:
+        said += ": a captive portal wants a login"
+    wait = _retry_after(response.headers.get("Retry-After", ""))
+    if wait:
+        said += f", and asks to wait {wait:.0f} s"
+    passing = code in (408, 425, 429) or (code >= 500 and code not in (501, 505, 511))
+    return SourceError(said, passing=passing, wait=wait, advice=advice)
+
+
+def _retry_after(text: str) -> float:
+    """Return the seconds that a Retry-After header asks for, as a number or as a date; 0 if it makes no sense."""
+    if re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        return float(text)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+def _failure(error: Exception, moved: int, timeout: float) -> SourceError:
+    """Say in plain words what httpx and the layers below it raised."""
+    if isinstance(error, TimeoutError):
+        return SourceError(f"stalled: {moved:,} bytes in the last {timeout:g} s or more", passing=True)
+    if isinstance(error, httpx.ProxyError):
+        return _proxy_failure(error)
+    if isinstance(error, httpx.UnsupportedProtocol):
+        return NotThereError("redirected to a URL that is not http(s)")
+    if isinstance(error, httpx.InvalidURL | UnicodeError):
+        return SourceError("its host name is not a valid one: check its spelling")
+    if isinstance(error, httpx.DecodingError):
+        return SourceError("its body is not compressed as its header says")
+    for cause in _causes(error):
+        if found := _system_failure(cause):
+            return found
+    if isinstance(error, httpx.TransportError):
+        return SourceError(f"the connection broke: {error or type(error).__name__}", passing=True)
+    if isinstance(error, RuntimeError):
+        return SourceError(f"no name look-up: {error}", advice=_THREAD_ADVICE)
+    return SourceError(f"{type(error).__name__}: {error}")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        # anyio groups the errors of a host's several addresses.
+        error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__ or error.__context__
+
+
+def _system_failure(error: BaseException) -> SourceError | None:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code == _EXPIRED:
+            return SourceError("its certificate has expired", advice="check this machine's clock")
+        if error.verify_code in _WRONG_HOST:
+            return SourceError(f"its certificate is for another host ({error.verify_message})")
+        return SourceError(f"its certificate is not trusted ({error.verify_message})", advice=_CERTIFICATE_ADVICE)
+    if isinstance(error, ssl.SSLError):
+        return SourceError(f"TLS failed ({error.reason or error})", passing=True)
+    if isinstance(error, socket.gaierror):
+        return SourceError(f"its name cannot be resolved ({error.strerror})", passing=True)
+    if isinstance(error, OSError) and error.errno is not None:
+        return SourceError(os.strerror(error.errno).lower(), passing=True)
+    return None
+
+
+def _proxy_failure(error: httpx.ProxyError) -> SourceError:
+    """Return what a proxy's refusal means. httpx gives the status of its answer only as the message."""
+    match = re.match(r"(\d{3}) ", f"{error} ")
+    status = int(match[1]) if match else 0
+    passing = status in (0, 408, 425, 429) or status >= 500
+    advice = _STATUS_ADVICE.get(status, _PROXY_ADVICE)
+    return SourceError(
+        f"the proxy {'answered' if status else 'failed:'} {error}".strip(), passing=passing, advice=advice
+    )
+
+
+def _through_proxy(error: SourceError, url: str) -> SourceError:
+    """Name the proxy in an error, if the environment sends the URL through one."""
+    place = httpx.URL(url)
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(place.scheme) or proxies.get("all")
+    if not proxy or urllib.request.proxy_bypass(place.host):
+        return error
+    where = httpx.URL(proxy if "://" in proxy else f"http://{proxy}").netloc.decode()
+    kind = type(error)
+    return kind(
+        f"through the proxy {where}: {error}",
+        passing=error.passing,
+        wait=error.wait,
+        advice=error.advice or _PROXY_ADVICE,
+    )
