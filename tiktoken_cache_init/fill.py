@@ -7,6 +7,7 @@
 4. Sync the directory and sweep what killed runs have left.
 """
 
+import contextlib
 import os
 import time
 from collections.abc import Sequence
@@ -86,11 +87,11 @@ def fill(settings: Settings, watch: Watch) -> Filled:
     prepare(directory, settings.mode, settings.owner)
     findings = inspect(directory, settings.targets, settings.mode, settings.owner)
     work = _Work(settings, findings, watch)
-    error = None
+    error: InitError | None = None
     if not all(finding.ready for finding in findings):
         try:
-            error = work.put_right()
-        except VolumeError as failure:
+            work.put_right()
+        except InitError as failure:
             error = failure
     if error is None:
         staging.sweep(directory)
@@ -106,19 +107,22 @@ class _Work:
         self._watch = watch
         self._findings = findings
         self._done = {finding.target: Outcome(finding, Action.KEPT) for finding in findings if finding.ready}
-        self._failures: dict[Vocabulary, list[Failure]] = {}
+        self._deliveries: dict[Vocabulary, Delivery] = {}
         self._end = time.monotonic() + settings.deadline
 
     def outcomes(self) -> tuple[Outcome, ...]:
         """Return what became of each name, in the order of the findings."""
         return tuple(
-            self._done.get(finding.target)
-            or Outcome(finding, Action.FAILED, failures=tuple(self._failures.get(finding.target.vocabulary, ())))
+            self._done.get(finding.target) or Outcome(finding, Action.FAILED, failures=self._failures(finding))
             for finding in self._findings
         )
 
-    def put_right(self) -> InitError | None:
-        """Do all that can be done, and return the error of what could not be done."""
+    def put_right(self) -> None:
+        """Do all that can be done.
+
+        Raises:
+            InitError: something could not be done.
+        """
         if os.statvfs(self._directory).f_flag & os.ST_RDONLY:
             raise self._read_only()
         for finding in self._missing():
@@ -126,19 +130,26 @@ class _Work:
                 self._done[finding.target] = Outcome(finding, Action.MENDED)
         for _ in range(_MOST_PASSES):
             if not self._missing():
-                return None
-            if error := self._stage_and_install():
-                return error
+                return
+            vanished = self._stage_and_install()
             if not self._missing():
-                return None
+                return
+            # Other runs may have moved the bytes while this one looked for them.
             time.sleep(_BETWEEN_PASSES)
             self._note_what_others_did()
-            if not search.find(self._directory, {finding.target.vocabulary for finding in self._missing()}):
+            if not vanished and not search.find(
+                self._directory, {finding.target.vocabulary for finding in self._missing()}
+            ):
                 break
-        return self._not_obtained() if self._missing() else None
+        if self._missing():
+            raise self._not_obtained()
 
     def _missing(self) -> list[Finding]:
         return [finding for finding in self._findings if finding.target not in self._done]
+
+    def _failures(self, finding: Finding) -> tuple[Failure, ...]:
+        delivery = self._deliveries.get(finding.target.vocabulary)
+        return tuple(delivery.failures) if delivery else ()
 
     def _repaired(self, finding: Finding) -> bool:
         path = os.path.join(self._directory, finding.target.name)
@@ -156,19 +167,21 @@ class _Work:
             if finding.target in ready:
                 self._done[finding.target] = Outcome(finding, Action.INSTALLED, "another run")
 
-    def _stage_and_install(self) -> InitError | None:
-        """Stage all that is missing, then install all that is right. Return an error only if the deadline passed."""
+    def _stage_and_install(self) -> bool:
+        """Stage all that is missing, then install all that is right; say whether another program removed a temporary file.
+
+        Raises:
+            InitError: the directory or a setting is at fault, or the deadline passed.
+        """
         missing = self._missing()
         needed = sum(finding.target.vocabulary.size or 0 for finding in missing)
         files = {finding: StagedFile(self._directory, finding.target.vocabulary, needed) for finding in missing}
-        error = None
-        installed = False
+        in_time = installed = vanished = False
         right: dict[Finding, StagedFile] = {}
         try:
-            try:
+            with contextlib.suppress(DeadlinePassed):
                 self._stage(files)
-            except DeadlinePassed:
-                error = self._not_obtained(f"the deadline of {self._settings.deadline:g} s passed")
+                in_time = True
             right = {finding: staged for finding, staged in files.items() if staged.is_right}
             for staged in right.values():
                 staged.finish(self._settings.mode, self._settings.owner)
@@ -176,9 +189,10 @@ class _Work:
                 try:
                     aside = staged.install(finding.target.name)
                 except VanishedError:
-                    continue
-                installed = True
-                self._note_installed(finding, aside)
+                    vanished = True
+                else:
+                    installed = True
+                    self._note_installed(finding, aside)
             if installed:
                 staging.sync(self._directory)
         except BaseException:
@@ -190,19 +204,22 @@ class _Work:
         finally:
             for staged in files.values():
                 staged.discard()
-        return error
+        if not in_time:
+            raise self._not_obtained(f"the deadline of {self._settings.deadline:g} s passed")
+        return vanished
 
     def _stage(self, files: dict[Finding, StagedFile]) -> None:
         """Fill the temporary files with right bytes, as far as they can be had."""
         from .sources.local import copy
 
+        found = search.find(self._directory, {finding.target.vocabulary for finding in files})
+        # What killed runs have left may fill a small volume.
+        staging.sweep(self._directory, spare=found.values())
         for staged in files.values():
             staged.create()
-        found = search.find(self._directory, {finding.target.vocabulary for finding in files})
         deliveries: dict[Vocabulary, Delivery] = {}
         for finding, staged in files.items():
-            deliveries.setdefault(finding.target.vocabulary, Delivery(finding.target.vocabulary, staged))
-        self._failures = {vocabulary: delivery.failures for vocabulary, delivery in deliveries.items()}
+            deliveries.setdefault(finding.target.vocabulary, Delivery(staged))
         self._deliveries = deliveries
         try:
             for vocabulary, path in found.items():
@@ -218,7 +235,7 @@ class _Work:
         for finding, staged in files.items():
             first = deliveries[finding.target.vocabulary].staged
             if staged is not first and first.is_right:
-                copy(Delivery(staged.vocabulary, staged), first.path, "", "it was removed")
+                copy(Delivery(staged), first.path, first.path, "it was removed")
 
     def _note_installed(self, finding: Finding, aside: str) -> None:
         delivery = self._deliveries[finding.target.vocabulary]
@@ -236,10 +253,7 @@ class _Work:
         """Return the error of vocabularies that could not be had, with each piece of advice once."""
         names = dict.fromkeys(finding.target.vocabulary.published_name for finding in self._missing())
         advice = dict.fromkeys(
-            failure.advice
-            for finding in self._missing()
-            for failure in self._failures.get(finding.target.vocabulary, ())
-            if failure.advice
+            failure.advice for finding in self._missing() for failure in self._failures(finding) if failure.advice
         )
         remedies = [
             *advice,

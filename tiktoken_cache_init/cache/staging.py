@@ -11,6 +11,7 @@ import hashlib
 import os
 import stat
 import time
+from collections.abc import Collection
 from typing import IO
 
 from ..catalogue import Vocabulary
@@ -217,13 +218,17 @@ def sync(directory: str) -> None:
             os.close(fd)
 
 
-def sweep(directory: str) -> None:
-    """Remove the temporary files of killed runs. Best effort: what cannot be removed is left to the next run."""
+def sweep(directory: str, spare: Collection[str] = ()) -> None:
+    """Remove the temporary files of killed runs, but for those to spare.
+
+    Best effort: what cannot be removed is left to the next run.
+    """
     with contextlib.suppress(OSError):
         for name in os.listdir(directory):
-            if name.startswith(PREFIX):
+            path = os.path.join(directory, name)
+            if name.startswith(PREFIX) and path not in spare:
                 with contextlib.suppress(OSError):
-                    _remove_if_dead(os.path.join(directory, name))
+                    _remove_if_dead(path)
 
 
 def _remove_if_dead(path: str) -> None:

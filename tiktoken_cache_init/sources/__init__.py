@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from ..cache.identify import Kind, identify
 from ..cache.staging import StagedFile
-from ..catalogue import Vocabulary
 from ..settings import Settings
 
 _MODULES = {"baked": "local", "fetch": "http", "wheel": "wheel"}
@@ -42,8 +41,8 @@ class SourceError(Exception):
 class Delivery:
     """One vocabulary that is to be obtained: its temporary file, and what was tried for it."""
 
-    def __init__(self, vocabulary: Vocabulary, staged: StagedFile) -> None:
-        self.vocabulary = vocabulary
+    def __init__(self, staged: StagedFile) -> None:
+        self.vocabulary = staged.vocabulary
         self.staged = staged
         self.failures: list[Failure] = []
         self.label = ""
