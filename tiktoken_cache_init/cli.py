@@ -85,14 +85,18 @@ class _Console:
 def _handle_signals() -> None:
     """Have signals raise. PID 1 of a container has no default handlers: ``docker stop`` would wait ten seconds."""
 
+    stopping = False
+
     def stop(signum: int, _: FrameType | None) -> None:
+        nonlocal stopping
         # An impatient second signal must not interrupt the clean-up.
-        for each in _STOPPING:
-            signal.signal(each, signal.SIG_IGN)
-        raise Stopped(signum)
+        if not stopping:
+            stopping = True
+            raise Stopped(signum)
 
     def end(_: int, __: FrameType | None) -> None:
-        raise DeadlinePassed
+        if not stopping:
+            raise DeadlinePassed
 
     for each in _STOPPING:
         # nohup asks in this way that a signal be ignored.
