@@ -30,7 +30,7 @@
 #   --build-arg SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)   the same image id from the same commit
 #   --build-arg REVISION=$(git rev-parse HEAD)                 and SOURCE=URL: for the labels
 ARG BASE_IMAGE=debian:trixie-slim
-ARG ENCODINGS=cl100k_base,o200k_base
+ARG ENCODINGS=all
 
 # Files handed in. Empty, unless --build-context puts a folder in its place.
 FROM scratch AS vocabularies
@@ -82,26 +82,24 @@ COPY requirements/prove.txt requirements/
 RUN --mount=type=secret,id=ca --mount=type=tmpfs,target=/tmp \
     image/python.sh -m pip install --quiet --no-cache-dir --no-compile --no-deps --require-hashes \
     --only-binary :all: --target /prover --requirement requirements/prove.txt
-COPY image/__init__.py image/prove.py image/seal.py image/
+COPY image/__init__.py image/prove.py image/
 COPY tiktoken_cache_init tiktoken_cache_init
 COPY --from=bake /vocabularies /vocabularies
 RUN --network=none \
     TIKTOKEN_CACHE_DIR=/vocabularies PYTHONPATH=/prover python3.13 -m image.prove "${ENCODINGS}" && \
-    python3.13 -m image.seal /vocabularies
+    find /vocabularies -exec touch --date 1980-01-01T00:00:00Z {} +
 
-# The image's file system, laid out: only what the entry point can reach.
+# The image's file system: Debian's files, the wheels' files and ours, with the sources compiled.
 FROM wheels AS lay-out
 COPY image image
 COPY entrypoint.py LICENSE ./
 COPY tiktoken_cache_init tiktoken_cache_init
-# No columns in byte-code: a traceback would underline source with them, and none comes along.
-ENV PYTHONNODEBUGRANGES=1
 
 FROM lay-out AS lay-out-offline
-RUN --network=none python3.13 -m image.assemble offline /root-fs --wheels /wheels
+RUN --network=none python3.13 -m image.lay_out offline /root-fs
 
 FROM lay-out AS lay-out-default
-RUN --network=none python3.13 -m image.assemble default /root-fs --wheels /wheels
+RUN --network=none python3.13 -m image.lay_out default /root-fs
 
 # What all targets say about themselves; no more than labels, so none of them gets a file from here.
 FROM scratch AS labelled
@@ -127,7 +125,7 @@ ENV TIKTOKEN_CACHE_DIR=/cache/tiktoken
 # hadolint ignore=DL3002
 USER 0:0
 # Isolated (-I) and without site (-S): nothing in the environment or in a folder gets a say, and the start is quicker.
-ENTRYPOINT ["/usr/bin/python3.13", "-I", "-S", "-X", "utf8", "/usr/lib/tiktoken-cache-init/entrypoint.pyc"]
+ENTRYPOINT ["/usr/bin/python3.13", "-I", "-X", "utf8", "/usr/lib/tiktoken-cache-init/entrypoint.pyc"]
 
 FROM runnable AS offline
 LABEL org.opencontainers.image.licenses="MIT AND PSF-2.0 AND LGPL-2.1-or-later AND Zlib"

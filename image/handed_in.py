@@ -1,6 +1,7 @@
 """Refuses files that were handed in to the build under a vocabulary's name and are not that vocabulary.
 
-The fill would pass over them and look elsewhere. But whoever hands a file in means it, so a wrong one must stop the build.
+The fill would pass over them and look elsewhere. But a file that was handed in is meant to be used, so a wrong one must stop
+the build. ``python -m image.handed_in DIRECTORY``.
 """
 
 from __future__ import annotations
@@ -12,17 +13,17 @@ from pathlib import Path
 from tiktoken_cache_init.catalogue import VOCABULARIES
 
 
-def problems(folder: Path) -> list[str]:
-    """Return a line for each file below the folder that bears a published or a cache name and has other bytes."""
+def problems(directory: Path) -> list[str]:
+    """Return a line for each file below the directory that has a published or a cache name and wrong bytes."""
     pins = {name: v.sha256 for v in VOCABULARIES for name in (v.published_name, v.cache_key)}
     found = []
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(directory.rglob("*")):
         if path.name in pins and path.is_file():
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             if digest != pins[path.name]:
                 found.append(
-                    f"{path.relative_to(folder)}: wrong bytes were handed in: "
-                    f"SHA-256 is {digest}, must be {pins[path.name]}"
+                    f"error: {path.relative_to(directory)}: wrong bytes were handed in: SHA-256 is {digest}, must be "
+                    f"{pins[path.name]}: replace the file, or remove it and let the build obtain it"
                 )
     return found
 

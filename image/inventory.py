@@ -1,7 +1,7 @@
 """Says in the image what it is made of, for scanners and for licences, though it has no package manager.
 
-A file in ``/var/lib/dpkg/status.d`` for each Debian package (as distroless images have it), a ``.dist-info`` for each wheel,
-the copyright files of both, and one list of all: an SBOM in CycloneDX's form.
+A file in ``/var/lib/dpkg/status.d`` for each Debian package (as distroless images have it), the copyright files, and one
+list of everything: an SBOM in CycloneDX's format. The wheels bring their own metadata and licences.
 """
 
 from __future__ import annotations
@@ -9,69 +9,78 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
+from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tiktoken_cache_init import __version__
 
-_DPKG = Path("/var/lib/dpkg")
-_DOC = Path("/usr/share/doc")
+DPKG = Path("/var/lib/dpkg")
+DOC = Path("/usr/share/doc")
+NAME = "tiktoken-cache-init"
+SBOM = DOC / NAME / "sbom.cdx.json"
 
-# What a package needs or breaks is of no use to whoever only asks what is here.
-_KEPT = ("Package", "Status", "Architecture", "Maintainer", "Source", "Version", "Homepage")
-
-
-_STATED = {
+LICENCES = {
     "base-files": "GPL-2.0-or-later",
     "ca-certificates": "MPL-2.0 AND GPL-2.0-or-later",
     "libc6": "LGPL-2.1-or-later",
+    "libexpat1": "MIT",
     "libpython3.13-minimal": "PSF-2.0",
     "libpython3.13-stdlib": "PSF-2.0",
     "libssl3t64": "Apache-2.0",
+    "libzstd1": "BSD-3-Clause",
     "python3.13-minimal": "PSF-2.0",
     "zlib1g": "Zlib",
 }
-"""Debian package -> the licence of what the image has of it, as its copyright file says in prose."""
+"""Debian package -> the licence of its files in the image. Its copyright file says so in prose."""
 
-_TEXTS = {"libc6": "LGPL-2.1", "libssl3t64": "Apache-2.0"}
-"""Debian package -> the text that its copyright file only names, and that must come with it."""
+TEXTS = {"libc6": "LGPL-2.1", "libssl3t64": "Apache-2.0"}
+"""Debian package -> the licence text that its copyright file names and does not hold, and that must come with it."""
 
 
 class Package(NamedTuple):
-    """One thing that files of the image come from."""
+    """One package that files of the image come from."""
 
     name: str
     version: str
     purl: str
     licence: str
-    """As its author states it; empty where only the copyright file does."""
-    files: dict[Path, bytes]
-    """What the image says about it: path in the image, and content."""
 
 
-def debian_packages(paths: Iterable[Path]) -> list[Package]:
-    """Return the Debian packages that the files come from."""
-    owners = _owners()
-    names = {owners[path] for path in map(_unmerged, paths) if path in owners}
-    distribution = _os_release()
-    return [_debian(name, distribution) for name in sorted(names)]
+def files(taken: Iterable[Path], wheels: Path | None, licence: Path) -> dict[Path, bytes]:
+    """Return path -> content of the inventory of an image that has the files ``taken`` of Debian, and the wheels."""
+    release = _os_release()
+    ours = Package(NAME, __version__, f"pkg:generic/{NAME}@{__version__}", "MIT")
+    packages = []
+    written = {DOC / NAME / "copyright": licence.read_bytes()}
+    for name in sorted(_owners(taken)):
+        paragraph = _paragraph(name)
+        packages.append(_debian(HeaderParser().parsestr(paragraph), release))
+        written[DPKG / "status.d" / name] = paragraph.encode()
+        texts = [DOC / name / "copyright"]
+        texts += [Path("/usr/share/common-licenses", TEXTS[name])] if name in TEXTS else []
+        written |= {path: path.read_bytes() for path in texts}
+    metadata = sorted(wheels.glob("*.dist-info/METADATA")) if wheels else []
+    packages += [_wheel(HeaderParser().parsestr(path.read_text())) for path in metadata]
+    return written | {SBOM: _bill_of_materials(ours, packages)}
 
 
-def _owners() -> dict[Path, str]:
-    owners = {}
-    for listing in sorted((_DPKG / "info").glob("*.list")):
-        for line in listing.read_text().splitlines():
-            path = _unmerged(Path(line))
-            if not path.is_dir():
-                owners[path] = listing.stem.partition(":")[0]
-    # Made when the package is installed, so that no list has it.
-    return owners | {Path("/etc/ssl/certs/ca-certificates.crt"): "ca-certificates"}
+def _owners(taken: Iterable[Path]) -> set[str]:
+    """Return the Debian packages that any of the paths belongs to. A link has no content, so it does not count."""
+    owners = {Path("/etc/ssl/certs/ca-certificates.crt"): "ca-certificates"}  # made when the package is installed
+    for listing in (DPKG / "info").glob("*.list"):
+        for path in map(Path, listing.read_text().splitlines()):
+            if path.is_symlink() or not path.is_dir():
+                # A package may still name /lib what is /usr/lib.
+                owners[Path(os.path.realpath(path.parent), path.name)] = listing.stem.partition(":")[0]
+    return {owners[path] for path in taken if path in owners and not path.is_symlink()}
 
 
-def _unmerged(path: Path) -> Path:
-    # Packages may still name /lib what is /usr/lib.
-    return Path(os.path.realpath(path.parent)) / path.name
+def _paragraph(name: str) -> str:
+    paragraphs = (DPKG / "status").read_text().split("\n\n")
+    [found] = [text for text in paragraphs if text.startswith(f"Package: {name}\n")]
+    return f"{found}\n"
 
 
 def _os_release() -> dict[str, str]:
@@ -79,59 +88,24 @@ def _os_release() -> dict[str, str]:
     return {key: value.strip('"') for key, _, value in (line.partition("=") for line in lines)}
 
 
-def _debian(name: str, distribution: dict[str, str]) -> Package:
-    paragraphs = (_DPKG / "status").read_text().split("\n\n")
-    [paragraph] = [text for text in paragraphs if text.startswith(f"Package: {name}\n")]
-    fields = HeaderParser().parsestr(paragraph)
-    version, architecture = str(fields["Version"]), str(fields["Architecture"])
-    shown = "".join(f"{key}: {fields[key]}\n" for key in _KEPT if fields[key])
-    where = f"arch={architecture}&distro={distribution['ID']}-{distribution['VERSION_ID']}"
-    files = {_DPKG / "status.d" / name: shown.encode()}
-    copyright_file = _DOC / name / "copyright"
-    files[copyright_file] = copyright_file.read_bytes()
-    if name in _TEXTS:
-        text = Path("/usr/share/common-licenses") / _TEXTS[name]
-        files[text] = text.read_bytes()
-    purl = f"pkg:deb/{distribution['ID']}/{name}@{version.replace('+', '%2B')}?{where}"
-    return Package(name, version, purl, _STATED.get(name, ""), files)
+def _debian(fields: Message, release: dict[str, str]) -> Package:
+    name, version = str(fields["Package"]), str(fields["Version"])
+    where = f"arch={fields['Architecture']}&distro={release['ID']}-{release['VERSION_ID']}"
+    purl = f"pkg:deb/{release['ID']}/{name}@{version.replace('+', '%2B')}?{where}"
+    return Package(name, version, purl, LICENCES[name])
 
 
-def wheels(folder: Path, library: Path, modules: Iterable[str]) -> list[Package]:
-    """Return the wheels in ``folder`` that any of the modules comes from; ``library`` is where they are in the image."""
-    tops = {name.partition(".")[0] for name in modules}
-    found = []
-    for information in sorted(folder.glob("*.dist-info")):
-        record = (information / "RECORD").read_text().splitlines()
-        if tops & {line.partition(",")[0].partition("/")[0].removesuffix(".py") for line in record}:
-            found.append(_wheel(information, library))
-    return found
-
-
-def _wheel(information: Path, library: Path) -> Package:
-    fields = HeaderParser().parsestr((information / "METADATA").read_text())
-    name, version = str(fields["Name"]), str(fields["Version"])
-    # The description after the fields is the project's README.
-    header = (information / "METADATA").read_text().partition("\n\n")[0] + "\n"
-    files = {library / information.name / "METADATA": header.encode()}
-    for path in sorted(information.rglob("*")):
-        if path.is_file() and path.name.upper().startswith(("LICEN", "COPYING", "NOTICE")):
-            files[library / information.name / path.relative_to(information)] = path.read_bytes()
+def _wheel(fields: Message) -> Package:
+    name, version = str(fields["Name"]).lower().replace("_", "-"), str(fields["Version"])
     stated = [fields["License-Expression"], fields["License"]]
     stated += [line.rpartition(" :: ")[2] for line in fields.get_all("Classifier", []) if line.startswith("License ::")]
-    # What a build tool writes where its author says nothing.
-    licence = next((str(text) for text in stated if text and text != "UNKNOWN"), "")
-    return Package(name, version, f"pkg:pypi/{name.lower()}@{version}", licence, files)
+    # Some build tools write UNKNOWN where the author says nothing.
+    licence = next(str(text) for text in stated if text and text != "UNKNOWN")
+    return Package(name, version, f"pkg:pypi/{name}@{version}", licence)
 
 
-def ours(licence: Path) -> Package:
-    """Return what this project adds."""
-    name = "tiktoken-cache-init"
-    files = {_DOC / name / "copyright": licence.read_bytes()}
-    return Package(name, __version__, f"pkg:generic/{name}@{__version__}", "MIT", files)
-
-
-def bill_of_materials(subject: Package, packages: Iterable[Package]) -> bytes:
-    """Return the SBOM. It bears no time and no random serial number, so that it is the same for the same content."""
+def _bill_of_materials(subject: Package, packages: Iterable[Package]) -> bytes:
+    """Return the SBOM. It has no time and no random serial number, so equal content gives an equal file."""
     document = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -143,11 +117,10 @@ def bill_of_materials(subject: Package, packages: Iterable[Package]) -> bytes:
 
 
 def _component(package: Package) -> dict[str, Any]:
-    stated = {"licenses": [{"license": {"name": package.licence}}]} if package.licence else {}
     return {
         "bom-ref": package.purl,
         "name": package.name,
         "version": package.version,
-        **stated,
+        "licenses": [{"license": {"name": package.licence}}],
         "purl": package.purl,
     }

@@ -22,6 +22,15 @@ def busybox(_engine: None) -> str:
     return "busybox"
 
 
+@pytest.fixture(scope="session")
+def offline_image(image: str) -> Iterator[str]:
+    """The image of the target ``offline``."""
+    name = f"tiktoken-cache-init-test-offline:{uuid.uuid4().hex[:12]}"
+    engine.build("--target", "offline", "--tag", name)
+    yield name
+    engine.docker("rmi", "--force", name)
+
+
 @pytest.fixture
 def volume(_engine: None) -> Iterator[str]:
     """A new named volume."""

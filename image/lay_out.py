@@ -1,0 +1,175 @@
+"""Lays out the image's file system in a directory: Debian's files, the wheels' files and ours, with Python sources compiled.
+
+Run it in a build stage that has the packages installed: ``python3.13 -m image.lay_out default|offline ROOT``.
+The result depends on the packages alone, not on the clock, the order of a directory or the machine.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+from . import contents, inventory
+
+INTERPRETER = Path("/usr/bin/python3.13")
+STDLIB = Path("/usr/lib/python3.13")
+SITE = Path("/usr/local/lib/python3.13/dist-packages")
+"""Debian's Python looks for packages that pip installed here."""
+OURS = Path("/usr/lib/tiktoken-cache-init")
+
+OS_RELEASE = "/etc/os-release"
+"""Tells scanners which distribution the packages are from."""
+AUTHORITIES = ("/etc/ssl/certs/ca-certificates.crt", "/usr/lib/ssl/cert.pem", "/usr/lib/ssl/certs")
+"""Debian's certificate authorities, and the two links by which OpenSSL finds them."""
+
+WRITTEN = {
+    "/etc/passwd": "root:x:0:0:root:/:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n",
+    "/etc/group": "root:x:0:\nnogroup:x:65534:\n",
+    # Without this file, the C library asks the name server before it reads /etc/hosts, even for localhost.
+    "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+}
+
+# Zip files cannot hold an earlier time, and some tools take 1970 for a time that is not set.
+MTIME = 315532800
+"""Seconds since the epoch: 1980-01-01."""
+
+
+def debian_files(network: bool) -> Iterator[Path]:
+    """Yield the files of Debian's packages that hold Python: whole packages, then the named modules."""
+    for package in contents.WHOLE:
+        yield from _listed(package)
+    modules = contents.MODULES | (contents.NETWORK_MODULES if network else {})
+    found = set()
+    for path in _listed(contents.PARTLY):
+        if path.is_relative_to(STDLIB):
+            below = path.relative_to(STDLIB / "lib-dynload" if path.parent.name == "lib-dynload" else STDLIB)
+            module = below.parts[0].partition(".")[0]
+            if module in modules:
+                found.add(module)
+                yield path
+    if missing := modules.keys() - found:
+        sys.exit(f"error: {contents.PARTLY} has no module {', '.join(sorted(missing))}: correct image/contents.py")
+
+
+def _listed(package: str) -> Iterator[Path]:
+    listed = subprocess.run(["/usr/bin/dpkg", "-L", package], check=True, capture_output=True, text=True).stdout
+    for path in map(Path, listed.splitlines()):
+        if path.is_symlink() or not path.is_dir():
+            yield path
+
+
+def wheel_files(wheels: Path) -> Iterator[Path]:
+    """Yield the files of the wheels that pip unpacked into a directory, as their RECORDs list them."""
+    for record in sorted(wheels.glob("*.dist-info/RECORD")):
+        with record.open(newline="") as rows:
+            for name, *_ in csv.reader(rows):
+                # The programs of a wheel, which pip puts beside the modules, are for a shell. The image has none.
+                if not name.startswith("../"):
+                    yield wheels / name
+
+
+def copy(path: Path, root: Path) -> None:
+    """Copy a file to the same path below the root, with each link on the way to it."""
+    for step in (*reversed(path.parents), path):
+        place = root / step.relative_to("/")
+        if step.is_symlink():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if not place.is_symlink():
+                place.symlink_to(step.readlink())
+            target = os.path.normpath(step.parent / step.readlink() / path.relative_to(step))
+            return copy(Path(target), root)
+    if path.is_file():
+        _place(path, root / path.relative_to("/"))
+    return None
+
+
+def _place(source: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, place)
+    place.chmod(0o755 if os.access(source, os.X_OK) else 0o644)
+
+
+def leave_out(files: dict[Path, Path], rows: Iterable[str]) -> None:
+    """Remove the files whose place in the image matches a row.
+
+    Raises:
+        SystemExit: a row matches no file, so the list is out of date.
+
+    """
+    for row in rows:
+        matched = [place for place in files if fnmatch(str(place), row)]
+        if not matched:
+            sys.exit(f"error: no file is left out by the row {row}: correct image/contents.py")
+        for place in matched:
+            del files[place]
+
+
+def place_libraries(root: Path) -> None:
+    """Copy the shared libraries that the interpreter and its extension modules link to, as ldd names them."""
+    programs = [INTERPRETER, *(Path("/", path.relative_to(root)) for path in sorted(root.rglob("*.so")))]
+    listed = subprocess.run(["/usr/bin/ldd", *programs], check=True, capture_output=True, text=True).stdout
+    for word in sorted(set(listed.split())):
+        # The programs themselves are lines too, with a colon at the end.
+        if word.startswith("/") and not word.endswith(":"):
+            copy(Path(word), root)
+
+
+def compile_sources(root: Path) -> None:
+    """Compile every source with the stock compiler, and keep the byte-code in the place of the source."""
+    # The hash of the source in the byte-code depends on no clock, unlike the time that is there by default.
+    command = [sys.executable, "-m", "compileall", "-q", "-b", "-o", "2", "--invalidation-mode", "unchecked-hash"]
+    subprocess.run([*command, "-s", str(root), "-p", "/", str(root)], check=True)
+    for path in root.rglob("*.py"):
+        path.unlink()
+
+
+def seal(root: Path) -> None:
+    """Give every entry one time, so that equal content gives an equal layer."""
+    for path in (root, *root.rglob("*")):
+        os.utime(path, (MTIME, MTIME), follow_symlinks=False)
+
+
+def chosen(network: bool, wheels: Path, project: Path) -> dict[Path, Path]:
+    """Return the files to take: their place in the image, and where they are now."""
+    files = {path: path for path in debian_files(network)}
+    files[OURS / "entrypoint.py"] = project / "entrypoint.py"
+    files |= {SITE / path.relative_to(project): path for path in project.glob("tiktoken_cache_init/**/*.py")}
+    if network:
+        files |= {SITE / path.relative_to(wheels): path for path in wheel_files(wheels)}
+    leave_out(files, (*contents.LEFT_OUT, *(() if network else contents.LEFT_OUT_OFFLINE)))
+    return files
+
+
+def main(profile: str, root: Path, wheels: Path = Path("/wheels"), project: Path = Path("/build")) -> None:
+    """Lay out one image."""
+    network = profile == "default"
+    for place, source in chosen(network, wheels, project).items():
+        if place == source:
+            copy(source, root)
+        else:
+            _place(source, root / place.relative_to("/"))
+    # Python prints a warning at every start where this directory is missing, though it may be empty.
+    (root / STDLIB.relative_to("/") / "lib-dynload").mkdir(exist_ok=True)
+    place_libraries(root)
+    for name in (OS_RELEASE, *(AUTHORITIES if network else ())):
+        copy(Path(name), root)
+    taken = [Path("/", path.relative_to(root)) for path in root.rglob("*")]
+    written = inventory.files(taken, wheels if network else None, project / "LICENSE")
+    written |= {Path(name): text.encode() for name, text in WRITTEN.items()}
+    for path, content in written.items():
+        place = root / path.relative_to("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+        place.chmod(0o644)
+    compile_sources(root)
+    seal(root)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

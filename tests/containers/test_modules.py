@@ -1,0 +1,95 @@
+"""Each module that the program can reach is in the image and can be imported there."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from image.contents import LEFT_OUT, LEFT_OUT_OFFLINE
+from tests.containers.engine import LOCKED_DOWN, ROOT, platform
+
+PROGRAM = Path(__file__).with_name("importing.py")
+
+UNUSED = {
+    "anyio._backends._trio": "for trio",
+    "anyio.pytest_plugin": "for pytest",
+    "asyncio.windows_*": "for Windows",
+    "certifi.tests.*": "tests",
+    "concurrent.futures.process": "needs multiprocessing; no process is started",
+    "encodings.*": "needs tables that Debian keeps with the rest of the standard library; all text is UTF-8",
+    "http.server": "needs html; nothing is served",
+    "httpcore._async.http2": "needs h2; the client speaks HTTP/1.1",
+    "httpcore._backends.trio": "for trio",
+    "httpcore._sync.http2": "needs h2",
+    "httpx._main": "the command line of httpx",
+    "logging.config": "needs socketserver; nothing configures logging from a file",
+}
+"""Pattern of modules that cannot be imported in the image -> why nothing misses them."""
+
+UNUSED_OFFLINE = {
+    "encodings.*": UNUSED["encodings.*"],
+    "logging.*": "needs queue and socketserver; nothing logs to a queue",
+    "ssl": "needs _ssl",
+    "urllib.r*": "needs http: urllib.request and urllib.robotparser",
+}
+"""The same for the offline image."""
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the modules outside of the package that a file of ours imports, also those inside functions."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+def named(left_out: dict[str, str]) -> set[str]:
+    """Return the modules that the program imports, but for those that only files which are left out import."""
+    package = sorted((ROOT / "tiktoken_cache_init").rglob("*.py"))
+    taken = [path for path in package if not any(fnmatch(f"/{path.relative_to(ROOT)}", row) for row in left_out)]
+    return {name for path in (ROOT / "entrypoint.py", *taken) for name in imports(path)}
+
+
+def failures(image: str, names: set[str]) -> dict[str, str]:
+    """Return the modules that cannot be imported in the image, and why."""
+    options = ["--rm", "--interactive", *platform(), *LOCKED_DOWN, "--entrypoint", "/usr/bin/python3.13"]
+    command = ["docker", "run", *options, image, "-I", "-X", "utf8", "-", *sorted(names)]
+    done = subprocess.run(command, input=PROGRAM.read_bytes(), stdout=subprocess.PIPE, check=True, timeout=300)
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture(scope="module", params=["default", "offline"])
+def found(request: pytest.FixtureRequest, image: str, offline_image: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The modules that fail in each target, and the table of those that may."""
+    if request.param == "default":
+        return failures(image, named(LEFT_OUT)), UNUSED
+    return failures(offline_image, named(LEFT_OUT | LEFT_OUT_OFFLINE)), UNUSED_OFFLINE
+
+
+def test_only_modules_that_nothing_uses_cannot_be_imported(found: tuple[dict[str, str], dict[str, str]]) -> None:
+    failed, unused = found
+    unexpected = {name: why for name, why in failed.items() if not any(fnmatch(name, row) for row in unused)}
+    assert unexpected == {}
+
+
+def test_every_row_of_unused_modules_is_needed(found: tuple[dict[str, str], dict[str, str]]) -> None:
+    failed, unused = found
+    assert [row for row in unused if not any(fnmatch(name, row) for name in failed)] == []
+
+
+def test_a_missing_module_is_told(image: str) -> None:
+    assert failures(image, {"antigravity", "json"}).get("antigravity", "").startswith("ModuleNotFoundError")
+
+
+def test_the_program_imports_what_is_looked_for() -> None:
+    assert {"httpx", "hashlib", "sys"} <= named(LEFT_OUT)
+    assert "httpx" not in sys.stdlib_module_names
