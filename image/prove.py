@@ -1,6 +1,6 @@
-"""Proves that each baked encoding loads, from exactly the files that are baked and without a network, and encodes a text.
+"""Proves that the real tiktoken loads each baked encoding from the baked files alone, and encodes a text with it.
 
-Run in a build step that has no network, with ``TIKTOKEN_CACHE_DIR`` set to the folder: ``python -m image.prove ENCODINGS``.
+Run in a build step that has no network, with ``TIKTOKEN_CACHE_DIR`` set to the directory: ``python -m image.prove ENCODINGS``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _GPT2 = (
     "7 83 482 641 8 1875 657 26"
 )
 
-# Written down from tiktoken 0.14.0 on files whose digests were checked.
+# From tiktoken 0.14.0, with files whose digests were checked.
 IDS = {
     "cl100k_base": _CL100K,
     "o200k_base": _O200K,
@@ -36,25 +36,24 @@ IDS = {
 
 
 def main(names: str) -> None:
-    """Prove it, or end with a line that says what is wrong."""
+    """Load and use each encoding, or exit with a message that says what is wrong."""
     words = names.replace(",", " ").split()
     encodings = catalogue.ENCODINGS if "all" in words else tuple(catalogue.encoding(word) for word in words)
-    folder = Path(os.environ["TIKTOKEN_CACHE_DIR"])
+    directory = Path(os.environ["TIKTOKEN_CACHE_DIR"])
     wanted = sorted(vocabulary.cache_key for vocabulary in catalogue.vocabularies_of(encodings))
-    held = _names_in(folder)
-    if held != wanted:
-        sys.exit(f"{folder} holds {held}, and must hold {wanted}")
+    if (held := _names_in(directory)) != wanted:
+        sys.exit(f"error: {directory} holds {held}, not {wanted}")
     for encoding in encodings:
         ids = " ".join(map(str, tiktoken.get_encoding(encoding.name).encode(TEXT)))
         if ids != IDS[encoding.name]:
-            sys.exit(f"{encoding.name} encodes {TEXT!r} to {ids}, and must to {IDS[encoding.name]}")
+            sys.exit(f"error: {encoding.name} encodes {TEXT!r} to {ids}, not to {IDS[encoding.name]}")
         print(f"{encoding.name}: loads and encodes")
-    if _names_in(folder) != wanted:
-        sys.exit(f"tiktoken changed {folder}")
+    if _names_in(directory) != wanted:
+        sys.exit(f"error: tiktoken changed {directory}")
 
 
-def _names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+def _names_in(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 #!/bin/sh
-# Runs Python where the build needs a network; steps that need none start python3.13 itself. It comes with pip, which Debian
-# has as a wheel that runs without being installed, and with trust. What fails for want of a network ends with a line that
-# says which option of the build mends it.
+# Runs Python in the steps that need a network: with pip, which Debian has as a wheel that runs without being installed, and
+# with the authorities to trust. After a failure for want of a network, it prints a line that names the option to use.
 set -eu
 # shellcheck source=image/trust.sh
 . "$(dirname "$0")/trust.sh"
@@ -19,20 +18,18 @@ case "$code $*" in
   0\ *) ;;
   *'-m pip '*)
     if grep -q 'CERTIFICATE_VERIFY_FAILED\|certificate verify failed' "$said"; then
-      echo "error: the certificate of the package index is not trusted. If a proxy breaks TLS here, hand its authority in:" \
-        "--secret id=ca,src=FILE (PEM), or with compose: SSL_CERT_FILE=FILE" >&2
+      echo "error: the certificate of the package index is not trusted: $remedy" >&2
     elif grep -q 'DO NOT MATCH THE HASHES' "$said"; then
-      echo "error: the package index sends other bytes than those that are pinned. Name another:" \
-        "--build-arg PIP_INDEX_URL=URL" >&2
+      echo "error: the package index sent other bytes than those that are pinned: set another index" \
+        "(--build-arg PIP_INDEX_URL=URL)" >&2
     else
-      echo "error: the package index cannot be used from here. Name another (--build-arg PIP_INDEX_URL=URL) or a proxy" \
-        "(--build-arg HTTPS_PROXY=URL); where there is no network at all, build elsewhere and carry the image over" \
-        "(docs/air-gapped.md)" >&2
+      echo "error: the package index cannot be used: set another one (--build-arg PIP_INDEX_URL=URL) or a proxy" \
+        "(--build-arg HTTPS_PROXY=URL). Without any network, build elsewhere and carry the image over (docs/air-gapped.md)" >&2
     fi
     ;;
   4\ *entrypoint.py*)
-    echo "error: the vocabularies cannot be had from here. Hand them in, under their published names or cache keys:" \
-      "--build-context vocabularies=DIR" >&2
+    echo "error: the vocabularies cannot be obtained: put the files into a directory, under their published names or cache" \
+      "keys, and pass it: --build-context vocabularies=DIR" >&2
     ;;
 esac
 exit "$code"
