@@ -7,7 +7,7 @@ BUILD_OPTIONS ?=
 export BUILD_OPTIONS
 VENV := .venv
 
-.PHONY: supported fill test lint image size benchmarks arm64 pins clean
+.PHONY: supported fill test lint image size sized benchmarks arm64 pins clean
 
 # Fills a folder on this machine, with an environment of its own.
 fill: supported $(VENV)/runtime
@@ -38,37 +38,37 @@ $(VENV)/dev: requirements/dev.txt $(VENV)/runtime
 	$(PINNED) $<
 	touch $@
 
-# The image, as it is released: the same commit gives the same bits.
+# Build the image as it is released: the same commit gives the same id.
 image:
 	docker build --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) --build-arg REVISION=$$(git rev-parse HEAD) \
 	  --tag tiktoken-cache-init $(BUILD_OPTIONS) .
 
-# The size of each target as a registry stores it, and its ten largest parts.
-size: $(VENV)/dev
+# Build each target and print its compressed size and largest parts. Exit with 1 if one is over its budget.
+size: sized
+	$(PYTHON) -m image.size $(addprefix tiktoken-cache-init:,default two-encodings offline data)
+
+sized:
 	for target in default offline data; do \
 	  docker build --quiet --target $$target --tag tiktoken-cache-init:$$target $(BUILD_OPTIONS) . || exit 1; \
 	done
-	$(VENV)/bin/python -m image.size tiktoken-cache-init:default tiktoken-cache-init:offline tiktoken-cache-init:data
+	docker build --quiet --build-arg ENCODINGS=cl100k_base,o200k_base --tag tiktoken-cache-init:two-encodings $(BUILD_OPTIONS) .
 
-# Measures, and writes the figures into the docs. As root, while the machine does nothing else: about ten minutes.
-benchmarks: $(VENV)/dev
-	for target in default offline; do \
-	  docker build --quiet --build-arg REVISION=$$(git rev-parse HEAD) --target $$target \
-	    --tag tiktoken-cache-init:$$target $(BUILD_OPTIONS) . || exit 1; \
-	done
-	$(VENV)/bin/python -m benchmarks --rounds $(ROUNDS) --image tiktoken-cache-init:default
-ROUNDS ?= 61
+# Measure times, memory and sizes, and write benchmarks/results.md and docs/size-and-speed.svg. Needs hyperfine, and a machine
+# that does nothing else. It takes about ten minutes.
+benchmarks: sized
+	$(PYTHON) -m benchmarks --rounds $(ROUNDS)
+ROUNDS ?= 60
 
-# The images for arm64, built, measured and tested: every test that drives the image from outside, but of those that fetch
-# only what is marked `emulated`, as the others' time limits are not for emulation. Emulated, all of it took
-# twenty minutes.
+# Build the images for arm64, weigh them, and run the tests that drive the image. Of the tests that fetch, only those marked
+# `emulated` run: the time limits of the others do not hold for an emulated processor. It takes about twenty minutes.
 arm64: export PLATFORM := linux/arm64
 arm64: $(VENV)/dev
 	REQUIRE_DOCKER=1 $(VENV)/bin/python -m pytest tests/containers/test_image.py tests/containers/test_running.py \
-	  tests/containers/test_inventory.py tests/containers/test_stand_ins.py tests/outside -k "not host"
+	  tests/containers/test_inventory.py tests/containers/test_modules.py tests/containers/test_origins.py \
+	  tests/containers/test_pages.py tests/outside -k "not host"
 	REQUIRE_DOCKER=1 $(VENV)/bin/python -m pytest tests/network -m emulated -k image
 	docker build --quiet --platform $(PLATFORM) --target offline --tag tiktoken-cache-init:offline-arm64 $(BUILD_OPTIONS) .
-	$(VENV)/bin/python -m image.size tiktoken-cache-init:test-arm64 tiktoken-cache-init:offline-arm64
+	$(PYTHON) -m image.size tiktoken-cache-init:test-arm64 tiktoken-cache-init:offline-arm64
 
 # Records what the package index and Debian's archive hold now.
 pins:

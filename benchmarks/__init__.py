@@ -1,1 +1,1 @@
-"""What filling a volume costs, beside what people do instead: `python -m benchmarks` (see `benchmarks.__main__`)."""
+"""Measures what filling a volume costs, beside two shell recipes: `python -m benchmarks` (see `benchmarks.__main__`)."""

@@ -1,131 +1,162 @@
-"""Measures everything: ``python -m benchmarks [--quick | --sizes] [--rounds N] [--image IMAGE] [--out DIR]``.
+"""Measures times, memory and sizes: ``python -m benchmarks [--rounds N] [--out DIR]``.
 
-It needs root (it unpacks images and runs their processes in there), a container engine, and some minutes in which the
-machine does nothing else. The image under test, and its target ``offline``, must be on the engine, both built with
-``--build-arg REVISION=$(git rev-parse HEAD)``. It prints the table, and writes ``results.json`` and everything that quotes
-it; with ``--quick`` or ``--out``, only into that folder. It ends with 1 if a goal is missed, for which few rounds say nothing.
+It needs hyperfine, a container engine with the images of `make size`, and a machine that does nothing else. It writes
+``benchmarks/results.md`` and ``docs/size-and-speed.svg``, or both into DIR. The exit code is 1 if a limit is exceeded.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
+import datetime
+import hashlib
+import json
+import platform
+import re
+import shlex
+import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from image.size import measure
+from tiktoken_cache_init.catalogue import VOCABULARIES
 
-from . import commands, crowd, engine, network, readme
-from .picture import PICTURE, draw, panels
-from .results import RESULTS, Results, Size
-from .table import all_met, goals, report
+from .report import SIZES, Results, all_met, panels, picture, table
 
-ROUNDS, QUICK = 25, 3
+ROOT = Path(__file__).resolve().parents[1]
+NAME = "tiktoken-cache-init"
+PEERS = {"copy": f"{NAME}-peer:copy", "careful": f"{NAME}-peer:careful"}
+WANTED = {vocabulary.cache_key: vocabulary.sha256 for vocabulary in VOCABULARIES[:2]}
+BLOCK = 10
+"""Runs of a command in a row. The commands take turns, so that a busy moment of the machine does not fall on one alone."""
+
+PEAK = """
+import os, runpy
+def end(code):
+    with open("/proc/self/status") as status:
+        print("PEAK", next(line.split()[1] for line in status if line.startswith("VmHWM")), code, flush=True)
+    exit(code)
+exit, os._exit = os._exit, end
+runpy.run_path("/usr/lib/tiktoken-cache-init/entrypoint.pyc", run_name="__main__")
+"""
+"""Runs the program of the image, and prints its peak memory in KiB when it ends, and its exit code."""
 
 
-def main() -> None:
-    """Measure, print, write."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures what filling a volume costs.")
-    parser.add_argument("--quick", action="store_true", help="few rounds, only to see that everything runs")
-    parser.add_argument(
-        "--sizes", action="store_true", help="weigh the images anew; the times stay as they were measured"
+def run(*command: str) -> str:
+    """Run a command and return its output.
+
+    Raises:
+        SystemExit: it failed.
+
+    """
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"error: {shlex.join(command)} exited with {done.returncode}: {done.stderr}")
+    return done.stdout
+
+
+def container(image: str, directory: Path, *options: str) -> list[str]:
+    """Return the command that runs an image on a volume."""
+    return ["docker", "run", "--rm", "--network", "none", "--volume", f"{directory}:/cache/tiktoken", *options, image]
+
+
+def build_peers() -> None:
+    """Build the recipes that the image is compared with."""
+    for target, tag in PEERS.items():
+        run("docker", "build", "--quiet", "--target", target, "--tag", tag, str(ROOT / "benchmarks" / "peers"))
+
+
+def check(directory: Path) -> None:
+    """Exit with an error if the directory does not have exactly the right files."""
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in directory.iterdir()}
+    if found != WANTED:
+        sys.exit(f"error: {directory} has {sorted(found)}, not the two vocabularies")
+
+
+def times(scratch: Path, rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of each run of each command."""
+    images = {"cold": f"{NAME}:default", "warm": f"{NAME}:default", **PEERS}
+    seconds: dict[str, list[float]] = {key: [] for key in images}
+    for done in range(0, rounds, BLOCK):
+        for key, image in images.items():
+            directory = scratch / key
+            directory.mkdir(exist_ok=True)
+            # The writes of the run before must not slow this one down.
+            prepare = "sync" if key == "warm" else f"rm -f {directory}/* && sync"
+            exported = scratch / "times.json"
+            command = shlex.join(container(image, directory))
+            options = ["--warmup", "1", "--runs", str(min(BLOCK, rounds - done)), "--prepare", prepare]
+            run("hyperfine", *options, "--export-json", str(exported), command)
+            seconds[key] += json.loads(exported.read_text())["results"][0]["times"]
+            check(directory)
+        print(f"{min(done + BLOCK, rounds)} of {rounds} runs of each command", file=sys.stderr, flush=True)
+    return seconds
+
+
+def memory(scratch: Path) -> dict[str, float]:
+    """Return the peak memory of a fill of an empty volume, and of one that has nothing to do, in bytes."""
+    directory = scratch / "memory"
+    directory.mkdir()
+    found = {}
+    for key in ("cold", "warm"):
+        command = container(f"{NAME}:default", directory, "--entrypoint", "/usr/bin/python3.13")
+        peak = re.search(r"PEAK (\d+) 0", run(*command, "-I", "-X", "utf8", "-c", PEAK))
+        if peak is None:
+            sys.exit("error: the program in the image failed, so its memory is unknown")
+        found[key] = int(peak[1]) * 1024.0
+        check(directory)
+    return found
+
+
+def sizes() -> dict[str, float]:
+    """Return the compressed bytes of each image."""
+    return {key: measure(PEERS.get(key, f"{NAME}:{key}")).compressed for key in SIZES}
+
+
+def about(rounds: int) -> str:
+    """Describe the day, the commit and the machine."""
+    cpus = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    processor = f"{len(cpus)} cores, {cpus[0]}" if cpus else platform.machine()
+    engine = run("docker", "version", "--format", "Docker {{.Server.Version}}").strip()
+    commit = run("git", "-C", str(ROOT), "describe", "--always", "--dirty").strip()
+    today = datetime.datetime.now(datetime.UTC).date()
+    return (
+        f"{today}, commit {commit}, {rounds} runs of each command. {processor}; Linux {platform.release()}; {engine}."
     )
-    parser.add_argument("--rounds", type=int, help=f"how often each command runs ({ROUNDS}; {QUICK} with --quick)")
-    parser.add_argument(
-        "--image", default=os.environ.get("IMAGE", "tiktoken-cache-init:test"), help="the image under test"
-    )
-    parser.add_argument("--offline", default="tiktoken-cache-init:offline", help="the image of the target offline")
-    parser.add_argument("--out", type=Path, help="write into this folder, and leave the documentation as it is")
-    arguments = parser.parse_args()
-    if os.geteuid():
-        parser.error("it takes root to run the image's process outside of a container")
-    revision = engine.revision(arguments.image)
-    if revision != engine.revision(arguments.offline) or not (revision or arguments.quick):
-        parser.error("the two images must say that they were built from one commit: --build-arg REVISION=...")
-    if arguments.sizes:
-        results = Results.load()
-        with scratch_folder() as scratch:
-            _build_peers(arguments.image, scratch)
-    else:
-        results = Results.new(revision[:12], arguments.rounds or (QUICK if arguments.quick else ROUNDS))
-        run(results, arguments.image, arguments.quick)
-    weigh(results, arguments.image, arguments.offline)
-    print("\n" + goals(results))
-    write(results, arguments.out, arguments.quick)
-    if not arguments.quick and not all_met(results):
-        sys.exit(1)
 
 
-def write(results: Results, out: Path | None, quick: bool) -> None:
-    """Write everything that quotes the results; into ``out``, if one is named, and leave the documentation alone."""
-    if out is None and quick:
-        out = Path(tempfile.mkdtemp(prefix="benchmarks-"))
-    if out is None:
-        RESULTS.write_text(results.text(), encoding="utf-8")
-        readme.main()
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    for name, text in (
-        (RESULTS.name, results.text()),
-        ("results.md", report(results)),
-        (PICTURE.name, draw(panels(results))),
-    ):
-        (out / name).write_text(text, encoding="utf-8")
-    print(f"written into {out}")
+def write(results: Results, paths: Mapping[str, Path]) -> None:
+    """Write the table and the picture."""
+    for name, text in (("results.md", table(results)), ("size-and-speed.svg", picture(panels(results)))):
+        paths[name].parent.mkdir(parents=True, exist_ok=True)
+        paths[name].write_text(text, encoding="utf-8")
 
 
-@contextlib.contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """Make a folder that is not kept in memory: what a sync costs is part of what is measured."""
-    with tempfile.TemporaryDirectory(prefix="tiktoken-cache-init-", dir="/var/tmp") as folder:
-        yield Path(folder)
-
-
-def _build_peers(image: str, scratch: Path) -> None:
-    _say("building the peers")
-    engine.build_peers(image, scratch)
-
-
-def run(results: Results, image: str, quick: bool) -> None:
-    """Measure all but the sizes."""
-    with scratch_folder() as scratch:
-        _build_peers(image, scratch)
-        commands.roots(image, scratch)
-        with engine.serving() as server:
-            every = commands.commands(image, scratch, server)
-            for number, measured in commands.interleaved(every, results.rounds):
-                _say(f"round {number} of {results.rounds}")
-                results.measured = measured
-        for moved in network.count(image, scratch / "vocabularies"):
-            _say(f"{moved.title}: {moved.moved:,} bytes for {moved.payload:,}")
-            results.moved.append(moved)
-        for containers in (1, 10) if quick else (1, 10, 100):
-            results.crowds.append(crowd.fill_with(containers, image))
-            _say(f"{containers} at once: {results.crowds[-1].seconds} s")
-
-
-def weigh(results: Results, image: str, offline: str) -> None:
-    """Measure the sizes."""
-    titles = {
-        "default": ("tiktoken-cache-init", image),
-        "offline": ("tiktoken-cache-init, offline", offline),
-        "copy": ("busybox and the two files", engine.peer("copy")),
-        "careful": ("busybox, the careful recipe", engine.peer("careful")),
-        "curl": ("Debian and curl", engine.peer("curl")),
-        "python": ("Debian, Python and tiktoken", engine.peer("python")),
+def main(arguments: Sequence[str]) -> int:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure times, memory and sizes.")
+    parser.add_argument("--rounds", type=int, default=60, help="runs of each command, 2 or more (default: 60)")
+    parser.add_argument("--out", type=Path, help="write into this directory and leave the documentation as it is")
+    given = parser.parse_args(arguments)
+    if given.rounds < 2:
+        parser.error("--rounds must be 2 or more")
+    if not shutil.which("hyperfine"):
+        parser.error("hyperfine is missing: apt-get install hyperfine")
+    build_peers()
+    # Not /tmp, which can be in memory: the time of a sync is part of the measurement.
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        scratch = Path(name)
+        results = Results(times(scratch, given.rounds), memory(scratch), sizes(), about(given.rounds))
+    places = {
+        "results.md": ROOT / "benchmarks" / "results.md",
+        "size-and-speed.svg": ROOT / "docs" / "size-and-speed.svg",
     }
-    for key, (title, name) in titles.items():
-        _say(f"weighing {name}")
-        weight = measure(name)
-        results.sizes[key] = Size(title, weight.compressed, weight.size)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    write(results, {key: given.out / key for key in places} if given.out else places)
+    print(table(results))
+    return 0 if all_met(results) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

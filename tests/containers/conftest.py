@@ -31,6 +31,15 @@ def offline_image(image: str) -> Iterator[str]:
     engine.docker("rmi", "--force", name)
 
 
+@pytest.fixture(scope="session")
+def stage(image: str) -> Iterator[str]:
+    """The image of the build stage that has Debian's packages installed and the wheels unpacked."""
+    name = f"tiktoken-cache-init-test-lay-out:{uuid.uuid4().hex[:12]}"
+    engine.build("--target", "lay-out", "--tag", name)
+    yield name
+    engine.docker("rmi", "--force", name)
+
+
 @pytest.fixture
 def volume(_engine: None) -> Iterator[str]:
     """A new named volume."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from image.contents import LEFT_OUT, LEFT_OUT_OFFLINE
-from tests.containers.engine import LOCKED_DOWN, ROOT, platform
+from tests.containers.engine import LOCKED_DOWN, ROOT, docker, platform
 
 PROGRAM = Path(__file__).with_name("importing.py")
 
@@ -22,6 +21,7 @@ UNUSED = {
     "anyio.pytest_plugin": "for pytest",
     "asyncio.windows_*": "for Windows",
     "certifi.tests.*": "tests",
+    "concurrent.interpreters": "for Python 3.14",
     "concurrent.futures.process": "needs multiprocessing; no process is started",
     "encodings.*": "needs tables that Debian keeps with the rest of the standard library; all text is UTF-8",
     "http.server": "needs html; nothing is served",
@@ -30,6 +30,8 @@ UNUSED = {
     "httpcore._sync.http2": "needs h2",
     "httpx._main": "the command line of httpx",
     "logging.config": "needs socketserver; nothing configures logging from a file",
+    "pathlib.types": "for Python 3.14",
+    "unittest": "for the tests of certifi",
 }
 """Pattern of modules that cannot be imported in the image -> why nothing misses them."""
 
@@ -58,6 +60,24 @@ def named(left_out: dict[str, str]) -> set[str]:
     return {name for path in (ROOT / "entrypoint.py", *taken) for name in imports(path)}
 
 
+WHEELS_IMPORT = """
+import ast, pathlib, sys
+for path in pathlib.Path("/wheels").rglob("*.py"):
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module]
+        print(*(name for name in names if name.partition(".")[0] in sys.stdlib_module_names), sep="\\n")
+"""
+"""Prints the modules of the standard library that the wheels import, also those inside functions."""
+
+
+def named_by_wheels(stage: str) -> set[str]:
+    """Return the modules of the standard library that the wheels import."""
+    done = docker("run", "--rm", *platform(), "--network", "none", stage, "python3.13", "-c", WHEELS_IMPORT)
+    return set(done.stdout.split())
+
+
 def failures(image: str, names: set[str]) -> dict[str, str]:
     """Return the modules that cannot be imported in the image, and why."""
     options = ["--rm", "--interactive", *platform(), *LOCKED_DOWN, "--entrypoint", "/usr/bin/python3.13"]
@@ -68,10 +88,12 @@ def failures(image: str, names: set[str]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module", params=["default", "offline"])
-def found(request: pytest.FixtureRequest, image: str, offline_image: str) -> tuple[dict[str, str], dict[str, str]]:
+def found(
+    request: pytest.FixtureRequest, image: str, offline_image: str, stage: str
+) -> tuple[dict[str, str], dict[str, str]]:
     """The modules that fail in each target, and the table of those that may."""
     if request.param == "default":
-        return failures(image, named(LEFT_OUT)), UNUSED
+        return failures(image, named(LEFT_OUT) | named_by_wheels(stage)), UNUSED
     return failures(offline_image, named(LEFT_OUT | LEFT_OUT_OFFLINE)), UNUSED_OFFLINE
 
 
@@ -90,6 +112,6 @@ def test_a_missing_module_is_told(image: str) -> None:
     assert failures(image, {"antigravity", "json"}).get("antigravity", "").startswith("ModuleNotFoundError")
 
 
-def test_the_program_imports_what_is_looked_for() -> None:
-    assert {"httpx", "hashlib", "sys"} <= named(LEFT_OUT)
-    assert "httpx" not in sys.stdlib_module_names
+def test_imports_inside_functions_are_looked_for(stage: str) -> None:
+    assert {"httpx", "difflib"} <= named(LEFT_OUT)
+    assert {"netrc", "ssl"} <= named_by_wheels(stage)

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.containers.engine import ROOT, build, docker, platform
+from tests.containers.engine import ROOT, docker, platform
 from tests.containers.layers import extract
-
-STAGE = "tiktoken-cache-init-test-lay-out"
-
-
-@pytest.fixture(scope="module")
-def stage(image: str) -> Iterator[str]:
-    """The build stage that has Debian's packages installed and the wheels unpacked."""
-    build("--target", "lay-out", "--tag", STAGE)
-    yield STAGE
-    docker("rmi", "--force", STAGE)
 
 
 @pytest.fixture(scope="module")
