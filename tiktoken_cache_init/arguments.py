@@ -1,6 +1,7 @@
 """The command line: one parser with a subcommand for each command, built from the table of settings."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
@@ -151,10 +152,11 @@ def _unknown_option(command: str, word: str) -> str:
         return f"the command comes first: write {_PROGRAM} {word} ..."
     if not word.startswith("-"):
         return f"'{word}' belongs to no option: see {_PROGRAM} {command} --help"
-    # Only the name: the value after '=' may be a secret.
-    name = word.partition("=")[0]
+    # Only the name: anything after it may be a secret.
+    name, rest = re.findall("(?s)^([a-z-]+)(.*)", word)[0]
     takers = {setting.option: setting.commands for setting in SETTINGS if setting.help} | {"--json": tuple(_JSON)}
-    if name in takers:
+    if command not in takers.get(name, (command,)):
         return f"{command} takes no {name}: leave it out (it belongs to {', '.join(takers[name])})"
     guess = nearest(name, takers)
+    name += "..." if rest and not rest.startswith("=") else ""
     return f"there is no option {name}: " + (f"did you mean {guess}?" if guess else f"see {_PROGRAM} {command} --help")

@@ -338,9 +338,9 @@ def _mirror(text: str) -> str:
     scheme, mark, rest = text.partition("://")
     if not mark:
         if text.startswith(("http:", "https:", "file:")):
-            raise SettingError(
-                f"'{shown(text)}' lacks the slashes after its scheme: write {text.partition(':')[0]}://..."
-            )
+            name, _, rest = text.partition(":")
+            meant = f"{name}://{rest.lstrip('/')}"
+            raise SettingError(f"'{shown(meant)}' was given without the two slashes after its scheme: write them")
         if not text.startswith(("/", ".")) and ("." in text.partition("/")[0] or ":" in text):
             raise SettingError(f"'{shown(text)}' names no scheme: write https://HOST, or ./NAME for a directory")
         return text

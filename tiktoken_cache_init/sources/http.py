@@ -31,6 +31,7 @@ _FIRST_WAIT = 0.5
 """Seconds before a place is tried again; doubled each time."""
 _LONGEST_WAIT = 30.0
 _WATCH_EVERY = 0.25
+_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM)
 
 
@@ -174,15 +175,21 @@ def _client(settings: Settings) -> httpx.AsyncClient:
         "Accept-Encoding": "identity",
     }
     for name, url in urllib.request.getproxies().items():
-        if name in ("http", "https", "all") and (problem := url_problem(url if "://" in url else f"http://{url}")):
-            raise SettingError(f"{name.upper()}_PROXY: '{shown(url)}' {problem}")
+        if name in ("http", "https", "all"):
+            whole = url if "://" in url else f"http://{url}"
+            problem = url_problem(whole)
+            if not problem and whole.partition("://")[0].lower() not in _PROXY_SCHEMES:
+                problem = "is not the URL of a proxy"
+            if problem:
+                raise SettingError(f"{name.upper()}_PROXY: '{shown(url)}' {problem}: write http://HOST:PORT")
     try:
         # asyncio.timeout bounds each transfer as a whole, so httpx needs no time-outs.
         return httpx.AsyncClient(
             verify=_trust(settings.ca), headers=headers, auth=_netrc(), timeout=httpx.Timeout(None)
         )
     except (ValueError, ImportError, httpx.InvalidURL) as error:
-        raise SettingError(f"a proxy cannot be used: {error}: correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY") from error
+        # The text of the error may hold credentials.
+        raise SettingError("a proxy cannot be used: correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY") from error
 
 
 def _trust(extra: str) -> ssl.SSLContext:
