@@ -57,6 +57,7 @@ def holds(file: FileIO, vocabulary: Vocabulary) -> bool:
     size = os.fstat(file.fileno()).st_size
     if size > vocabulary.limit or vocabulary.size not in (None, size):
         return False
+    file.seek(0)
     return hashlib.file_digest(file, "sha256").hexdigest() == vocabulary.sha256
 
 
