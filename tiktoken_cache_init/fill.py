@@ -204,7 +204,7 @@ class _Work:
         finally:
             for staged in files.values():
                 staged.discard()
-        if not in_time:
+        if not in_time and self._missing():
             raise self._not_obtained(f"the deadline of {self._settings.deadline:g} s passed")
         return vanished
 
