@@ -185,7 +185,7 @@ def _failure(error: Exception, moved: int, timeout: float) -> SourceError:
         if found := _system_failure(cause):
             return found
     if isinstance(error, httpx.TransportError):
-        return SourceError(f"the connection broke: {error or type(error).__name__}", passing=True)
+        return SourceError(f"the connection broke: {str(error) or type(error).__name__}", passing=True)
     if isinstance(error, RuntimeError):
         return SourceError(f"no name look-up: {error}", advice=_THREAD_ADVICE)
     return SourceError(f"{type(error).__name__}: {error}")
