@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tiktoken_cache_init.cache import advice as module
+from tiktoken_cache_init.cache.advice import explain, explain_modes, explain_owner, volume_errors
+from tiktoken_cache_init.errors import VolumeError
+
+
+def said(number: int, path: Path | str = "/cache", needed: int = 0) -> str:
+    return explain(OSError(number, os.strerror(number)), "write in", str(path), needed)
+
+
+def as_user(monkeypatch: pytest.MonkeyPatch, uid: int, gid: int = 0) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    monkeypatch.setattr(os, "getegid", lambda: gid)
+    monkeypatch.setattr(module, "_host_id", lambda _: None)
+
+
+def owned(monkeypatch: pytest.MonkeyPatch, uid: int, mode: int = 0o755) -> str:
+    """Have every path be a directory of this owner and mode."""
+    status = os.stat_result((0o40000 | mode, 1, 1, 1, uid, 0, 0, 0, 0, 0))
+    monkeypatch.setattr(os, "stat", lambda *_, **__: status)
+    return "/cache"
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.EROFS, "mount it read-write in the init container"),
+        (errno.EBUSY, "mount the directory instead"),
+        (errno.ENOSYS, "use another kind of volume"),
+        (errno.EIO, "check the volume's storage, then run again"),
+    ],
+)
+def test_each_cause_comes_with_its_remedy_on_one_line(number: int, remedy: str) -> None:
+    text = said(number)
+    assert text.startswith(f"cannot write in /cache: {os.strerror(number)}: ")
+    assert remedy in text
+    assert "\n" not in text
+
+
+def test_a_full_disk_is_reported_with_the_bytes_that_are_needed_and_free(tmp_path: Path) -> None:
+    for number in (errno.ENOSPC, errno.EDQUOT):
+        text = said(number, tmp_path / "file", 1234)
+        assert "free at least 1,234 bytes (" in text
+        assert "inodes are free); the files that were there are untouched" in text
+    assert "free some space; " in said(errno.ENOSPC, tmp_path / "no/such")
+
+
+def test_a_cause_without_a_text_is_still_reported() -> None:
+    assert explain(OSError("odd"), "read", "/cache").startswith("cannot read /cache: odd: check ")
+
+
+def test_an_error_of_the_volume_becomes_a_volume_error() -> None:
+    with pytest.raises(VolumeError, match="cannot read /x: Input/output error"), volume_errors("read", "/x"):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+@pytest.mark.parametrize(
+    ("us", "owner", "mode", "remedy"),
+    [
+        (1000, 0, 0o755, "run as its owner (docker run --user 0:0; compose: user: "),
+        (1000, 0, 0o755, "securityContext.fsGroup: 3"),
+        (1000, 2000, 0o755, "securityContext.runAsUser: 2000), or as root with the capability DAC_OVERRIDE"),
+        (0, 2000, 0o755, "or as root with the capability DAC_OVERRIDE"),
+        (1000, 1000, 0o555, "its owner may not write: run chmod u+rwx /cache"),
+        (1000, 1000, 0o755, "SELinux (mount with :z)"),
+        (1_000_660_000, 0, 0o755, "OpenShift assigned this user: set securityContext.fsGroup"),
+    ],
+)
+def test_a_user_who_may_not_write_gets_the_remedy_that_fits(
+    monkeypatch: pytest.MonkeyPatch, us: int, owner: int, mode: int, remedy: str
+) -> None:
+    as_user(monkeypatch, us, 3)
+    path = owned(monkeypatch, owner, mode)
+    text = said(errno.EACCES, path)
+    assert f"this runs as {us}:3, the directory belongs to {owner}:0 with mode {mode:04o}" in text
+    assert remedy in text
+
+
+def test_the_directory_is_blamed_where_the_path_is_a_file_in_it(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    status = volume.stat()
+    as_user(monkeypatch, status.st_uid)
+    volume.chmod(0o500)
+    assert f"run chmod u+rwx {volume}" in said(errno.EACCES, volume / "file")
+    volume.chmod(0o700)
+
+
+def test_an_immutable_file_is_reported_with_the_command_that_frees_it(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_user(monkeypatch, volume.stat().st_uid)
+    assert f"find it with lsattr {volume} and run chattr -i on it" in said(errno.EPERM, volume)
+
+
+def test_a_squashed_root_is_reported_with_the_remedy_on_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    as_user(monkeypatch, 0)
+    monkeypatch.setattr(module, "file_system", lambda _: "nfs4")
+    assert "on the server, chown the exported directory to a UID" in said(errno.EACCES, owned(monkeypatch, 0))
+
+
+def test_an_unsearchable_parent_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    as_user(monkeypatch, 1000)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "stat", refuse)
+    assert "a parent directory is not searchable by it: chmod o+x the parents" in said(errno.EACCES)
+
+
+def test_a_user_namespace_is_reported_with_the_number_that_the_host_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "uid_map"
+    real = open
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("builtins.open", lambda _: real(table))
+    path = owned(monkeypatch, 65534)
+    table.write_text("         0       1000          1\n         1     100000      65536\n")
+    assert "mount it with :U (podman), or on the host run: chown 100999 DIRECTORY" in said(errno.EACCES, path)
+    table.write_text("         0          0 4294967295\n")
+    assert "runAsUser: 65534" in said(errno.EACCES, path)
+    table.write_text("         0       1000          1\n")
+    assert "runAsUser: 65534" in said(errno.EACCES, path)
+    table.unlink()
+    assert "runAsUser: 65534" in said(errno.EACCES, path)
+
+
+def test_a_volume_without_permissions_is_reported_with_the_mount_options_and_the_setting() -> None:
+    text = explain_modes("/cache", 0o700, 0o644)
+    assert "everything has mode 0700 where 0644 is needed" in text
+    assert text.endswith("set TIKTOKEN_INIT_MODE=0600")
+
+
+def test_a_file_that_cannot_be_given_away_is_reported_with_every_remedy() -> None:
+    text = explain_owner(PermissionError(errno.EPERM, "Operation not permitted"), (7, 8))
+    for remedy in ("cap_add: [CHOWN]", "docker run --user 7:8", 'user: "7:8"', "runAsUser: 7"):
+        assert remedy in text
+    assert "cannot give the files to 7: " in explain_owner(PermissionError(1, "no"), (7, -1))

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.unit.conftest import Refuse
+from tiktoken_cache_init.cache.directory import directory_mode, missing_bits, permissions, prepare
+from tiktoken_cache_init.errors import VolumeError
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture(autouse=True)
+def _usual_umask() -> None:
+    os.umask(0o022)
+
+
+@pytest.mark.parametrize(
+    ("mode", "wanted"), [(0o644, 0o755), (0o640, 0o750), (0o400, 0o500), (0o664, 0o775), (0o604, 0o705)]
+)
+def test_a_directory_lets_in_whoever_may_read_its_files(mode: int, wanted: int) -> None:
+    assert directory_mode(mode) == wanted
+
+
+def test_a_missing_directory_is_made_with_its_parents(tmp_path: Path) -> None:
+    prepare(str(tmp_path / "a/b"), 0o644, None)
+    assert mode_of(tmp_path / "a/b") == 0o755
+
+
+def test_a_new_directory_gets_its_owner_and_an_old_one_keeps_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owners: list[tuple[str, int, int]] = []
+    monkeypatch.setattr(os, "chown", lambda *given: owners.append(given))
+    for _ in range(2):
+        prepare(str(tmp_path / "a"), 0o644, (7, 8))
+    assert owners == [(str(tmp_path / "a"), 7, 8)]
+
+
+def test_a_directory_that_cannot_be_given_to_its_owner_is_an_error(tmp_path: Path, refuse: Refuse) -> None:
+    refuse("chown", errno.EPERM)
+    with pytest.raises(VolumeError, match="cannot give the files to 7: Operation not permitted"):
+        prepare(str(tmp_path / "a"), 0o644, (7, -1))
+
+
+@pytest.mark.parametrize("make", [Path.touch, lambda path: path.symlink_to("nowhere")])
+def test_a_file_or_a_dead_link_is_not_a_directory(tmp_path: Path, make: object) -> None:
+    make(tmp_path / "file")  # type: ignore[operator]
+    with pytest.raises(VolumeError, match=r"file is not a directory: mount a volume or a directory there"):
+        prepare(str(tmp_path / "file"), 0o644, None)
+
+
+def test_a_directory_that_cannot_be_made_is_an_error(tmp_path: Path, refuse: Refuse) -> None:
+    refuse("makedirs", errno.EROFS)
+    with pytest.raises(VolumeError, match=r"cannot make .*: Read-only file system: mount it read-write"):
+        prepare(str(tmp_path / "a"), 0o644, None)
+
+
+@pytest.mark.parametrize(("before", "after"), [(0o700, 0o755), (0o711, 0o755), (0o1777, 0o1777), (0o555, 0o555)])
+def test_permissions_are_added_and_never_removed(volume: Path, before: int, after: int) -> None:
+    volume.chmod(before)
+    prepare(str(volume), 0o644, None)
+    assert mode_of(volume) == after
+
+
+def test_no_permissions_are_added_that_the_files_do_not_need(volume: Path) -> None:
+    volume.chmod(0o700)
+    prepare(str(volume), 0o600, None)
+    assert mode_of(volume) == 0o700
+
+
+def test_a_directory_of_another_user_that_keeps_readers_out_is_reported_with_both_remedies(
+    volume: Path, refuse: Refuse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume.chmod(0o705)
+    refuse("chmod", errno.EPERM)
+    monkeypatch.setattr(os, "geteuid", lambda: volume.stat().st_uid + 1)
+    with pytest.raises(VolumeError) as caught:
+        prepare(str(volume), 0o644, None)
+    assert f"{volume} has mode 0705, so not every user can read its files" in str(caught.value)
+    assert "run chmod 0755 on it, or set TIKTOKEN_INIT_MODE=0604 if the gateway" in str(caught.value)
+
+
+def test_a_directory_of_our_own_that_keeps_no_permissions_is_reported_with_mount_options(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume.chmod(0o700)
+    monkeypatch.setattr(os, "chmod", lambda *_: None)
+    with pytest.raises(VolumeError, match=r"everything has mode 0700 where 0755 is needed: set them on the mount"):
+        prepare(str(volume), 0o644, None)
+
+
+def test_a_directory_that_cannot_be_looked_at_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(VolumeError, match="cannot open"):
+        permissions(str(tmp_path / "none"))
+
+
+def test_the_owners_write_bit_is_the_owners_business(volume: Path) -> None:
+    volume.chmod(0o555)
+    assert missing_bits(str(volume), 0o755) == 0
+    volume.chmod(0o750)
+    assert missing_bits(str(volume), 0o755) == 0o005

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, as_nobody, folder_for_all, vocabulary
+from tests.unit.conftest import Refuse
+from tiktoken_cache_init.cache.identify import MOST_READ, Kind
+from tiktoken_cache_init.cache.inspect import Finding, State, holds, inspect
+from tiktoken_cache_init.catalogue import Target
+from tiktoken_cache_init.errors import VolumeError
+
+KEY = TINY.cache_key
+
+
+def look(directory: Path, name: str = KEY, **options: Any) -> Finding:
+    return inspect(str(directory), [Target(TINY, name), Target(OTHER, OTHER.cache_key)], **options)[0]
+
+
+def test_a_name_without_a_file_is_missing(volume: Path) -> None:
+    finding = look(volume)
+    assert (finding.state, finding.text, finding.ready) == (State.MISSING, "missing", False)
+
+
+def test_a_file_with_the_right_bytes_is_right(volume: Path) -> None:
+    (volume / KEY).write_bytes(CONTENT)
+    finding = look(volume)
+    assert (finding.state, finding.text, finding.ready, finding.size) == (State.RIGHT, "right", True, len(CONTENT))
+
+
+def test_a_file_with_other_bytes_is_wrong_and_named(volume: Path) -> None:
+    (volume / KEY).write_bytes(CONTENT[:8])
+    finding = look(volume)
+    assert (finding.state, finding.text, finding.head) == (State.WRONG, "truncated (8 bytes of 21)", CONTENT[:8])
+    assert finding.identity
+    assert finding.identity.kind is Kind.TRUNCATED
+    assert not finding.ready
+
+
+def test_a_directory_under_the_name_is_not_a_file(volume: Path) -> None:
+    (volume / KEY).mkdir()
+    assert look(volume).state is State.DIRECTORY
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: socket.socket(socket.AF_UNIX).bind(str(path))])
+def test_a_fifo_or_a_socket_is_not_a_regular_file_and_is_not_waited_for(
+    volume: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], object]
+) -> None:
+    monkeypatch.chdir(volume)
+    make(Path(KEY))
+    finding = look(volume)
+    assert (finding.state, finding.text) == (State.SPECIAL, "not a regular file")
+
+
+def test_a_link_to_a_file_in_the_directory_is_as_good_as_a_file(volume: Path) -> None:
+    (volume / "..data").mkdir()
+    (volume / "..data/file").write_bytes(CONTENT)
+    (volume / KEY).symlink_to("..data/file")
+    finding = look(volume)
+    assert (finding.state, finding.text) == (State.RIGHT, "right, a link to ..data/file")
+    (volume / "..data/file").write_bytes(b"")
+    assert look(volume).text == "empty (0 bytes), a link to ..data/file"
+
+
+@pytest.mark.parametrize(
+    "destination", ["nowhere", "../outside", "/etc/passwd", KEY, OTHER.cache_key, "../volume2/file", "nowhere/x"]
+)
+def test_a_link_that_consumers_may_not_be_able_to_follow_is_not_right(volume: Path, destination: str) -> None:
+    (volume.parent / "outside").write_bytes(CONTENT)
+    (volume.parent / "volume2").mkdir()
+    (volume.parent / "volume2/file").write_bytes(CONTENT)
+    (volume / OTHER.cache_key).write_bytes(CONTENT)
+    (volume / KEY).symlink_to(destination)
+    finding = look(volume)
+    assert finding.state is State.LINK
+    assert finding.text == f"a link to {destination}, which consumers may not reach"
+
+
+def test_a_link_to_a_directory_says_so(volume: Path) -> None:
+    (volume / "sub").mkdir()
+    (volume / KEY).symlink_to("sub")
+    assert look(volume).text == "a directory, a link to sub"
+
+
+def test_a_directory_that_is_itself_reached_through_a_link_holds_its_own_links(volume: Path) -> None:
+    (volume.parent / "link").symlink_to("volume")
+    (volume / "file").write_bytes(CONTENT)
+    (volume / KEY).symlink_to("file")
+    assert look(volume.parent / "link").ready
+
+
+def test_a_file_that_this_user_may_not_read_is_unreadable_and_not_wrong() -> None:
+    with folder_for_all() as directory:
+        (directory / KEY).touch(0)
+        with as_nobody():
+            finding = look(directory)
+            assert finding.state is State.UNREADABLE
+            assert finding.text == f"unreadable for user {os.geteuid()} (Permission denied)"
+
+
+def test_a_file_that_fails_to_be_read_is_no_finding(volume: Path, refuse: Refuse) -> None:
+    (volume / KEY).write_bytes(CONTENT)
+    refuse("lstat", errno.ESTALE)
+    with pytest.raises(VolumeError, match=f"cannot read {volume / KEY}: Stale file handle"):
+        look(volume)
+
+
+def test_a_file_that_goes_away_during_the_look_is_missing(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (volume / KEY).write_bytes(CONTENT)
+    lstat = os.lstat
+
+    def then_gone(path: str) -> os.stat_result:
+        status = lstat(path)
+        Path(path).unlink()
+        return status
+
+    monkeypatch.setattr(os, "lstat", then_gone)
+    assert look(volume).state is State.MISSING
+
+
+def test_a_right_file_must_have_the_permissions(volume: Path) -> None:
+    (volume / KEY).write_bytes(CONTENT)
+    (volume / KEY).chmod(0o600)
+    finding = look(volume, mode=0o644)
+    assert (finding.state, finding.lacks) == (State.RIGHT, "not readable by every user (mode 0600)")
+    assert not finding.ready
+    assert look(volume, mode=0o600).ready
+    assert look(volume, mode=0o700).lacks == "lacks permissions (mode 0600)"
+    (volume / KEY).chmod(0o664)
+    assert look(volume, mode=0o644).ready
+
+
+def test_a_right_file_must_have_the_owner(volume: Path) -> None:
+    (volume / KEY).write_bytes(CONTENT)
+    status = (volume / KEY).stat()
+    assert look(volume, owner=(status.st_uid, status.st_gid)).ready
+    assert look(volume, owner=(status.st_uid, -1)).ready
+    for owner in ((4711, -1), (status.st_uid, 4711)):
+        assert look(volume, owner=owner).lacks == f"owned by {status.st_uid}:{status.st_gid}"
+
+
+def test_wrong_bytes_matter_more_than_permissions(volume: Path) -> None:
+    (volume / KEY).write_bytes(b"")
+    (volume / KEY).chmod(0o600)
+    finding = look(volume, mode=0o644)
+    assert (finding.text, finding.lacks) == ("empty (0 bytes)", "")
+
+
+def test_only_the_beginning_of_a_huge_file_is_read(volume: Path) -> None:
+    with (volume / KEY).open("wb") as file:
+        file.truncate(1 << 40)
+    finding = look(volume)
+    assert len(finding.head) == MOST_READ
+    assert finding.size == 1 << 40
+
+
+def test_a_file_of_another_length_is_not_read(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (volume / "file").write_bytes(CONTENT + b"x")
+    monkeypatch.delattr(hashlib, "file_digest")
+    with (volume / "file").open("rb", buffering=0) as file:
+        assert not holds(file, TINY)
+        assert not holds(file, vocabulary(size=None))
+    monkeypatch.undo()
+
+
+def test_a_private_vocabulary_of_unknown_size_is_told_by_its_digest(volume: Path) -> None:
+    private = vocabulary(OTHER_CONTENT, size=None, limit=1000)
+    (volume / "file").write_bytes(OTHER_CONTENT)
+    with (volume / "file").open("rb", buffering=0) as file:
+        assert holds(file, private)

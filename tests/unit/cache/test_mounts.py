@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tiktoken_cache_init.cache.mounts import file_system, mounts, not_mounted
+
+DOCKER = """\
+98 69 0:47 / / rw,relatime master:6 - overlay overlay rw,lowerdir=/var/lib/docker/overlay2/l/A
+99 98 0:50 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw
+73 99 0:50 /sys /proc/sys ro,nosuid,nodev,noexec,relatime - proc proc rw
+100 98 0:51 / /dev rw,nosuid - tmpfs tmpfs rw,size=65536k,mode=755
+114 100 0:55 / /dev/shm rw,nosuid,nodev,noexec,relatime - tmpfs shm rw,size=65536k
+102 98 0:53 / /sys ro,nosuid,nodev,noexec,relatime - sysfs sysfs ro
+115 98 254:0 /var/lib/docker/containers/f/resolv.conf /etc/resolv.conf rw,relatime - ext4 /dev/vda rw
+117 98 254:0 /var/lib/docker/containers/f/hosts /etc/hosts rw,relatime - ext4 /dev/vda rw
+120 98 254:0 /usr/bin/docker-init /sbin/docker-init ro,relatime - ext4 /dev/vda rw
+"""
+"""/proc/self/mountinfo as Docker makes it (with --init) where no volume is given."""
+
+PODMAN = """\
+201 200 0:60 / /run rw,nosuid,nodev,relatime - tmpfs tmpfs rw
+202 201 0:24 /containers/c/userdata/.containerenv /run/.containerenv rw,nosuid,nodev - tmpfs tmpfs rw
+204 200 0:61 / /tmp rw,nosuid,nodev,relatime - tmpfs tmpfs rw
+205 200 0:62 / /var/tmp rw,nosuid,nodev,relatime - tmpfs tmpfs rw
+206 200 254:0 /passwd /etc/passwd rw,relatime - ext4 /dev/vda rw
+"""
+"""What podman adds (with --read-only and --user)."""
+
+KUBERNETES = """\
+301 100 254:0 /var/lib/kubelet/pods/p/containers/c/5a /dev/termination-log rw,relatime - ext4 /dev/vda rw
+302 98 0:99 / /var/run/secrets/kubernetes.io/serviceaccount ro,relatime - tmpfs tmpfs rw
+303 98 0:99 / /run/secrets/kubernetes.io/serviceaccount ro,relatime - tmpfs tmpfs rw
+"""
+"""What a kubelet adds; the last two depend on whether the image's /var/run is a link."""
+
+Mount = Callable[..., None]
+
+
+@pytest.fixture
+def mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mount:
+    """Set the mount table: an engine's own mounts, and volumes at points as the kernel writes them."""
+    real = open
+
+    def write(*points: str, of: str = DOCKER, kind: str = "ext4") -> None:
+        table = tmp_path / "mountinfo"
+        table.write_text(of + "".join(f"400 98 254:0 /_data {point} rw - {kind} /dev/vda rw\n" for point in points))
+        monkeypatch.setattr("builtins.open", lambda _, mode: real(table, mode))
+
+    return write
+
+
+@pytest.mark.parametrize("of", [DOCKER, DOCKER + PODMAN, DOCKER + KUBERNETES], ids=["docker", "podman", "kubernetes"])
+def test_the_mounts_that_an_engine_makes_by_itself_are_no_volume(mount: Mount, of: str) -> None:
+    mount(of=of)
+    assert not_mounted("/cache/tiktoken") == (
+        "nothing is mounted at /cache/tiktoken, so its files would be lost with this container: add "
+        "-v tiktoken:/cache/tiktoken"
+    )
+
+
+@pytest.mark.parametrize("point", ["/cache/tiktoken", "/cache", "/dev/shm"])
+def test_a_mount_at_the_directory_or_above_it_will_do(mount: Mount, point: str) -> None:
+    mount("/data", point)
+    assert not_mounted(f"{point}/tiktoken") == ""
+    assert not_mounted(f"/x/..{point}/tiktoken/") == ""
+
+
+@pytest.mark.parametrize(
+    ("points", "places"),
+    [
+        (["/data"], "/data"),
+        (["/b", "/a"], "/a, /b"),
+        (["/cache/tiktoken/sub"], "/cache/tiktoken/sub"),
+        (["/cache/tiktoken2"], "/cache/tiktoken2"),
+        (["/data", "/etc/tiktoken"], "/data"),
+    ],
+)
+def test_a_mount_elsewhere_is_named(mount: Mount, points: list[str], places: str) -> None:
+    mount(*points)
+    assert f"set TIKTOKEN_CACHE_DIR to the directory that is mounted ({places}), here and in the gateway" in (
+        not_mounted("/cache/tiktoken")
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "point"),
+    [
+        ("/a\\040b", "/a b"),
+        ("/a\\011b", "/a\tb"),
+        ("/a\\012b", "/a\nb"),
+        ("/a\\134040b", "/a\\040b"),
+        ("/a\u2003b", "/a\u2003b"),
+    ],
+)
+def test_a_mount_point_is_read_as_the_kernel_writes_it(mount: Mount, written: str, point: str) -> None:
+    mount(written)
+    assert point in mounts()
+    assert not_mounted(f"{point}/c") == ""
+
+
+def test_links_are_followed_to_the_mount(mount: Mount, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("real")
+    mount(f"{tmp_path}/real")
+    assert not_mounted(f"{tmp_path}/link/tiktoken") == ""
+
+
+def test_a_system_without_a_mount_table_is_taken_for_mounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr("builtins.open", refuse)
+    assert not_mounted("/anywhere") == ""
+    assert file_system("/anywhere") == ""
+
+
+def test_the_file_system_is_that_of_the_nearest_mount(mount: Mount) -> None:
+    mount("/data", kind="nfs4")
+    assert file_system("/data/a/b") == "nfs4"
+    assert file_system("/database") == "overlay"

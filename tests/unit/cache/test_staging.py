@@ -1,0 +1,365 @@
+from __future__ import annotations
+
+import errno
+import fcntl
+import io
+import os
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.samples import CONTENT, TINY, as_nobody, folder_for_all, left_behind, names_in, staged_file, vocabulary
+from tests.unit.conftest import Refuse
+from tiktoken_cache_init.cache import staging as module
+from tiktoken_cache_init.cache.staging import PREFIX, StagedFile, TooLongError, VanishedError, sweep, sync
+from tiktoken_cache_init.errors import VolumeError
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def write_and_install(directory: Path, mode: int = 0o644, owner: tuple[int, int] | None = None) -> str:
+    with staged_file(directory) as staged:
+        staged.write(CONTENT)
+        staged.finish(mode, owner)
+        return staged.install("key")
+
+
+# From bytes to a file.
+
+
+def test_the_right_bytes_are_installed_and_nothing_else_is_left(volume: Path) -> None:
+    with staged_file(volume) as staged:
+        staged.write(CONTENT[:5])
+        staged.write(CONTENT[5:])
+        staged.finish(0o644, None)
+        assert staged.install("key") == ""
+    assert names_in(volume) == ["key"]
+    assert (volume / "key").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o664, 0o400])
+def test_the_mode_does_not_depend_on_the_umask(volume: Path, mode: int) -> None:
+    before = os.umask(0o077)
+    try:
+        write_and_install(volume, mode)
+    finally:
+        os.umask(before)
+    assert mode_of(volume / "key") == mode
+
+
+def test_no_other_user_may_read_an_unfinished_file(volume: Path) -> None:
+    with staged_file(volume):
+        [name] = left_behind(volume)
+        assert mode_of(volume / name) == 0o600
+
+
+def test_the_old_file_stays_until_the_new_one_is_whole(volume: Path) -> None:
+    (volume / "key").write_bytes(b"old")
+    with (volume / "key").open("rb") as reader, staged_file(volume) as staged:
+        staged.write(CONTENT)
+        staged.finish(0o644, None)
+        assert (volume / "key").read_bytes() == b"old"
+        staged.install("key")
+        assert (volume / "key").read_bytes() == CONTENT
+        assert reader.read() == b"old"
+
+
+def test_a_file_is_synced_before_it_gets_its_name(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_ino))
+    write_and_install(volume)
+    assert synced == [(volume / "key").stat().st_ino]
+    sync(str(volume))
+    assert synced[1:] == [volume.stat().st_ino]
+
+
+def test_a_file_without_the_right_digest_is_never_installed(volume: Path) -> None:
+    with staged_file(volume) as staged:
+        staged.write(CONTENT[:-1])
+        with pytest.raises(AssertionError):
+            staged.finish(0o644, None)
+    assert names_in(volume) == []
+
+
+def test_a_file_that_has_lost_bytes_is_not_installed(volume: Path) -> None:
+    with staged_file(volume) as staged:
+        staged.write(CONTENT)
+        os.truncate(staged.path, 3)
+        with pytest.raises(VolumeError, match="the file has lost bytes that were written"):
+            staged.finish(0o644, None)
+
+
+def test_more_bytes_than_the_vocabulary_can_have_are_not_written(volume: Path) -> None:
+    with staged_file(volume) as staged:
+        staged.write(CONTENT)
+        with pytest.raises(TooLongError):
+            staged.write(b"x")
+        assert (staged.position, staged.head()) == (len(CONTENT), CONTENT)
+
+
+def test_a_file_can_be_started_again(volume: Path) -> None:
+    with staged_file(volume) as staged:
+        staged.write(b"wrong")
+        assert not staged.is_right
+        staged.restart()
+        assert (staged.position, staged.head()) == (0, b"")
+        staged.write(CONTENT)
+        assert staged.is_right
+        assert staged.head() == CONTENT
+
+
+def test_an_open_file_is_copied_whole(volume: Path) -> None:
+    long = b"0123456789" * 300_000
+    with staged_file(volume, vocabulary(long)) as staged:
+        staged.copy(io.BytesIO(long))
+        assert staged.is_right
+
+
+def test_a_short_write_is_continued(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:3]))
+    with staged_file(volume) as staged:
+        staged.write(CONTENT)
+        assert staged.is_right
+        assert staged.head() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("call", "doing"), [("open", "write in"), ("write", "write in"), ("fsync", "write in"), ("rename", "install")]
+)
+def test_a_full_disk_is_reported_with_the_bytes_that_are_needed(
+    volume: Path, refuse: Refuse, call: str, doing: str
+) -> None:
+    def install() -> None:
+        with staged_file(volume, TINY, 1234) as staged:
+            staged.write(CONTENT)
+            staged.finish(0o644, None)
+            staged.install("key")
+
+    refuse(call, errno.ENOSPC)
+    with pytest.raises(VolumeError, match=f"cannot {doing} .*: No space left on device: free at least 1,234 bytes"):
+        install()
+    assert names_in(volume) == []
+
+
+@pytest.mark.parametrize("call", ["ftruncate", "lseek"])
+def test_a_file_that_cannot_be_started_again_is_an_error(volume: Path, refuse: Refuse, call: str) -> None:
+    with staged_file(volume) as staged:
+        staged.write(CONTENT)
+        refuse(call, errno.EIO)
+        with pytest.raises(VolumeError, match="Input/output error"):
+            staged.restart()
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+def test_storage_that_offers_no_sync_is_good_enough(volume: Path, refuse: Refuse, number: int) -> None:
+    refuse("fsync", number)
+    write_and_install(volume)
+    sync(str(volume))
+    assert (volume / "key").exists()
+
+
+def test_storage_that_fails_to_sync_is_an_error(volume: Path, refuse: Refuse) -> None:
+    refuse("fsync", errno.EIO)
+    with pytest.raises(VolumeError, match="cannot sync"):
+        sync(str(volume))
+
+
+# Mode and owner.
+
+
+def test_a_file_system_with_one_mode_for_all_files_will_do_if_that_mode_does(volume: Path, refuse: Refuse) -> None:
+    refuse("fchmod", errno.EPERM)
+    with pytest.raises(VolumeError, match=r"does not keep permissions: .* mode 0600 where 0644 .*TIKTOKEN_INIT_MODE"):
+        write_and_install(volume)
+    write_and_install(volume, 0o600)
+    assert (volume / "key").exists()
+
+
+def test_a_file_system_that_ignores_modes_is_noticed(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fchmod", lambda *_: None)
+    with pytest.raises(VolumeError, match="does not keep permissions"):
+        write_and_install(volume)
+
+
+def test_storage_that_fails_to_set_a_mode_is_an_error(volume: Path, refuse: Refuse) -> None:
+    refuse("fchmod", errno.EIO)
+    with pytest.raises(VolumeError, match="Input/output error"):
+        write_and_install(volume)
+
+
+def test_a_file_gets_its_owner_before_it_gets_its_name(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    owners: list[tuple[int, int]] = []
+
+    def fchown(_: int, uid: int, gid: int) -> None:
+        assert not (volume / "key").exists()
+        owners.append((uid, gid))
+
+    monkeypatch.setattr(os, "fchown", fchown)
+    write_and_install(volume, owner=(7, -1))
+    assert owners == [(7, -1)]
+
+
+def test_a_user_who_cannot_give_files_away_is_told_how_to(volume: Path, refuse: Refuse) -> None:
+    refuse("fchown", errno.EPERM)
+    with pytest.raises(VolumeError, match=r"cannot give the files to 7:8: .*capability CHOWN .*--user 7:8"):
+        write_and_install(volume, owner=(7, 8))
+    assert names_in(volume) == []
+
+
+def test_permissions_are_added_and_never_removed(volume: Path) -> None:
+    file = volume / "file"
+    file.touch()
+    file.chmod(0o620)
+    assert module.repair_permissions(str(file), 0o644, None)
+    assert mode_of(file) == 0o664
+
+
+def test_a_file_that_may_not_be_repaired_is_not_called_repaired(volume: Path, refuse: Refuse) -> None:
+    (volume / "file").touch()
+    refuse("chown", errno.EPERM)
+    assert not module.repair_permissions(str(volume / "file"), 0o644, (7, 7))
+
+
+# A directory under the name.
+
+
+def test_a_directory_under_the_name_is_moved_aside_with_all_that_is_in_it(volume: Path) -> None:
+    for number in (1, 2):
+        (volume / "key").unlink(missing_ok=True)
+        (volume / "key").mkdir()
+        (volume / "key/precious").touch()
+        assert write_and_install(volume) == f"key.moved-aside-{number}"
+        assert (volume / f"key.moved-aside-{number}/precious").exists()
+        assert (volume / "key").read_bytes() == CONTENT
+
+
+def test_there_is_an_end_to_moving_aside(volume: Path) -> None:
+    (volume / "key").mkdir()
+    for number in range(1, 1000):
+        (volume / f"key.moved-aside-{number}").touch()
+    with pytest.raises(VolumeError, match="too many directories were moved aside already"):
+        write_and_install(volume)
+
+
+def test_a_directory_that_keeps_coming_back_is_given_up(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (volume / "key").mkdir()
+    monkeypatch.setattr(module, "_move_aside", lambda _: "")
+    with pytest.raises(VolumeError, match="another program keeps making a directory there"):
+        write_and_install(volume)
+
+
+def test_a_good_file_that_another_run_puts_in_the_directorys_place_stays(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (volume / "key").mkdir()
+    isdir = os.path.isdir
+
+    def replaced_first(path: str) -> bool:
+        monkeypatch.setattr(os.path, "isdir", isdir)
+        Path(path).rmdir()
+        Path(path).write_bytes(CONTENT)
+        return isdir(path)
+
+    monkeypatch.setattr(os.path, "isdir", replaced_first)
+    assert write_and_install(volume) == ""
+    assert names_in(volume) == ["key"]
+
+
+# Temporary files.
+
+
+def test_a_file_that_another_program_removes_before_its_lock_is_made_again(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staged = StagedFile(str(volume), TINY)
+    removed: list[str] = []
+
+    def flock(*_: object) -> None:
+        if not removed:
+            removed.append(staged.path)
+            Path(staged.path).unlink()
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    staged.create()
+    staged.write(CONTENT)
+    staged.finish(0o644, None)
+    staged.install("key")
+    staged.discard()
+    assert removed
+    assert names_in(volume) == ["key"]
+
+
+def test_a_program_that_keeps_removing_temporary_files_is_an_error(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staged = StagedFile(str(volume), TINY)
+    monkeypatch.setattr(fcntl, "flock", lambda *_: Path(staged.path).unlink())
+    with pytest.raises(VolumeError, match="another program keeps removing temporary files"):
+        staged.create()
+
+
+def test_a_file_that_vanished_before_its_install_is_told_apart(volume: Path) -> None:
+    with staged_file(volume) as staged:
+        staged.write(CONTENT)
+        staged.finish(0o644, None)
+        Path(staged.path).unlink()
+        with pytest.raises(VanishedError):
+            staged.install("key")
+
+
+def test_a_kept_file_outlives_its_run(volume: Path) -> None:
+    with staged_file(volume) as staged:
+        staged.write(CONTENT)
+        staged.keep()
+    [name] = left_behind(volume)
+    assert (volume / name).read_bytes() == CONTENT
+
+
+def test_the_temporary_files_of_dead_runs_are_swept(volume: Path) -> None:
+    (volume / f"{PREFIX}0").write_bytes(CONTENT)
+    (volume / "file").touch()
+    sweep(str(volume))
+    assert names_in(volume) == ["file"]
+
+
+def test_the_temporary_file_of_a_living_run_is_left_alone_however_old_it_is(volume: Path) -> None:
+    with staged_file(volume) as staged:
+        os.utime(staged.path, (0, 0))
+        sweep(str(volume))
+        assert left_behind(volume)
+    sweep(str(volume))
+    assert names_in(volume) == []
+
+
+@pytest.mark.parametrize(("age", "left"), [(3500, 1), (3700, 0)])
+def test_age_decides_where_the_file_system_has_no_locks(volume: Path, refuse: Refuse, age: float, left: int) -> None:
+    refuse("flock", errno.ENOLCK, fcntl)
+    with staged_file(volume) as staged:
+        os.utime(staged.path, (time.time() - age,) * 2)
+        sweep(str(volume))
+        assert len(left_behind(volume)) == left
+
+
+def test_a_link_a_fifo_or_a_directory_with_the_name_of_a_temporary_file_is_survived(volume: Path) -> None:
+    (volume / "precious").touch()
+    (volume / f"{PREFIX}link").symlink_to("precious")
+    (volume / f"{PREFIX}directory").mkdir()
+    os.mkfifo(volume / f"{PREFIX}fifo")
+    sweep(str(volume))
+    assert {"precious", f"{PREFIX}link", f"{PREFIX}directory"} <= set(names_in(volume))
+
+
+def test_a_user_who_may_not_remove_temporary_files_leaves_them() -> None:
+    with folder_for_all() as directory:
+        (directory / f"{PREFIX}0").touch()
+        directory.chmod(0o555)
+        with as_nobody():
+            sweep(str(directory))
+            sweep(str(directory / "none"))
+        assert left_behind(directory)
+        directory.chmod(0o755)

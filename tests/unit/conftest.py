@@ -1,0 +1,63 @@
+"""Fixtures of the unit tests, which need Python alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY
+
+Refuse = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the proxies, certificates and credentials of this machine out of the tests."""
+    trust = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name.startswith("TIKTOKEN") or name in trust:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("NETRC", "/nonexistent/netrc")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _on_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be on a host, even where this machine has the image's directory of baked vocabularies."""
+    monkeypatch.setattr("tiktoken_cache_init.settings.in_image", lambda: False)
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    """An empty directory."""
+    directory = tmp_path / "volume"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def baked(tmp_path: Path) -> Path:
+    """A directory that holds `TINY` and `OTHER` under their cache keys."""
+    directory = tmp_path / "baked"
+    directory.mkdir()
+    (directory / TINY.cache_key).write_bytes(CONTENT)
+    (directory / OTHER.cache_key).write_bytes(OTHER_CONTENT)
+    return directory
+
+
+@pytest.fixture
+def refuse(monkeypatch: pytest.MonkeyPatch) -> Refuse:
+    """Have a function of the operating system fail with an error number."""
+
+    def patch(name: str, number: int, module: Any = os) -> None:
+        def call(*_: Any, **__: Any) -> NoReturn:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(module, name, call)
+
+    return patch

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.samples import CONTENT, OTHER, TINY, settings, vocabulary
+from tiktoken_cache_init import __version__
+from tiktoken_cache_init.catalogue import ENCODINGS
+from tiktoken_cache_init.errors import NotObtainedError, NotReadyError
+from tiktoken_cache_init.fill import fill
+from tiktoken_cache_init.listing import listing
+from tiktoken_cache_init.output.documents import (
+    SCHEMA,
+    failed_verify_document,
+    fill_document,
+    list_document,
+    verify_document,
+)
+from tiktoken_cache_init.verify import verify
+
+CL100K = vocabulary(name="cl100k_base.tiktoken")
+
+
+def test_a_fills_document_says_what_was_found_and_what_became_of_it(volume: Path, baked: Path) -> None:
+    (volume / TINY.cache_key).write_bytes(b"")
+    (baked / OTHER.cache_key).unlink()
+    chosen = settings(volume, TINY, OTHER, baked_dir=str(baked))
+    filled = fill(chosen, lambda _: None)
+    document = fill_document(chosen, filled)
+    assert json.loads(json.dumps(document)) == document
+    files = document.pop("files")
+    assert document.pop("error").startswith("could not obtain other.tiktoken: ")
+    assert document == {
+        "schema": SCHEMA,
+        "version": __version__,
+        "command": "fill",
+        "cache_dir": str(volume),
+        "ready": False,
+        "warnings": [],
+    }
+    assert files[0] == {
+        "name": TINY.cache_key,
+        "vocabulary": "tiny.tiktoken",
+        "url": TINY.url,
+        "sha256": TINY.sha256,
+        "size": 21,
+        "found": "empty",
+        "found_detail": "empty (0 bytes)",
+        "action": "replaced",
+        "ready": True,
+        "source": "baked",
+        "moved_aside": None,
+        "tried": [],
+    }
+    assert (files[1]["found"], files[1]["action"], files[1]["ready"]) == ("missing", "failed", False)
+    assert files[1]["tried"] == [{"source": "baked", "reason": f"{baked} does not hold it"}]
+
+
+def test_a_verifications_document_says_the_state_the_gateway_and_the_fix(volume: Path) -> None:
+    volume.chmod(0o700)
+    (volume / CL100K.cache_key).write_bytes(CONTENT)
+    (volume / CL100K.cache_key).chmod(0o600)
+    chosen = settings(volume, CL100K, OTHER, command="verify")
+    document = verify_document(chosen, verify(chosen))
+    right, missing = document["files"]
+    assert (document["ready"], document["error"]) == (False, None)
+    assert document["problems"] == [problem.text for problem in verify(chosen).problems]
+    assert (right["state"], right["detail"]) == ("right", "not readable by every user (mode 0600)")
+    assert (right["ready"], right["gateway"]) == (False, "fails")
+    assert (missing["state"], missing["detail"], missing["gateway"]) == ("missing", "missing", "not-read")
+    assert missing["fix"] == "run fill"
+
+
+def test_the_documents_of_a_verification_have_one_shape(volume: Path) -> None:
+    chosen = settings(volume, TINY, command="verify")
+    failed = failed_verify_document(chosen, NotReadyError("cause: remedy"))
+    assert failed.keys() == verify_document(chosen, verify(chosen)).keys()
+    assert (failed["ready"], failed["error"], failed["files"]) == (False, "cause: remedy", [])
+
+
+def test_the_error_of_a_fill_without_files_is_in_its_document() -> None:
+    from tiktoken_cache_init.fill import Filled
+
+    document = fill_document(settings(), Filled((), NotObtainedError("cause: remedy"), ("beware",)))
+    assert (document["ready"], document["error"], document["warnings"]) == (False, "cause: remedy", ["beware"])
+
+
+def test_the_list_has_the_digests_and_shows_no_secret() -> None:
+    private = vocabulary(url="https://u:secret@a.example/x.bin?sig=secret")
+    document = list_document(listing(settings(encodings=ENCODINGS, extra=(private,))))
+    assert (document["schema"], document["version"]) == (SCHEMA, __version__)
+    first, last = document["encodings"][0], document["encodings"][-1]
+    assert first["encoding"] == "cl100k_base"
+    assert first["files"][0]["sha256"] == ENCODINGS[0].vocabularies[0].sha256
+    assert last["encoding"] == "(private)"
+    assert "secret" not in json.dumps(document)

@@ -1,0 +1,396 @@
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import errno
+import gzip
+import socket
+import ssl
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trustme
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.samples import CONTENT, staged_file, vocabulary
+from tests.unit.conftest import Refuse
+from tests.unit.sources.server import (
+    Answer,
+    Request,
+    Server,
+    continue_with,
+    give,
+    redirect,
+    refuse_with,
+    reset,
+    silent,
+)
+from tiktoken_cache_init.catalogue import Vocabulary
+from tiktoken_cache_init.errors import VolumeError
+from tiktoken_cache_init.sources import SourceError
+from tiktoken_cache_init.sources.download import NotThereError, _failure, _retry_after, download
+
+LONG = b"right bytes\n" * 30_000
+WANTED = vocabulary(LONG)
+HTML = b"<!DOCTYPE html><html><head><title>Sign in</title></head></html>"
+
+
+def fetch(url: str, volume: Path, wanted: Vocabulary = WANTED, begun: bytes = b"", **options: Any) -> bytes:
+    timeout = options.pop("timeout", 20.0)
+
+    async def run() -> None:
+        async with httpx.AsyncClient(timeout=None, **({"verify": False} | options)) as client:
+            await download(client, url, staged, timeout)
+
+    with staged_file(volume, wanted) as staged:
+        staged.write(begun)
+        asyncio.run(run())
+        return staged.head()
+
+
+def failure(url: str, volume: Path, wanted: Vocabulary = WANTED, **options: Any) -> SourceError:
+    with pytest.raises(SourceError) as caught:
+        fetch(url, volume, wanted, **options)
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+# Bodies and ranges.
+
+
+def test_a_file_is_downloaded(server: Server, volume: Path) -> None:
+    server.script("/x", give(LONG))
+    assert fetch(f"{server.url}/x", volume) == LONG
+    assert "Range" not in server.requests[0].headers
+
+
+def test_a_download_continues_where_the_file_ends(server: Server, volume: Path) -> None:
+    server.script("/x", continue_with(LONG))
+    assert fetch(f"{server.url}/x", volume, begun=LONG[:1000]) == LONG
+    assert server.requests[0].headers["Range"] == "bytes=1000-"
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        give(LONG),
+        give(LONG[5:], 206, {"Content-Range": f"bytes 5-{len(LONG) - 1}/{len(LONG)}"}),
+        give(LONG[1000:], 206),
+        give(LONG[1000:], 206, {"Content-Range": "lines 1000-"}),
+        refuse_with(416),
+    ],
+    ids=["no ranges", "another range", "no range named", "an odd range", "range refused"],
+)
+def test_a_download_starts_again_if_the_server_does_not_continue(server: Server, volume: Path, first: Answer) -> None:
+    server.script("/x", first, give(LONG))
+    assert fetch(f"{server.url}/x", volume, begun=LONG[:1000]) == LONG
+
+
+def test_a_body_that_breaks_off_keeps_its_bytes_and_can_pass(server: Server, volume: Path) -> None:
+    server.script("/x", give(LONG, upto=5000))
+    with staged_file(volume, WANTED) as staged:
+
+        async def run() -> None:
+            async with httpx.AsyncClient() as client:
+                await download(client, f"{server.url}/x", staged, 20)
+
+        with pytest.raises(SourceError) as caught:
+            asyncio.run(run())
+        assert caught.value.passing
+        assert staged.head() == LONG[:5000]
+
+
+def test_a_body_that_is_too_short_for_the_vocabulary_can_pass(server: Server, volume: Path) -> None:
+    server.script("/x", give(LONG[:5000]))
+    error = failure(f"{server.url}/x", volume)
+    assert (str(error), error.passing) == ("the body ended after 5,000 of 360,000 bytes", True)
+
+
+def test_a_part_that_nobody_asked_for_is_not_the_file(server: Server, volume: Path) -> None:
+    server.script("/x", give(LONG, 206))
+    assert isinstance(failure(f"{server.url}/x", volume), NotThereError)
+
+
+@pytest.mark.parametrize("length", [True, False], ids=["declared", "endless"])
+def test_a_body_that_is_too_long_is_not_the_file(server: Server, volume: Path, length: bool) -> None:
+    server.script("/x", give(LONG + b"x", length=length))
+    error = failure(f"{server.url}/x", volume)
+    assert isinstance(error, NotThereError)
+    assert str(error) == "has more than 360,000 bytes"
+
+
+def test_a_private_vocabulary_that_is_too_long_comes_with_advice(server: Server, volume: Path) -> None:
+    server.script("/x", give(LONG))
+    error = failure(f"{server.url}/x", volume, vocabulary(size=None, limit=100))
+    assert "add &size=BYTES" in error.advice
+
+
+def test_a_body_without_a_length_is_whole_only_if_its_digest_is_right(server: Server, volume: Path) -> None:
+    private = vocabulary(LONG, size=None, limit=2 * len(LONG))
+    server.script("/x", give(LONG, length=False))
+    assert fetch(f"{server.url}/x", volume, private) == LONG
+    server.script("/x", give(LONG, length=False, upto=1000))
+    error = failure(f"{server.url}/x", volume, private)
+    assert (str(error), error.passing) == ("the body ended after 1,000 bytes", True)
+
+
+@pytest.mark.parametrize("content", [gzip.compress(CONTENT), b"<?xml version='1.0'?>", b'{"status": 1}', HTML])
+def test_a_private_vocabulary_may_look_like_anything_because_its_digest_decides(
+    server: Server, volume: Path, content: bytes
+) -> None:
+    server.script("/x", give(content))
+    assert fetch(f"{server.url}/x", volume, vocabulary(content, size=None, limit=1000)) == content
+
+
+def test_a_compressed_body_is_unpacked(server: Server, volume: Path) -> None:
+    server.script("/x", give(gzip.compress(LONG), headers={"Content-Encoding": "gzip"}))
+    assert fetch(f"{server.url}/x", volume) == LONG
+    server.script("/x", give(b"no gzip", headers={"Content-Encoding": "gzip"}))
+    assert str(failure(f"{server.url}/x", volume)) == "its body is not compressed as its header says"
+
+
+def test_a_page_in_place_of_the_file_is_recognised(server: Server, volume: Path) -> None:
+    server.script("/x", give(HTML))
+    error = failure(f"{server.url}/x", volume)
+    assert isinstance(error, NotThereError)
+    assert str(error).startswith("answered with an HTML page")
+    assert "login page" in error.advice
+    server.script("/y", redirect(f"{server.url}/x"))
+    assert str(failure(f"{server.url}/y", volume)).startswith(f"redirected to {server.host}, which answered with")
+
+
+# Redirects and credentials.
+
+
+def test_redirects_are_followed_up_to_a_limit(server: Server, volume: Path) -> None:
+    server.script("/x", give(LONG))
+    for number in range(6):
+        server.script(f"/{number}", redirect(f"/{number - 1}" if number else "/x"))
+    assert fetch(f"{server.url}/4", volume) == LONG
+    assert str(failure(f"{server.url}/5", volume)) == "redirected more than 5 times"
+
+
+def test_a_redirect_to_another_protocol_is_not_followed(server: Server, volume: Path) -> None:
+    server.script("/x", redirect("ftp://a.example/x"))
+    assert str(failure(f"{server.url}/x", volume)) == "redirected to a URL that is not http(s)"
+
+
+def test_credentials_of_the_url_win_and_are_not_sent_to_another_host(server: Server, volume: Path) -> None:
+    other = Server()
+    server.script("/x", redirect(f"{other.url}/y"))
+    other.script("/y", give(LONG))
+    url = f"http://user:secret@{server.host}/x"
+    assert fetch(url, volume, auth=httpx.BasicAuth("netrc", "other")) == LONG
+    assert server.requests[0].headers["Authorization"] == "Basic dXNlcjpzZWNyZXQ="
+    assert "dXNlcjpzZWNyZXQ" not in str(other.requests[0].headers)
+    other.close()
+
+
+# Refusals.
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+def test_a_refusal_that_can_pass(server: Server, volume: Path, status: int) -> None:
+    server.script("/x", refuse_with(status))
+    error = failure(f"{server.url}/x", volume)
+    assert error.passing
+    assert str(error).startswith(f"{status} ")
+    assert not isinstance(error, NotThereError)
+
+
+@pytest.mark.parametrize(
+    ("status", "another_name", "advice"),
+    [
+        (400, False, ""),
+        (401, False, "put USER:PASSWORD@ into the mirror's URL, or a netrc entry"),
+        (403, True, ""),
+        (404, True, ""),
+        (410, True, ""),
+        (304, True, ""),
+        (407, False, "put the proxy's credentials into its URL"),
+        (501, False, ""),
+        (505, False, ""),
+        (511, False, "check that no proxy or login page answers in its place"),
+    ],
+)
+def test_a_refusal_that_cannot_pass(server: Server, volume: Path, status: int, another_name: bool, advice: str) -> None:
+    server.script("/x", refuse_with(status))
+    error = failure(f"{server.url}/x", volume)
+    assert not error.passing
+    assert isinstance(error, NotThereError) == another_name
+    assert error.advice.startswith(advice)
+    assert bool(error.advice) == bool(advice)
+
+
+def test_a_refusal_says_how_long_the_server_asks_to_wait(server: Server, volume: Path) -> None:
+    server.script("/x", refuse_with(503, Retry_After="17"))
+    error = failure(f"{server.url}/x", volume)
+    assert str(error) == "503 Service Unavailable, and asks to wait 17 s"
+    assert error.wait == 17
+
+
+@pytest.mark.parametrize(
+    ("text", "wait"),
+    [
+        ("0", 0.0),
+        ("7", 7.0),
+        ("9" * 400, 0.0),
+        ("", 0.0),
+        ("-7", 0.0),
+        ("7.5", 0.0),
+        ("\xb2", 0.0),
+        ("Fri, 31 Dec 99999 23:59:59 GMT", 0.0),
+        ("Fri, 99 Foo 2026 00:00:00 GMT", 0.0),
+    ],
+)
+def test_a_wait_in_seconds_is_read_if_it_makes_sense(text: str, wait: float) -> None:
+    assert _retry_after(text) == wait
+
+
+def test_a_wait_until_a_date_is_read() -> None:
+    assert _retry_after(email.utils.formatdate(time.time() + 100, usegmt=True)) == pytest.approx(100, abs=5)
+    assert _retry_after(email.utils.formatdate(time.time() - 100, usegmt=True)) == 0
+
+
+@given(st.text("0123456789 ,:-FriGMT\xb2\xff", max_size=30))
+def test_no_header_makes_trouble(text: str) -> None:
+    assert _retry_after(text) >= 0
+
+
+# Broken connections.
+
+
+def test_a_server_that_never_answers_is_given_up_after_the_time_out(server: Server, volume: Path) -> None:
+    server.script("/x", silent)
+    began = time.monotonic()
+    error = failure(f"{server.url}/x", volume, timeout=0.2)
+    assert (str(error), error.passing) == ("stalled: 0 bytes in the last 0.2 s or more", True)
+    assert time.monotonic() - began < 5
+
+
+def test_a_transfer_that_drips_is_given_up_and_one_that_moves_is_not(server: Server, volume: Path) -> None:
+    def slowly(pieces: int, size: int) -> Answer:
+        def answer(request: Request) -> None:
+            request.answer.send_response(200)
+            request.answer.send_header("Content-Length", str(len(LONG)))
+            request.answer.end_headers()
+            for start in range(0, pieces * size, size):
+                request.answer.wfile.write(LONG[start : start + size])
+                time.sleep(0.05)
+
+        return answer
+
+    server.script("/drip", slowly(20, 5))
+    server.script("/slow", slowly(12, len(LONG) // 12))
+    assert "stalled: " in str(failure(f"{server.url}/drip", volume, timeout=0.3))
+    assert fetch(f"{server.url}/slow", volume, timeout=0.3) == LONG
+
+
+def test_a_connection_that_breaks_can_pass(server: Server, volume: Path) -> None:
+    server.script("/x", reset)
+    error = failure(f"{server.url}/x", volume)
+    assert error.passing
+    assert str(error) in ("connection reset by peer", "the connection broke: ReadError")
+
+
+def test_a_host_that_refuses_connections_can_pass(volume: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        error = failure(f"http://127.0.0.1:{closed.getsockname()[1]}/x", volume)
+    assert (str(error), error.passing) == ("connection refused", True)
+
+
+def test_a_volume_that_fails_is_not_the_servers_fault(server: Server, volume: Path, refuse: Refuse) -> None:
+    server.script("/x", give(LONG))
+    with staged_file(volume, WANTED):
+        refuse("write", errno.ENOSPC)
+        with pytest.raises(VolumeError, match="No space left on device"):
+            fetch(f"{server.url}/x", volume)
+
+
+def tls_error(reason: str) -> ssl.SSLError:
+    error = ssl.SSLError(1, "TLS")
+    error.reason = reason
+    return error
+
+
+def certificate_error(code: int, message: str) -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_code, error.verify_message = code, message
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "passing", "advice"),
+    [
+        (certificate_error(10, "certificate has expired"), "its certificate has expired", False, "clock"),
+        (certificate_error(62, "Hostname mismatch"), "its certificate is for another host", False, ""),
+        (certificate_error(64, "IP address mismatch"), "its certificate is for another host", False, ""),
+        (certificate_error(19, "self-signed"), "is not trusted (self-signed)", False, "set TIKTOKEN_INIT_CA"),
+        (tls_error("WRONG_VERSION_NUMBER"), "TLS failed (WRONG_VERSION_NUMBER)", True, ""),
+        (socket.gaierror(-2, "Name or service not known"), "its name cannot be resolved (Name or", True, ""),
+        (OSError(errno.EHOSTUNREACH, "x"), "no route to host", True, ""),
+        (RuntimeError("can't start new thread"), "no name look-up", False, "Docker before 20.10.10"),
+        (httpx.InvalidURL("x"), "its host name is not a valid one", False, ""),
+        (httpx.ReadError(""), "the connection broke: ReadError", True, ""),
+        (httpx.ProxyError("407 Proxy Authentication Required"), "the proxy answered 407", False, "credentials"),
+        (httpx.ProxyError("502 Bad Gateway"), "the proxy answered 502", True, "HTTPS_PROXY"),
+        (httpx.ProxyError("403 Forbidden"), "the proxy answered 403", False, "HTTPS_PROXY"),
+        (httpx.ProxyError("odd"), "the proxy failed: odd", True, "HTTPS_PROXY"),
+        (OSError("odd"), "OSError: odd", False, ""),
+    ],
+)
+def test_a_failure_is_reported_in_plain_words(error: Exception, said: str, passing: bool, advice: str) -> None:
+    found = _failure(error, 0, 15)
+    assert said in str(found)
+    assert found.passing == passing
+    assert advice in found.advice
+    assert bool(advice) == bool(found.advice)
+
+
+def test_the_cause_of_a_failure_is_found_below_the_errors_of_libraries() -> None:
+    outer = httpx.ConnectError("All connection attempts failed")
+    outer.__cause__ = OSError("All connection attempts failed")
+    outer.__cause__.__cause__ = ExceptionGroup("several", [ConnectionRefusedError(errno.ECONNREFUSED, "x")])
+    assert str(_failure(outer, 0, 15)) == "connection refused"
+
+
+# Certificates and proxies.
+
+
+def test_a_certificate_that_is_not_trusted_is_reported_with_advice(volume: Path) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    server = Server(context)
+    server.script("/x", give(LONG))
+    error = failure(f"{server.url}/x", volume, verify=ssl.create_default_context())
+    assert "is not trusted" in str(error)
+    assert "TIKTOKEN_INIT_CA" in error.advice
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    assert fetch(f"{server.url}/x", volume, verify=trusting) == LONG
+    server.close()
+
+
+def test_a_failure_behind_a_proxy_names_the_proxy_without_its_credentials(
+    server: Server, volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://user:secret@{server.host}")
+    error = failure("http://a.example/x", volume)
+    assert str(error) == f"through the proxy {server.host}: 404 Not Found"
+    assert isinstance(error, NotThereError)
+    assert "HTTPS_PROXY" in error.advice
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    assert str(failure(f"{server.url}/x", volume)) == "404 Not Found"
+
+
+def test_a_proxy_without_a_scheme_is_named_too(server: Server, volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", server.host)
+    assert str(failure("https://a.example/x", volume)).startswith(
+        f"through the proxy {server.host}: the proxy answered"
+    )

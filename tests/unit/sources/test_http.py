@@ -1,0 +1,494 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType, SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+import trustme
+
+from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, process_state, settings, staged_file, vocabulary
+from tests.unit.sources.server import Server, continue_with, give, refuse_with, silent
+from tiktoken_cache_init.cache.staging import StagedFile
+from tiktoken_cache_init.catalogue import VOCABULARIES
+from tiktoken_cache_init.errors import DeadlinePassed, SettingError, Stopped, VolumeError
+from tiktoken_cache_init.settings import Settings
+from tiktoken_cache_init.sources import Delivery, SourceError
+from tiktoken_cache_init.sources import http as module
+from tiktoken_cache_init.sources.download import NotThereError
+from tiktoken_cache_init.sources.http import _backoff, _client, _fetch, _netrc, _Route, _routes, _trust, supply
+
+RIGHT = b"right bytes, " * 20_000
+WRONG = b"wrong bytes, " * 20_000
+WANTED = vocabulary(RIGHT)
+HALF = len(RIGHT) // 2
+
+Step = Callable[[StagedFile], None]
+
+
+def watch(_: object) -> None:
+    """Watch nothing."""
+
+
+# Routes.
+
+
+def labels(chosen: Settings) -> list[str]:
+    return [route.label for route in _routes(TINY, chosen)]
+
+
+def test_the_mirrors_come_before_the_origin_and_directories_are_no_routes() -> None:
+    chosen = settings(mirrors=("https://u:secret@m.example", "/usb", "http://n.example"), origin=True)
+    assert labels(chosen) == [
+        "https://***@m.example",
+        "http://n.example",
+        "its own URL https://vocabularies.example",
+    ]
+    assert labels(chosen._replace(origin=False))[2:] == []
+    [origin] = _routes(VOCABULARIES[0], settings(origin=True))
+    assert (origin.label, list(origin.urls)) == (
+        "origin https://openaipublic.blob.core.windows.net",
+        [VOCABULARIES[0].url],
+    )
+
+
+def test_a_mirror_stands_in_for_the_origins_base_and_keeps_its_query() -> None:
+    key = VOCABULARIES[0].cache_key
+    [route] = _routes(VOCABULARIES[0], settings(mirrors=("https://m.example/a/?sig=1",)))
+    assert list(route.urls) == [
+        f"https://m.example/a/{name}?sig=1" for name in ("encodings/cl100k_base.tiktoken", "cl100k_base.tiktoken", key)
+    ]
+
+
+# What is tried when.
+
+
+class Bench:
+    """One vocabulary, routes that do as a test says, and a clock that moves only while it is slept."""
+
+    def __init__(self, staged: StagedFile, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.delivery = Delivery(staged.vocabulary, staged)
+        self.now = 0.0
+        self.slept: list[float] = []
+        self.said: list[str] = []
+        self._steps: dict[str, list[Step]] = {}
+        monkeypatch.setattr(module, "download", self._download)
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(asyncio, "sleep", self._sleep)
+        monkeypatch.setattr(random, "uniform", lambda *_: 1.0)
+
+    def route(self, label: str, *steps: Step) -> _Route:
+        """Return a route with one step for each attempt; the last step is repeated."""
+        self._steps[label] = list(steps)
+        return _Route(label, [label])
+
+    def obtain(self, *routes: _Route, end: float = float("inf")) -> bool:
+        asyncio.run(_fetch(None, self.delivery, list(routes), 15, end))  # type: ignore[arg-type]
+        return self.delivery.complete
+
+    @property
+    def failures(self) -> list[tuple[str, str]]:
+        return [(failure.label, failure.reason) for failure in self.delivery.failures]
+
+    async def _download(self, _: object, url: str, staged: StagedFile, __: float) -> None:
+        self.said.append(url)
+        steps = self._steps[url]
+        (steps.pop(0) if len(steps) > 1 else steps[0])(staged)
+
+    async def _sleep(self, seconds: float) -> None:
+        if seconds > 0:
+            self.slept.append(seconds)
+            self.now += seconds
+
+
+def give_bytes(content: bytes = RIGHT) -> Step:
+    """Continue from what is there."""
+    return lambda staged: staged.write(content[staged.position :])
+
+
+def part(upto: int, content: bytes = RIGHT) -> Step:
+    """Continue from what is there up to so many bytes, then break."""
+
+    def step(staged: StagedFile) -> None:
+        staged.write(content[staged.position : upto])
+        raise SourceError("broke", passing=True)
+
+    return step
+
+
+def fail(reason: str = "no", *, passing: bool = True, wait: float = 0.0) -> Step:
+    def step(_: StagedFile) -> None:
+        raise SourceError(reason, passing=passing, wait=wait, advice="do something")
+
+    return step
+
+
+@pytest.fixture
+def bench(volume: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    with staged_file(volume, WANTED) as staged:
+        yield Bench(staged, monkeypatch)
+
+
+def test_the_first_route_is_enough_if_it_works(bench: Bench) -> None:
+    assert bench.obtain(bench.route("a", give_bytes()), bench.route("b", give_bytes()))
+    assert (bench.said, bench.failures, bench.delivery.label) == (["a"], [], "a")
+
+
+def test_a_route_that_cannot_recover_is_tried_once_and_the_next_at_once(bench: Bench) -> None:
+    assert bench.obtain(bench.route("a", fail(passing=False)), bench.route("b", give_bytes()))
+    assert (bench.said, bench.slept) == (["a", "b"], [])
+
+
+def test_a_route_that_can_recover_is_tried_five_times_with_growing_waits(bench: Bench) -> None:
+    assert not bench.obtain(bench.route("a", fail()))
+    assert bench.slept == [0.5, 1, 2, 4]
+    assert bench.said == ["a"] * 5
+
+
+def test_waits_double_up_to_a_limit_and_vary_by_half(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = [_backoff(3) for _ in range(200)]
+    assert 1 <= min(waits) < 1.5
+    assert 2.5 < max(waits) <= 3
+    monkeypatch.setattr(random, "uniform", lambda *_: 1.0)
+    assert [_backoff(number) for number in (0, 1, 2, 6, 7, 20)] == [0, 0.5, 1, 16, 30, 30]
+
+
+def test_no_route_is_waited_for_while_another_is_due(bench: Bench) -> None:
+    a, b = bench.route("a", fail(), give_bytes()), bench.route("b", fail())
+    c = bench.route("c", fail(passing=False))
+    assert bench.obtain(a, b, c)
+    assert bench.said == ["a", "b", "c", "a"]
+    assert bench.slept == [0.5]
+
+
+def test_the_route_that_is_due_first_is_waited_for(bench: Bench) -> None:
+    a, b = bench.route("a", fail(wait=20), give_bytes()), bench.route("b", fail(wait=7), give_bytes())
+    assert bench.obtain(a, b)
+    assert (bench.said, bench.slept) == (["a", "b", "b"], [7])
+
+
+@pytest.mark.parametrize(("asked", "waited"), [(17, 17), (0.1, 0.5)])
+def test_the_wait_that_a_server_asks_for_is_kept_if_it_is_longer_than_our_own(
+    bench: Bench, asked: float, waited: float
+) -> None:
+    assert bench.obtain(bench.route("a", fail(wait=asked), give_bytes()))
+    assert bench.slept == [waited]
+
+
+@pytest.mark.parametrize("wait", [10, 11])
+def test_a_route_that_is_due_only_after_the_deadline_is_given_up(bench: Bench, wait: float) -> None:
+    assert not bench.obtain(bench.route("a", fail(wait=wait)), end=10)
+    assert (bench.said, bench.slept) == (["a"], [])
+
+
+def test_progress_costs_no_retry_and_no_wait(bench: Bench) -> None:
+    steps = [part(size) for size in range(66_000, len(RIGHT), 66_000)]
+    assert bench.obtain(bench.route("a", fail(), fail(), fail(), fail(), *steps, fail(), fail(), give_bytes()))
+    assert len(bench.slept) == 6
+
+
+def test_a_few_bytes_or_the_same_bytes_again_are_no_progress(bench: Bench) -> None:
+    def again(staged: StagedFile) -> None:
+        staged.restart()
+        part(HALF)(staged)
+
+    assert not bench.obtain(bench.route("a", part(10), part(20)), bench.route("b", again))
+    assert bench.said.count("a") == 5
+    assert bench.said.count("b") == 6
+
+
+def test_another_route_continues_where_the_first_broke_off(bench: Bench) -> None:
+    at: list[int] = []
+
+    def note(staged: StagedFile) -> None:
+        at.append(staged.position)
+        give_bytes()(staged)
+
+    assert bench.obtain(bench.route("a", part(HALF), fail(passing=False)), bench.route("b", note))
+    assert at == [HALF]
+
+
+def test_wrong_bytes_are_thrown_away_and_the_route_with_them(bench: Bench) -> None:
+    assert bench.obtain(bench.route("a", give_bytes(WRONG)), bench.route("b", give_bytes()))
+    assert bench.said == ["a", "b"]
+    [(label, reason)] = bench.failures
+    assert label == "a"
+    assert reason.startswith("wrong bytes (260,000 bytes, the right length), SHA-256 ")
+
+
+def test_a_route_that_continued_anothers_wrong_bytes_may_deliver_all_of_them(bench: Bench) -> None:
+    a = bench.route("a", part(HALF, WRONG), fail(passing=False))
+    b = bench.route("b", give_bytes())
+    assert bench.obtain(a, b)
+    assert bench.said == ["a", "a", "b", "b"]
+    assert bench.failures == [("a", "broke"), ("a", "no")]
+
+
+def test_a_route_that_is_wrong_from_the_start_as_well_is_blamed(bench: Bench) -> None:
+    a, b = bench.route("a", part(HALF), fail(passing=False)), bench.route("b", give_bytes(WRONG))
+    assert not bench.obtain(a, b)
+    assert [label for label, reason in bench.failures if "wrong bytes" in reason] == ["b"]
+    assert bench.delivery.staged.position == 0
+
+
+def test_each_name_of_a_mirror_is_tried_until_one_is_there(bench: Bench) -> None:
+    def absent(text: str) -> Step:
+        def step(_: StagedFile) -> None:
+            raise NotThereError(text)
+
+        return step
+
+    for name, step in (("1", absent("one")), ("2", absent("two")), ("3", give_bytes())):
+        bench.route(name, step)
+    assert bench.obtain(_Route("mirror", ["1", "2", "3"]))
+    assert bench.said == ["1", "2", "3"]
+    bench.delivery.staged.restart()
+    assert not bench.obtain(_Route("mirror", ["1", "2"]))
+    assert bench.failures == [("mirror", "one")]
+
+
+def test_a_mirror_that_fails_is_not_asked_for_its_other_names(bench: Bench) -> None:
+    bench.route("1", fail(passing=False))
+    assert not bench.obtain(_Route("mirror", ["1", "2"]))
+    assert bench.said == ["1"]
+
+
+# The whole of it, against a server.
+
+
+def supplied(chosen: Settings, volume: Path, *contents: tuple[Any, bytes], watcher: Any = watch) -> list[Delivery]:
+    """Fetch; return the deliveries, with each complete one compared with its content."""
+    with staged_file(volume, contents[0][0]) as first, staged_file(volume, contents[-1][0]) as last:
+        deliveries = [Delivery(wanted, staged) for (wanted, _), staged in zip(contents, (first, last), strict=False)]
+        supply(deliveries, chosen, time.monotonic() + 60, watcher)
+        for delivery, (_, content) in zip(deliveries, contents, strict=True):
+            assert not delivery.complete or delivery.staged.head() == content
+            delivery.label = f"{delivery.label}: {'complete' if delivery.complete else 'not complete'}"
+        return deliveries
+
+
+def test_several_files_are_fetched_from_a_mirror(server: Server, volume: Path) -> None:
+    server.script("/tiny.tiktoken", continue_with(CONTENT, upto=5), continue_with(CONTENT))
+    server.script(f"/{OTHER.cache_key}", give(OTHER_CONTENT))
+    found = supplied(settings(mirrors=(server.url,)), volume, (TINY, CONTENT), (OTHER, OTHER_CONTENT))
+    assert [delivery.label for delivery in found] == [f"{server.url}: complete"] * 2
+    assert server.requests[0].headers["User-Agent"].startswith("tiktoken-cache-init/")
+    assert server.requests[0].headers["Accept-Encoding"] == "identity"
+
+
+def test_a_directory_among_the_mirrors_is_copied_before_anything_is_fetched(
+    server: Server, volume: Path, baked: Path
+) -> None:
+    [found] = supplied(settings(mirrors=(server.url, str(baked))), volume, (TINY, CONTENT))
+    assert found.label == f"{baked}: complete"
+    assert not server.requests
+
+
+def test_no_client_is_made_if_there_is_no_route(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_client", None)
+    [found] = supplied(settings(mirrors=("/nowhere",)), volume, (TINY, CONTENT))
+    assert [failure.reason for failure in found.failures] == ["there is no directory /nowhere"]
+
+
+def test_a_failure_of_the_volume_ends_every_transfer(
+    server: Server, volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.script("/tiny.tiktoken", give(CONTENT))
+    server.script("/other.tiktoken", silent)
+    monkeypatch.setattr(StagedFile, "write", lambda *_: (_ for _ in ()).throw(VolumeError("full: free some space")))
+    with pytest.raises(VolumeError, match="full"):
+        supplied(settings(mirrors=(server.url,)), volume, (TINY, CONTENT), (OTHER, OTHER_CONTENT))
+
+
+def test_progress_is_watched_while_bytes_are_awaited(
+    server: Server, volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_WATCH_EVERY", 0.01)
+    seen = threading.Event()
+
+    def look(deliveries: list[Delivery]) -> None:
+        if deliveries[0].label == server.url:
+            seen.set()
+
+    def wait(request: Any) -> None:
+        assert seen.wait(30)
+        give(CONTENT)(request)
+
+    server.script("/tiny.tiktoken", wait)
+    [found] = supplied(settings(mirrors=(server.url,)), volume, (TINY, CONTENT), watcher=look)
+    assert found.label == f"{server.url}: complete"
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGALRM, DeadlinePassed), (signal.SIGTERM, Stopped), (signal.SIGINT, Stopped)]
+)
+def test_a_signal_ends_a_transfer_at_once(
+    server: Server, volume: Path, number: signal.Signals, error: type[BaseException]
+) -> None:
+    def handler(signum: int, _: FrameType | None) -> None:
+        raise DeadlinePassed if signum == signal.SIGALRM else Stopped(signum)
+
+    def stop(request: Any) -> None:
+        os.kill(os.getpid(), number)
+        silent(request)
+
+    server.script("/tiny.tiktoken", stop)
+    began = time.monotonic()
+    with process_state():
+        signal.signal(number, handler)
+        with pytest.raises(error):
+            supplied(settings(mirrors=(server.url,)), volume, (TINY, CONTENT))
+        assert signal.getsignal(number) is handler
+    assert time.monotonic() - began < 2
+
+
+# Trust.
+
+
+def names(context: ssl.SSLContext) -> set[str]:
+    found = [dict(part[0] for part in each["subject"]) for each in context.get_ca_certs()]  # type: ignore[misc]
+    return {name["organizationName"] for name in found if "organizationName" in name}
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Callable[[str], str]:
+    def write(name: str) -> str:
+        path = tmp_path / f"{name}.pem"
+        trustme.CA(organization_name=name).cert_pem.write_to_path(str(path))
+        return str(path)
+
+    return write
+
+
+def test_our_authorities_add_to_those_of_the_variable_and_it_replaces_the_systems(
+    bundle: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", bundle("one"))
+    assert names(_trust("")) == {"one"}
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle("two"))
+    monkeypatch.setenv("CURL_CA_BUNDLE", bundle("three"))
+    assert names(_trust(bundle("four"))) == {"one", "two", "three", "four"}
+
+
+def test_a_system_without_authorities_gets_those_of_certifi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_has_authorities", lambda _: False)
+    assert _trust("").cert_store_stats()["x509_ca"] > 50
+    empty = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    monkeypatch.undo()
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: SimpleNamespace(capath=str(tmp_path)))
+    assert not module._has_authorities(empty)
+    (tmp_path / "hash.0").touch()
+    assert module._has_authorities(empty)
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "TIKTOKEN_INIT_CA"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "cannot read .*: No such file or directory: mount it"), ("no", ".* holds no certificate in PEM form")],
+)
+def test_a_bundle_that_cannot_be_used_is_reported_by_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, content: str | None, said: str
+) -> None:
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_text(content)
+    if variable != "TIKTOKEN_INIT_CA":
+        monkeypatch.setenv(variable, str(path))
+    with pytest.raises(SettingError, match=f"^{variable}: {said}"):
+        _trust(str(path) if variable == "TIKTOKEN_INIT_CA" else "")
+
+
+def test_a_directory_of_authorities_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _trust(str(tmp_path))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+    with pytest.raises(SettingError, match=f"^SSL_CERT_DIR: there is no directory {tmp_path}/none"):
+        _trust("")
+
+
+def test_authorities_of_corporate_proxies_are_not_refused_for_their_form() -> None:
+    assert not _trust("").verify_flags & ssl.VERIFY_X509_STRICT
+
+
+# Netrc and proxies.
+
+
+def test_the_netrc_file_supplies_credentials_by_host(
+    server: Server, volume: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login user password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    server.script("/tiny.tiktoken", give(CONTENT))
+    [found] = supplied(settings(mirrors=(server.url,)), volume, (TINY, CONTENT))
+    assert found.label.endswith(": complete")
+    assert server.requests[0].headers["Authorization"] == "Basic dXNlcjpzZWNyZXQ="
+
+
+def test_a_netrc_file_is_looked_for_in_the_home_directory_and_may_be_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NETRC")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert _netrc() is None
+    (tmp_path / ".netrc").write_text("machine a.example login user password secret\n")
+    assert isinstance(_netrc(), httpx.NetRCAuth)
+
+
+def test_a_netrc_file_with_an_error_is_reported_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "netrc").write_text("\nmachin a.example\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with pytest.raises(SettingError, match=r"netrc: bad .* on line 2: correct the netrc file"):
+        _netrc()
+
+
+def test_a_file_is_fetched_through_the_proxy_of_the_environment(
+    server: Server, volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", server.host)
+    server.script("http://mirror.example/tiny.tiktoken", give(CONTENT))
+    [found] = supplied(settings(mirrors=("http://mirror.example",)), volume, (TINY, CONTENT))
+    assert found.label == "http://mirror.example: complete"
+
+
+def test_a_host_of_no_proxy_is_asked_directly(server: Server, volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    server.script("/tiny.tiktoken", give(CONTENT))
+    [found] = supplied(settings(mirrors=(server.url,)), volume, (TINY, CONTENT))
+    assert found.label.endswith(": complete")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["http://p.example:x", "http://:3128", "http://user:secret@", "p q", "http://p:99999", '"http://p:1"', "ftp://p:1"],
+)
+def test_a_proxy_that_cannot_be_used_is_reported_by_its_variable(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    with pytest.raises(SettingError, match=r"^HTTPS_PROXY: .*: write http://HOST:PORT$") as caught:
+        _client(settings())
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["p:1", "http://u:p@p.example", "https://p:1", "socks5://p:1", "SOCKS5H://p:1"])
+def test_every_usual_kind_of_proxy_is_accepted(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("ALL_PROXY", value)
+    monkeypatch.setattr(module, "_trust", lambda _: False)
+    assert _client(settings())
+
+
+def test_a_refusing_mirror_leaves_the_work_to_the_next(server: Server, volume: Path) -> None:
+    other = Server()
+    server.script("/tiny.tiktoken", refuse_with(403))
+    other.script("/tiny.tiktoken", give(CONTENT))
+    [found] = supplied(settings(mirrors=(server.url, other.url)), volume, (TINY, CONTENT))
+    assert found.label == f"{other.url}: complete"
+    assert [failure.reason for failure in found.failures] == ["403 Forbidden"]
+    other.close()

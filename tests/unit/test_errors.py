@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from tiktoken_cache_init.errors import (
+    EXIT_CODES,
+    DeadlinePassed,
+    ExitCode,
+    InitError,
+    NotObtainedError,
+    NotReadyError,
+    OutputError,
+    SettingError,
+    Stopped,
+    VolumeError,
+)
+
+
+def test_each_error_has_the_exit_code_that_is_promised() -> None:
+    codes = {NotReadyError: 1, SettingError: 2, VolumeError: 3, OutputError: 3, NotObtainedError: 4, InitError: 70}
+    assert {error: error.exit_code for error in codes} == codes
+    assert Stopped(15).code == 143
+
+
+def test_every_exit_code_has_a_meaning() -> None:
+    assert set(EXIT_CODES) == {str(code.value) for code in ExitCode if code is not ExitCode.SIGNALLED} | {"128+N"}
+
+
+def test_an_interruption_passes_code_that_catches_errors() -> None:
+    assert not isinstance(DeadlinePassed(), Exception)
+    assert not isinstance(Stopped(15), Exception)

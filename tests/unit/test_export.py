@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import errno
+import io
+import os
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.samples import CONTENT, OTHER, TINY, as_nobody, folder_for_all, settings, unpack, vocabulary
+from tests.unit.conftest import Refuse
+from tiktoken_cache_init import export as module
+from tiktoken_cache_init.cache.inspect import inspect
+from tiktoken_cache_init.catalogue import Vocabulary
+from tiktoken_cache_init.errors import NotReadyError, VolumeError
+from tiktoken_cache_init.export import export
+
+
+def exported(directory: Path, *wanted: Vocabulary, **changes: Any) -> bytes:
+    stream = io.BytesIO()
+    export(settings(directory, *(wanted or (TINY, OTHER)), **changes), stream)
+    return stream.getvalue()
+
+
+def members(archive: bytes) -> list[tarfile.TarInfo]:
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        return tar.getmembers()
+
+
+def refused(directory: Path, error: type[Exception], **changes: Any) -> str:
+    stream = io.BytesIO()
+    with pytest.raises(error) as caught:
+        export(settings(directory, TINY, OTHER, **changes), stream)
+    if error is NotReadyError:
+        assert not stream.getvalue()
+    assert not stream.getvalue().endswith(bytes(1024)), "an end, which would make the tar look whole"
+    return str(caught.value)
+
+
+def test_the_tar_has_the_files_sorted_and_nothing_of_this_machine(baked: Path) -> None:
+    (baked / TINY.cache_key).chmod(0o600)
+    (baked / "other file").touch()
+    found = members(exported(baked))
+    assert [member.name for member in found] == sorted([TINY.cache_key, OTHER.cache_key])
+    for member in found:
+        assert (member.uid, member.gid, member.uname, member.gname) == (0, 0, "", "")
+        assert (member.mtime, member.mode, member.type) == (0, 0o644, tarfile.REGTYPE)
+
+
+def test_the_tar_is_the_same_bytes_whenever_and_by_whomever_it_is_made(baked: Path) -> None:
+    first = exported(baked)
+    with folder_for_all() as other:
+        for path in baked.iterdir():
+            (other / path.name).write_bytes(path.read_bytes())
+            (other / path.name).chmod(0o604)
+            os.utime(other / path.name, (0, 0))
+        with as_nobody():
+            assert exported(other, OTHER, TINY) == first
+
+
+def test_the_mode_is_that_of_the_settings(baked: Path) -> None:
+    assert {member.mode for member in members(exported(baked, mode=0o444))} == {0o444}
+
+
+def test_the_tar_unpacks_to_a_directory_that_is_ready(baked: Path, tmp_path: Path) -> None:
+    archive = exported(baked)
+    out = unpack(archive, tmp_path / "out")
+    assert {path.stat().st_mode & 0o777 for path in out.iterdir()} == {0o644}
+    assert exported(out) == archive
+
+
+def test_links_are_exported_as_the_files_that_they_lead_to(baked: Path) -> None:
+    (baked / "data").mkdir()
+    (baked / TINY.cache_key).rename(baked / "data/file")
+    (baked / TINY.cache_key).symlink_to("data/file")
+    [member] = members(exported(baked, TINY))
+    assert (member.name, member.isreg(), member.size) == (TINY.cache_key, True, len(CONTENT))
+
+
+def test_a_long_name_is_exported_too(baked: Path) -> None:
+    wanted = vocabulary(name=f"{'long' * 40}.tiktoken")
+    (baked / wanted.published_name).write_bytes(CONTENT)
+    [member] = members(exported(baked, wanted, layout="published"))
+    assert member.name == wanted.published_name
+
+
+def test_a_directory_that_is_not_ready_is_refused_with_nothing_written(baked: Path, tmp_path: Path) -> None:
+    (baked / OTHER.cache_key).write_bytes(b"")
+    assert refused(baked, NotReadyError) == (
+        f"{baked} is not ready to be exported: other.tiktoken (empty (0 bytes)): run fill first"
+    )
+    assert "tiny.tiktoken (missing)" in refused(tmp_path / "none", NotReadyError)
+
+
+def test_an_export_needs_no_mount_but_names_the_missing_one_if_nothing_is_there(
+    baked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "in_image", lambda: True)
+    monkeypatch.setattr(module, "not_mounted", lambda path: f"nothing is mounted at {path}: mount it")
+    assert len(members(exported(baked))) == 2
+    (baked / TINY.cache_key).unlink()
+    assert refused(baked, NotReadyError) == f"nothing is mounted at {baked}: mount it"
+
+
+@pytest.mark.parametrize(
+    ("happens", "said"),
+    [
+        (lambda path: path.write_bytes(b"replaced"), "changed while it was exported: stop the program that writes it"),
+        (lambda path: path.write_bytes(CONTENT + b"x"), "changed while it was exported"),
+        (Path.unlink, "cannot read"),
+    ],
+)
+def test_a_file_that_changes_during_the_export_is_an_error(
+    baked: Path, monkeypatch: pytest.MonkeyPatch, happens: Callable[[Path], object], said: str
+) -> None:
+
+    def then(*arguments: Any) -> Any:
+        findings = inspect(*arguments)
+        happens(baked / TINY.cache_key)
+        return findings
+
+    monkeypatch.setattr(module, "inspect", then)
+    assert said in refused(baked, VolumeError)
+
+
+def test_a_directory_that_fails_is_told_from_the_stream(baked: Path, refuse: Refuse) -> None:
+    refuse("lstat", errno.EIO)
+    assert "cannot read" in refused(baked, VolumeError)
+
+
+def test_a_file_that_this_user_cannot_read_is_refused() -> None:
+    with folder_for_all() as directory:
+        (directory / TINY.cache_key).touch(0)
+        with as_nobody():
+            assert "tiny.tiktoken (unreadable for user" in refused(directory, NotReadyError)

@@ -1,0 +1,479 @@
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import stat
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from tests.samples import (
+    CONTENT,
+    OTHER,
+    OTHER_CONTENT,
+    TINY,
+    left_behind,
+    names_in,
+    settings,
+    staged_file,
+    vocabulary,
+)
+from tests.unit.conftest import Refuse
+from tiktoken_cache_init import fill as module
+from tiktoken_cache_init import sources
+from tiktoken_cache_init.cache.inspect import State
+from tiktoken_cache_init.cache.staging import PREFIX, StagedFile
+from tiktoken_cache_init.catalogue import Vocabulary
+from tiktoken_cache_init.errors import DeadlinePassed, NotObtainedError, SettingError, Stopped, VolumeError
+from tiktoken_cache_init.fill import Action, Filled, fill
+from tiktoken_cache_init.sources import Delivery, SourceError
+
+Supply = Callable[[Delivery], None]
+
+
+def watch(_: object) -> None:
+    """Watch nothing."""
+
+
+def filled(directory: Path, baked: Path | str, *wanted: Vocabulary, **changes: Any) -> Filled:
+    result = fill(settings(directory, *(wanted or (TINY, OTHER)), baked_dir=str(baked), **changes), watch)
+    assert not left_behind(directory)
+    return result
+
+
+def actions(result: Filled) -> list[Action]:
+    return [outcome.action for outcome in result.outcomes]
+
+
+def failures(result: Filled) -> list[tuple[str, str]]:
+    return [(failure.label, failure.reason) for outcome in result.outcomes for failure in outcome.failures]
+
+
+def state(directory: Path) -> dict[str, tuple[int, int, int]]:
+    """Return for each name what changes if anything is written."""
+    return {path.name: (s.st_ino, s.st_mtime_ns, s.st_mode) for path in directory.iterdir() for s in [path.lstat()]}
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def supply_by(monkeypatch: pytest.MonkeyPatch, supply: Supply) -> None:
+    """Have every source supply in this way."""
+
+    def act(_: str, deliveries: Sequence[Delivery], *__: object) -> None:
+        for delivery in deliveries:
+            delivery.label = "told"
+            try:
+                supply(delivery)
+            except SourceError as error:
+                delivery.failed(error)
+
+    monkeypatch.setattr(sources, "supply", act)
+
+
+RIGHT = {TINY.cache_key: CONTENT, OTHER.cache_key: OTHER_CONTENT}
+
+
+# The contract.
+
+
+def test_an_empty_directory_is_filled(volume: Path, baked: Path) -> None:
+    result = filled(volume, baked)
+    assert result.error is None
+    assert actions(result) == [Action.INSTALLED] * 2
+    assert {outcome.source for outcome in result.outcomes} == {"baked"}
+    assert contents(volume) == RIGHT
+    assert {stat.S_IMODE(path.stat().st_mode) for path in volume.iterdir()} == {0o644}
+    assert result.changed
+
+
+def test_a_missing_directory_is_made(tmp_path: Path, baked: Path) -> None:
+    filled(tmp_path / "a/b", baked)
+    assert contents(tmp_path / "a/b") == RIGHT
+
+
+def test_a_second_fill_writes_nothing(volume: Path, baked: Path) -> None:
+    filled(volume, baked)
+    before = state(volume)
+    result = filled(volume, "/nowhere")
+    assert actions(result) == [Action.KEPT] * 2
+    assert not result.changed
+    assert state(volume) == before
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        Path.touch,
+        lambda path: path.write_bytes(CONTENT[:-1]),
+        lambda path: path.write_bytes(CONTENT[:-2] + b"3\n"),
+        os.mkfifo,
+        lambda path: path.symlink_to("nowhere"),
+        lambda path: path.symlink_to("/etc/passwd"),
+        lambda path: path.symlink_to(path.name),
+    ],
+)
+def test_whatever_has_the_name_and_is_not_right_is_replaced(
+    volume: Path, baked: Path, spoil: Callable[[Path], object]
+) -> None:
+    (volume / OTHER.cache_key).write_bytes(OTHER_CONTENT)
+    before = state(volume)
+    spoil(volume / TINY.cache_key)
+    assert actions(filled(volume, baked)) == [Action.REPLACED, Action.KEPT]
+    assert contents(volume) == RIGHT
+    assert not (volume / TINY.cache_key).is_symlink()
+    assert state(volume)[OTHER.cache_key] == before[OTHER.cache_key]
+
+
+def test_a_directory_under_the_name_is_moved_aside_and_its_new_name_is_reported(volume: Path, baked: Path) -> None:
+    (volume / TINY.cache_key).mkdir()
+    [outcome] = filled(volume, baked, TINY).outcomes
+    assert (outcome.action, outcome.moved_aside) == (Action.REPLACED, f"{TINY.cache_key}.moved-aside-1")
+    assert (volume / outcome.moved_aside).is_dir()
+
+
+def test_bytes_under_another_name_need_no_source(volume: Path) -> None:
+    (volume / "sub").mkdir()
+    (volume / "sub/tiny (1).tiktoken").write_bytes(CONTENT)
+    [outcome] = filled(volume, "/nowhere", TINY).outcomes
+    assert (outcome.action, outcome.source) == (Action.INSTALLED, "sub/tiny (1).tiktoken in the volume")
+    assert (volume / "sub/tiny (1).tiktoken").exists()
+
+
+def swap(directory: Path) -> None:
+    (directory / TINY.cache_key).write_bytes(OTHER_CONTENT)
+    (directory / OTHER.cache_key).write_bytes(CONTENT)
+
+
+def test_two_swapped_files_are_put_right_without_a_source(volume: Path) -> None:
+    swap(volume)
+    result = filled(volume, "/nowhere")
+    assert result.error is None, failures(result)
+    assert contents(volume) == RIGHT
+
+
+def test_bytes_that_are_nowhere_else_outlive_a_run_that_fails_between_two_renames(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swap(volume)
+    rename, renamed = os.rename, list[str]()
+
+    def once(source: str, target: str) -> None:
+        renamed.append(target)
+        if len(renamed) > 1:
+            raise OSError(errno.EIO, "Input/output error")
+        rename(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", once)
+        result = fill(settings(volume, TINY, OTHER), watch)
+    assert isinstance(result.error, VolumeError)
+    assert actions(result) == [Action.REPLACED, Action.FAILED]
+    assert set(contents(volume).values()) == {CONTENT, OTHER_CONTENT}
+    assert len(left_behind(volume)) == 1
+    assert filled(volume, "/nowhere").error is None
+    assert contents(volume) == RIGHT
+
+
+@pytest.mark.parametrize("spoil", [b"", OTHER_CONTENT])
+def test_a_temporary_file_of_a_killed_run_is_used_and_then_swept(volume: Path, spoil: bytes) -> None:
+    (volume / TINY.cache_key).write_bytes(spoil)
+    (volume / f"{PREFIX}0123").write_bytes(CONTENT)
+    [outcome] = filled(volume, "/nowhere", TINY).outcomes
+    assert outcome.source == f"{PREFIX}0123 in the volume"
+    assert contents(volume) == {TINY.cache_key: CONTENT}
+
+
+def test_a_fill_that_fails_sweeps_nothing(volume: Path) -> None:
+    (volume / f"{PREFIX}0123").write_bytes(b"half")
+    result = fill(settings(volume, TINY), watch)
+    assert isinstance(result.error, NotObtainedError)
+    assert left_behind(volume) == [f"{PREFIX}0123"]
+
+
+# Sources.
+
+
+def test_the_right_files_are_installed_even_if_others_cannot_be_obtained(volume: Path, baked: Path) -> None:
+    (baked / TINY.cache_key).unlink()
+    result = filled(volume, baked)
+    assert actions(result) == [Action.FAILED, Action.INSTALLED]
+    assert isinstance(result.error, NotObtainedError)
+    assert str(result.error).startswith("could not obtain tiny.tiktoken: ")
+    assert failures(result) == [("baked", f"{baked} does not hold it")]
+
+
+def test_the_next_source_is_tried_where_one_fails(volume: Path, baked: Path, tmp_path: Path) -> None:
+    (baked / TINY.cache_key).write_bytes(b"wrong")
+    mirror = tmp_path / "usb"
+    mirror.mkdir()
+    (mirror / "tiny.tiktoken").write_bytes(CONTENT)
+    result = filled(volume, baked, sources=("baked", "fetch"), mirrors=(str(mirror),))
+    assert result.error is None
+    [(label, reason)] = failures(result)
+    assert label == "baked"
+    assert "wrong" in reason
+    assert [outcome.source for outcome in result.outcomes] == [str(mirror), "baked"]
+
+
+def test_wrong_bytes_are_never_installed(volume: Path, baked: Path) -> None:
+    (baked / TINY.cache_key).write_bytes(b"x" * len(CONTENT))
+    assert actions(filled(volume, baked, TINY)) == [Action.FAILED]
+    assert not names_in(volume)
+
+
+def test_the_advice_of_each_failure_is_given_once(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Delivery) -> None:
+        raise SourceError("no", advice="pull the plug")
+
+    supply_by(monkeypatch, fail)
+    error = str(filled(volume, "/nowhere").error)
+    assert error.startswith("could not obtain tiny.tiktoken, other.tiktoken: pull the plug; set TIKTOKEN_INIT_MIRRORS")
+    assert error.count("pull the plug") == 1
+
+
+def test_several_passes_put_right_what_other_programs_remove_meanwhile(
+    volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweeper takes the temporary file away at first, and the bytes are there to be found again."""
+    (volume / "copy").write_bytes(CONTENT)
+    taken: list[str] = []
+    real = StagedFile.finish
+
+    def finish(self: Any, *arguments: Any) -> None:
+        real(self, *arguments)
+        if len(taken) < 2:
+            taken.append(self.path)
+            Path(self.path).unlink()
+
+    monkeypatch.setattr(StagedFile, "finish", finish)
+    monkeypatch.setattr(module, "_BETWEEN_PASSES", 0.0)
+    [outcome] = filled(volume, "/nowhere", TINY).outcomes
+    assert outcome.action is Action.INSTALLED
+    assert len(taken) == 2
+    assert (volume / TINY.cache_key).read_bytes() == CONTENT
+
+
+def test_a_file_that_another_run_installs_meanwhile_is_reported_as_its_work(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile(_: Delivery) -> None:
+        (volume / TINY.cache_key).write_bytes(CONTENT)
+        (volume / TINY.cache_key).chmod(0o644)
+        raise SourceError("no")
+
+    supply_by(monkeypatch, meanwhile)
+    [outcome] = filled(volume, "/nowhere", TINY).outcomes
+    assert (outcome.action, outcome.source) == (Action.INSTALLED, "another run")
+
+
+# Deadline and signals.
+
+
+def test_files_that_are_complete_at_the_deadline_are_installed(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def supply(delivery: Delivery) -> None:
+        if delivery.vocabulary == OTHER:
+            delivery.staged.write(b"QQ")
+            raise DeadlinePassed
+        delivery.staged.write(CONTENT)
+
+    supply_by(monkeypatch, supply)
+    result = filled(volume, "/nowhere", deadline=0.5)
+    assert actions(result) == [Action.INSTALLED, Action.FAILED]
+    assert str(result.error).startswith(
+        "could not obtain other.tiktoken (the deadline of 0.5 s passed): raise TIKTOKEN_INIT_DEADLINE; "
+    )
+    assert failures(result) == [("told", "2 of 7 bytes came before the deadline")]
+    assert contents(volume) == {TINY.cache_key: CONTENT}
+
+
+def test_a_signal_leaves_no_temporary_file(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def supply(delivery: Delivery) -> None:
+        delivery.staged.write(CONTENT[:3])
+        raise Stopped(signal.SIGTERM)
+
+    supply_by(monkeypatch, supply)
+    with pytest.raises(Stopped):
+        filled(volume, "/nowhere")
+    assert not names_in(volume)
+
+
+def test_a_signal_between_two_renames_keeps_the_last_copies(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    swap(volume)
+    install, installed = StagedFile.install, list[str]()
+
+    def once(self: Any, name: str) -> str:
+        if installed:
+            raise Stopped(signal.SIGTERM)
+        installed.append(name)
+        return install(self, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StagedFile, "install", once)
+        with pytest.raises(Stopped):
+            fill(settings(volume, TINY, OTHER), watch)
+    assert set(contents(volume).values()) == {CONTENT, OTHER_CONTENT}
+    assert filled(volume, "/nowhere").error is None
+
+
+# Errors.
+
+
+def test_a_wrong_setting_that_a_source_finds_ends_the_fill(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Delivery) -> NoReturn:
+        raise SettingError("no such bundle")
+
+    supply_by(monkeypatch, fail)
+    with pytest.raises(SettingError, match="no such bundle"):
+        filled(volume, "/nowhere")
+    assert not names_in(volume)
+
+
+def test_a_full_disk_leaves_the_files_that_were_there(volume: Path, baked: Path, refuse: Refuse) -> None:
+    (volume / TINY.cache_key).write_bytes(b"old")
+    refuse("write", errno.ENOSPC)
+    result = filled(volume, baked)
+    assert isinstance(result.error, VolumeError)
+    assert f"free at least {len(CONTENT) + len(OTHER_CONTENT)} bytes" in str(result.error)
+    assert actions(result) == [Action.FAILED] * 2
+    assert contents(volume) == {TINY.cache_key: b"old"}
+
+
+def test_a_directory_of_the_image_that_nothing_is_mounted_at_is_not_filled(
+    volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "in_image", lambda: True)
+    monkeypatch.setattr(module, "not_mounted", lambda path: f"nothing is mounted at {path}: mount it")
+    with pytest.raises(VolumeError, match=f"nothing is mounted at {volume}"):
+        filled(volume, baked)
+    assert not names_in(volume)
+    monkeypatch.setattr(module, "not_mounted", lambda _: "")
+    assert filled(volume, baked).error is None
+
+
+class ReadOnly:
+    f_flag = os.ST_RDONLY
+
+
+def test_a_read_only_directory_that_is_ready_is_ready(
+    volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(volume, baked)
+    monkeypatch.setattr(os, "statvfs", lambda _: ReadOnly)
+    assert filled(volume, "/nowhere").error is None
+
+
+def test_a_read_only_directory_that_is_not_ready_is_reported_with_what_it_lacks(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (volume / OTHER.cache_key).write_bytes(OTHER_CONTENT)
+    (volume / OTHER.cache_key).chmod(0o600)
+    monkeypatch.setattr(os, "statvfs", lambda _: ReadOnly)
+    result = filled(volume, "/nowhere")
+    assert isinstance(result.error, VolumeError)
+    assert "is mounted read-only and is not ready: tiny.tiktoken (missing); other.tiktoken (not readable" in (
+        str(result.error)
+    )
+    assert actions(result) == [Action.FAILED, Action.FAILED]
+
+
+# Mode and owner.
+
+
+def test_a_right_file_that_not_every_user_can_read_is_repaired_in_place(volume: Path) -> None:
+    (volume / TINY.cache_key).write_bytes(CONTENT)
+    (volume / TINY.cache_key).chmod(0o620)
+    inode = (volume / TINY.cache_key).stat().st_ino
+    result = filled(volume, "/nowhere", TINY)
+    assert actions(result) == [Action.MENDED]
+    assert not result.changed
+    status = (volume / TINY.cache_key).stat()
+    assert (status.st_ino, stat.S_IMODE(status.st_mode)) == (inode, 0o664)
+
+
+def test_a_file_that_cannot_be_repaired_is_replaced_by_a_copy(
+    volume: Path, refuse: Refuse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (volume / TINY.cache_key).write_bytes(CONTENT)
+    (volume / TINY.cache_key).chmod(0o600)
+    refuse("chmod", errno.EPERM)
+    [outcome] = filled(volume, "/nowhere", TINY).outcomes
+    assert (outcome.action, outcome.source) == (Action.REPLACED, f"{TINY.cache_key} in the volume")
+    monkeypatch.undo()
+    assert stat.S_IMODE((volume / TINY.cache_key).stat().st_mode) == 0o644
+
+
+def test_a_volume_that_ignores_permissions_is_not_called_ready(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (volume / TINY.cache_key).write_bytes(CONTENT)
+    (volume / TINY.cache_key).chmod(0o600)
+    monkeypatch.setattr(os, "chmod", lambda *_: None)
+    monkeypatch.setattr(os, "fchmod", lambda *_: None)
+    result = filled(volume, "/nowhere", TINY)
+    assert isinstance(result.error, VolumeError)
+    assert "does not keep permissions" in str(result.error)
+    assert (volume / TINY.cache_key).read_bytes() == CONTENT
+
+
+# Layouts.
+
+
+@pytest.mark.parametrize(
+    ("layout", "names"),
+    [("both", [TINY.cache_key, "tiny.tiktoken"]), ("published", ["tiny.tiktoken"]), ("cache", [TINY.cache_key])],
+)
+def test_each_name_of_the_layout_gets_a_file_of_its_own(
+    volume: Path, baked: Path, layout: str, names: list[str]
+) -> None:
+    result = filled(volume, baked, TINY, layout=layout)
+    assert actions(result) == [Action.INSTALLED] * len(names)
+    assert contents(volume) == dict.fromkeys(names, CONTENT)
+    assert not any(path.is_symlink() for path in volume.iterdir())
+    before = state(volume)
+    filled(volume, "/nowhere", TINY, layout=layout)
+    assert state(volume) == before
+
+
+def test_a_right_file_under_one_name_serves_the_other(volume: Path) -> None:
+    (volume / "tiny.tiktoken").write_bytes(CONTENT)
+    assert actions(filled(volume, "/nowhere", TINY, layout="both")) == [Action.INSTALLED, Action.KEPT]
+
+
+# Warnings and progress.
+
+
+def test_a_gateway_that_needs_another_file_is_a_warning_unless_that_is_there(volume: Path, baked: Path) -> None:
+    cl100k = vocabulary(name="cl100k_base.tiktoken")
+    (baked / cl100k.cache_key).write_bytes(CONTENT)
+    [warning] = filled(volume, baked, cl100k).warnings
+    assert "also loads o200k_base.tiktoken when it starts: add o200k_base to TIKTOKEN_INIT_ENCODINGS" in warning
+    assert filled(volume, baked, cl100k, layout="published").warnings == ()
+    assert filled(volume, baked, TINY).warnings == ()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_is_there", lambda *_: True)
+        assert filled(volume, baked, cl100k).warnings == ()
+
+
+def test_the_outcomes_tell_what_was_found_before(volume: Path, baked: Path) -> None:
+    (volume / TINY.cache_key).write_bytes(b"")
+    found = [outcome.before for outcome in filled(volume, baked).outcomes]
+    assert [(finding.state, finding.text) for finding in found] == [
+        (State.WRONG, "empty (0 bytes)"),
+        (State.MISSING, "missing"),
+    ]
+
+
+def test_a_hundred_fills_of_one_directory_leave_it_right(volume: Path, baked: Path) -> None:
+    """The temporary file of another run that lives stays, and its bytes are not taken away."""
+    with staged_file(volume) as staged:
+        staged.write(CONTENT)
+        began = time.monotonic()
+        for _ in range(100):
+            assert fill(settings(volume, TINY, OTHER, baked_dir=str(baked)), watch).error is None
+        assert time.monotonic() - began < 10
+        assert left_behind(volume) == [Path(staged.path).name]
+    assert contents(volume) == RIGHT

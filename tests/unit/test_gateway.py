@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.samples import CONTENT, vocabulary
+from tiktoken_cache_init.cache.identify import MOST_READ, Identity, Kind
+from tiktoken_cache_init.cache.inspect import Finding, State
+from tiktoken_cache_init.catalogue import Target, Vocabulary
+from tiktoken_cache_init.gateway import Consequence, foretell, others_loaded
+
+CL100K = vocabulary(name="cl100k_base.tiktoken")
+O200K = vocabulary(b"QQ== 0\n", "o200k_base.tiktoken")
+
+
+def found(state: State, head: bytes = b"", wanted: Vocabulary = CL100K, name: str = "", lacks: str = "") -> Finding:
+    identity = Identity(Kind.WRONG_BYTES, "wrong") if state is State.WRONG else None
+    return Finding(Target(wanted, name or wanted.cache_key), state, "text", identity, head, lacks)
+
+
+def consequence(head: bytes) -> Consequence:
+    return foretell(found(State.WRONG, head)).consequence
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        # Measured with tiktoken-go v0.1.7.
+        (b"", Consequence.COUNTS_WRONG),
+        (b"\n\n", Consequence.COUNTS_WRONG),
+        (CONTENT[:7], Consequence.COUNTS_WRONG),
+        (b"IQ== 0\n\nIg== 1", Consequence.COUNTS_WRONG),
+        (b"IQ== 0 more\n", Consequence.COUNTS_WRONG),
+        (b"IQ== -5\nIg== +6\n", Consequence.COUNTS_WRONG),
+        (b"I\rQ== 0\n", Consequence.COUNTS_WRONG),
+        (b"IQ==\n", Consequence.FAILS),
+        (b"IQ== \n", Consequence.FAILS),
+        (b"IQ== x\n", Consequence.FAILS),
+        (b"IQ== 1_0\n", Consequence.FAILS),
+        (b"IQ==  1\n", Consequence.FAILS),
+        (b"IQ== -+5\n", Consequence.FAILS),
+        (b"IQ== 0\r\n", Consequence.FAILS),
+        (b"IQ=\n", Consequence.FAILS),
+        (b"I Q== 0\n", Consequence.FAILS),
+        (b"IQ==IQ== 0\n", Consequence.FAILS),
+        (b"\0\0\0", Consequence.FAILS),
+        (b"<!DOCTYPE html><html></html>", Consequence.FAILS),
+        (b"IQ== 1\nIg== 1\n", Consequence.FAILS),
+        (CONTENT + b"\n", Consequence.COUNTS_RIGHT),
+        (CONTENT[:-1], Consequence.COUNTS_RIGHT),
+        (CONTENT + CONTENT, Consequence.COUNTS_RIGHT),
+        (CONTENT.replace(b"\n", b"\n\n"), Consequence.COUNTS_RIGHT),
+        (CONTENT.replace(b"\n", b" \n"), Consequence.COUNTS_RIGHT),
+    ],
+)
+def test_a_gateway_does_with_these_bytes_what_was_measured(head: bytes, expected: Consequence) -> None:
+    assert consequence(head) is expected
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (State.RIGHT, Consequence.COUNTS_RIGHT),
+        (State.MISSING, Consequence.FAILS),
+        (State.UNREADABLE, Consequence.FAILS),
+        (State.DIRECTORY, Consequence.FAILS),
+        (State.LINK, Consequence.FAILS),
+        (State.SPECIAL, Consequence.FAILS),
+    ],
+)
+def test_a_gateway_starts_only_if_there_is_a_file(state: State, expected: Consequence) -> None:
+    assert foretell(found(state)).consequence is expected
+
+
+@pytest.mark.parametrize(("wanted", "model"), [(CL100K, "gpt-3.5-turbo"), (O200K, "gpt-4o")])
+def test_a_gateway_that_fails_names_the_model_of_the_file(wanted: Vocabulary, model: str) -> None:
+    said = foretell(found(State.MISSING, wanted=wanted)).text
+    assert said == f"does not start: failed to get {model} token encoder"
+
+
+def test_a_right_file_that_the_gateways_user_may_not_read_is_a_failure() -> None:
+    prognosis = foretell(found(State.RIGHT, lacks="not readable by every user (mode 0600)"))
+    assert prognosis.consequence is Consequence.FAILS
+    assert "if its user cannot read the file" in prognosis.text
+
+
+def test_a_file_too_long_to_be_read_whole_is_a_failure() -> None:
+    assert consequence(b"IQ== 0\n" + b"\n" * (MOST_READ - 7)) is Consequence.FAILS
+
+
+def test_no_gateway_reads_another_vocabulary_or_another_name() -> None:
+    assert foretell(found(State.MISSING, wanted=vocabulary())).consequence is Consequence.NOT_READ
+    assert foretell(found(State.WRONG, name="cl100k_base.tiktoken")).consequence is Consequence.NOT_READ
+
+
+def test_a_gateway_loads_both_files_if_it_loads_one() -> None:
+    assert others_loaded((CL100K,)) == ("o200k_base.tiktoken",)
+    assert others_loaded((O200K, vocabulary())) == ("cl100k_base.tiktoken",)
+    assert others_loaded((CL100K, O200K)) == ()
+    assert others_loaded((vocabulary(),)) == ()
+
+
+LINES = st.lists(
+    st.one_of(
+        st.binary(max_size=20),
+        st.builds(
+            lambda token, rank: base64.b64encode(token) + b" " + rank.encode(),
+            st.binary(max_size=5),
+            st.text("+-0123456789 ", max_size=6),
+        ),
+    ),
+    max_size=5,
+)
+
+
+@given(LINES)
+@example([b"IQ== -+5"])
+@example([b"IQ== " + b"1" * 5000])
+def test_any_bytes_at_all_get_a_prognosis(lines: list[bytes]) -> None:
+    assert consequence(b"\n".join(lines)) in (Consequence.COUNTS_WRONG, Consequence.FAILS)

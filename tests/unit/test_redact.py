@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from tests.samples import Ended, command, settings
+from tiktoken_cache_init.errors import SettingError
+from tiktoken_cache_init.redact import HIDDEN, Scrubber, shown
+from tiktoken_cache_init.sources.http import _client
+
+# What people and password generators put into URLs, escaped or not. No message has six such letters in a row.
+PARTS = ("QxQxQx", "ZvZvZv", "WkWkWk")
+BETWEEN = st.sampled_from([*",/?#@:=&;'\"\\ \x1bé", "", "%2C", "%40", ":/", ":8/"])
+STARTS = st.sampled_from(
+    ["http://", "https://", "HTTP://", "htp://", "ftp://", "file://", "http:/", "https:", "//", ""]
+)
+PASSWORD = st.builds(str.join, BETWEEN, st.lists(st.sampled_from(PARTS), min_size=1, max_size=3))
+
+
+@pytest.mark.parametrize(
+    ("url", "safe"),
+    [
+        ("https://mirror.example/x", "https://mirror.example/x"),
+        ("http://user:pass@mirror.example:8080/x", f"http://{HIDDEN}@mirror.example:8080/x"),
+        ("http://token@mirror.example", f"http://{HIDDEN}@mirror.example"),
+        ("http://user:p@ss@mirror.example/x", f"http://{HIDDEN}@mirror.example/x"),
+        ("http://user:pa/ss@mirror.example/x", f"http://{HIDDEN}@mirror.example/x"),
+        ("http://user:pa?ss@mirror.example/x", f"http://{HIDDEN}@mirror.example/x"),
+        ("http://user:pa#ss@mirror.example/x", f"http://{HIDDEN}@mirror.example/x"),
+        ("http://[::1]:8080/a@b", "http://[::1]:8080/a@b"),
+        ("https://user:12/hunter22@h.example/", f"https://{HIDDEN}@h.example/"),
+        ("https://corp/user:hunter22@h.example/", f"https://{HIDDEN}@h.example/"),
+        ("http//user:hunter22@h.example/", f"{HIDDEN}@h.example/"),
+        ("https;//user:hunter22@h.example/", f"{HIDDEN}@h.example/"),
+        ("https://h.example/a#token=secret", f"https://h.example/a#{HIDDEN}"),
+        ("https://u:p@h.example/a#sha256=ab12", f"https://{HIDDEN}@h.example/a#sha256=ab12"),
+        ("https://cdn.example/npm/tiktoken@1.0.0/x", "https://cdn.example/npm/tiktoken@1.0.0/x"),
+        ("http://mirror.example/@scope/x", "http://mirror.example/@scope/x"),
+        ("http://mirror.example:8080/@scope/x", "http://mirror.example:8080/@scope/x"),
+        ("https://mirror.example/x?sig=secret", f"https://mirror.example/x?{HIDDEN}"),
+        ("https://u:p@mirror.example/x?sig=secret", f"https://{HIDDEN}@mirror.example/x?{HIDDEN}"),
+        ("/mnt/usb", "/mnt/usb"),
+        ("", ""),
+    ],
+)
+def test_a_url_is_shown_without_its_secrets(url: str, safe: str) -> None:
+    assert shown(url) == safe
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("https://user:secret@h/x", "login with secret failed"),
+        ("https://user:se%20cret@h/x", "login with se cret failed"),
+        ("https://secret@h/x", "login with secret failed"),
+        ("https://h/x?sig=secret", "login with secret failed"),
+        ("https://h/x?secret", "login with secret failed"),
+        ("https://h/x?a=1&sig=sec%2Fret#f", "login with sec/ret failed"),
+        ("https://a.example, https://user:secret@h/x", "login with secret failed"),
+        ('"https://user:secret@h/x"', "login with secret failed"),
+    ],
+)
+def test_a_secret_is_removed_from_any_text(text: str, printed: str) -> None:
+    assert Scrubber([text])(printed) == f"login with {HIDDEN} failed"
+
+
+def test_a_secret_that_is_part_of_another_leaves_no_rest_of_it() -> None:
+    scrub = Scrubber(["http://u:secret@h", "http://u:secretlonger@h"])
+    assert scrub("secretlonger secret") == f"{HIDDEN} {HIDDEN}"
+
+
+@pytest.mark.parametrize("text", ["nothing", "me@example.com", "https://mirror.example/x", "a?b"])
+def test_a_text_without_a_secret_stays_as_it_is(text: str) -> None:
+    assert Scrubber([text])(text) == text
+
+
+def test_a_secret_too_short_to_tell_from_words_is_still_hidden_in_a_url() -> None:
+    assert Scrubber(["http://u:a@h"])("a file") == "a file"
+    assert Scrubber(["http://u:abcd@h"])("an abcd") == f"an {HIDDEN}"
+    assert shown("http://u:a@h") == f"http://{HIDDEN}@h"
+
+
+@given(PASSWORD)
+@example("QxQxQx:/ZvZvZv")
+def test_no_part_of_a_password_is_shown(password: str) -> None:
+    assert not parts_of(password, shown(f"https://user:{password}@mirror.example/tiktoken"))
+
+
+def output_of(ended: Ended) -> str:
+    return ended.stdout.decode() + ended.stderr
+
+
+def parts_of(password: str, text: str) -> list[str]:
+    """Return the parts of the password that the text holds."""
+    return [part for part in PARTS if part in password and part in text]
+
+
+@examples(max_examples=20)
+@given(PASSWORD, STARTS, st.sampled_from(["", ":8x", "/x"]))
+@example("QxQxQx,ZvZvZv", "http://", "/x")
+@example("QxQxQx", "", "/x")
+@example("QxQxQx", "http:/", "/x")
+@example("QxQxQx,ZvZvZv", "http:/", "")
+@example("QxQxQx=ZvZvZv", "http:/", "")
+@example("QxQxQx", "http://", ":8x")
+def test_no_part_of_a_mirrors_password_is_printed_whatever_is_wrong_with_its_url(
+    password: str, start: str, tail: str
+) -> None:
+    url = f"{start}user:{password}@mirror.invalid{tail}"
+    # The setting that is read last is wrong, so that nothing is fetched.
+    wrong = ["--cache-dir", "/nowhere", "--log", "none"]
+    for arguments in (["--mirror", url], [f"--mirror={url}"], [f"--mirrors={url}"], [f"--mirror:{url}"], [url]):
+        ended = command("fill", *wrong, *arguments)
+        assert ended.code == 2
+        assert not parts_of(password, output_of(ended))
+    for value in (url, f'"{url}"', f"http://a.example,{url}", f"{url} {url}"):
+        ended = command(*wrong, environment={"TIKTOKEN_INIT_MIRRORS": value})
+        assert not parts_of(password, output_of(ended))
+
+
+@given(PASSWORD, STARTS)
+def test_no_part_of_a_password_is_printed_where_a_command_is_expected(password: str, start: str) -> None:
+    ended = command(f"{start}user:{password}@mirror.invalid")
+    assert ended.code == 2
+    assert not parts_of(password, output_of(ended))
+
+
+@examples(max_examples=30)
+@given(PASSWORD)
+def test_no_part_of_a_private_vocabularys_password_is_printed(password: str) -> None:
+    for entry in (f"https://user:{password}@h/x", f"https://user:{password}@h/x#sha256=abc", f"user:{password}@h"):
+        ended = command("--cache-dir", "/nowhere", "--log=none", "--extra", entry)
+        assert not parts_of(password, output_of(ended))
+
+
+@given(PASSWORD, st.sampled_from(["HTTP_PROXY", "https_proxy", "ALL_PROXY"]), STARTS)
+@example("QxQxQx/ZvZvZv", "HTTPS_PROXY", "http://")
+@example("x-oauth-basic", "HTTPS_PROXY", "ftp://")
+def test_no_part_of_a_proxys_credentials_is_printed_if_the_client_cannot_use_them(
+    password: str, variable: str, start: str
+) -> None:
+    token = "WkWkWk" if start else "user"
+    value = f"{start}{token}:{password}@proxy.invalid:3128"
+    said = ""
+    with pytest.MonkeyPatch.context() as patch:
+        # httpx reads the environment of the process.
+        patch.setenv(variable, value)
+        patch.setattr("tiktoken_cache_init.sources.http._trust", lambda _: False)
+        try:
+            _client(settings())
+        except SettingError as error:
+            said = Scrubber([value])(str(error))
+    assert not parts_of(token + password, said)

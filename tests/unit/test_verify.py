@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.samples import CONTENT, OTHER_CONTENT, as_nobody, folder_for_all, settings, vocabulary
+from tiktoken_cache_init import verify as module
+from tiktoken_cache_init.cache.staging import PREFIX
+from tiktoken_cache_init.catalogue import Vocabulary
+from tiktoken_cache_init.errors import NotReadyError, VolumeError
+from tiktoken_cache_init.gateway import Consequence, foretell
+from tiktoken_cache_init.verify import Fix, Verified, verify
+
+# Small, under the names of those that a gateway loads when it starts.
+CL100K = vocabulary(name="cl100k_base.tiktoken")
+O200K = vocabulary(OTHER_CONTENT, "o200k_base.tiktoken")
+
+
+@pytest.fixture
+def ready(tmp_path: Path) -> Path:
+    """A directory that is ready, one level below an empty one."""
+    directory = tmp_path / "above/ready"
+    directory.mkdir(parents=True)
+    directory.chmod(0o755)
+    for known, content in ((CL100K, CONTENT), (O200K, OTHER_CONTENT)):
+        (directory / known.cache_key).write_bytes(content)
+        (directory / known.cache_key).chmod(0o644)
+    return directory
+
+
+def verified(directory: Path, *wanted: Vocabulary, **changes: Any) -> Verified:
+    return verify(settings(directory, *(wanted or (CL100K, O200K)), command="verify", **changes))
+
+
+def fix(directory: Path, **changes: Any) -> Fix:
+    """Return the fix for cl100k_base, the first of the files."""
+    result = verified(directory, **changes)
+    assert not result.ready
+    found = result.files[0].fix
+    assert found
+    return found
+
+
+def test_a_ready_directory_needs_no_fix(ready: Path) -> None:
+    result = verified(ready)
+    assert result.ready
+    assert [(examined.finding.text, examined.fix) for examined in result.files] == [("right", None)] * 2
+    assert {foretell(examined.finding).consequence for examined in result.files} == {Consequence.COUNTS_RIGHT}
+    assert (result.fill_helps, result.read_only) == (False, False)
+
+
+def test_nothing_is_changed(ready: Path) -> None:
+    (ready / CL100K.cache_key).chmod(0o600)
+    (ready / O200K.cache_key).write_bytes(b"")
+    ready.chmod(0o700)
+    (ready / f"{PREFIX}0").touch()
+
+    def state() -> list[tuple[str, int, int, int]]:
+        paths = [ready, *sorted(ready.iterdir())]
+        return [(str(path), s.st_mode, s.st_mtime_ns, s.st_ino) for path in paths for s in [path.lstat()]]
+
+    before = state()
+    assert not verified(ready).ready
+    assert state() == before
+
+
+# The directory.
+
+
+def test_a_missing_directory_is_not_ready(tmp_path: Path) -> None:
+    with pytest.raises(NotReadyError, match=r"there is no directory .*: run fill to make it, or name the right one$"):
+        verified(tmp_path / "none")
+
+
+def test_a_file_is_no_directory(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(VolumeError, match="is not a directory: mount a volume"):
+        verified(tmp_path / "file")
+
+
+@pytest.mark.parametrize("place", ["raedy", "ready/tiktoken", "ready/a/b"])
+def test_a_misspelled_directory_is_not_ready_and_the_right_one_is_named(ready: Path, place: str) -> None:
+    with pytest.raises(NotReadyError) as caught:
+        verified(ready.parent / place)
+    assert str(caught.value).endswith(f" (vocabularies are in {ready})")
+
+
+def test_a_directory_of_the_image_that_nothing_is_mounted_at_is_the_only_problem(
+    ready: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "in_image", lambda: True)
+    monkeypatch.setattr(module, "not_mounted", lambda path: f"nothing is mounted at {path}: mount it")
+    result = verified(ready)
+    assert (result.ready, result.files, result.fill_helps) == (False, (), False)
+    assert result.problems == (Fix(f"nothing is mounted at {ready}: mount it", by_fill=False),)
+    monkeypatch.setattr(module, "not_mounted", lambda _: "")
+    assert verified(ready).ready
+
+
+@pytest.mark.parametrize("mode", [0o750, 0o711])
+def test_a_directory_that_not_every_user_can_read_is_a_problem(ready: Path, mode: int) -> None:
+    ready.chmod(mode)
+    result = verified(ready)
+    assert not result.ready
+    [problem] = result.problems
+    assert f"the directory has mode {mode:04o}" in problem.text
+    assert "run fill, or chmod 0755 the directory" in problem.text
+    assert result.fill_helps
+    assert verified(ready, mode=0o640).ready == (mode == 0o750)
+
+
+def test_a_directory_that_only_its_owner_may_write_to_is_no_problem(ready: Path) -> None:
+    ready.chmod(0o555)
+    assert verified(ready).ready
+
+
+def test_a_read_only_mount_is_noted(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class ReadOnly:
+        f_flag = os.ST_RDONLY
+
+    monkeypatch.setattr(os, "statvfs", lambda _: ReadOnly)
+    assert verified(ready).read_only
+
+
+# The fixes.
+
+
+def test_a_vocabulary_that_is_nowhere_needs_a_fill(ready: Path) -> None:
+    (ready / CL100K.cache_key).unlink()
+    assert fix(ready) == Fix("run fill")
+
+
+def test_bytes_under_the_published_name_are_found(ready: Path) -> None:
+    (ready / CL100K.cache_key).rename(ready / "cl100k_base.tiktoken")
+    said = fix(ready).text
+    assert "have the published name, which gateways do not look for: run fill, or rename cl100k_base.tiktoken" in said
+    assert said.endswith(f" to {CL100K.cache_key}")
+
+
+@pytest.mark.parametrize("name", ["download (1)", "..old"])
+def test_bytes_under_another_name_are_found(ready: Path, name: str) -> None:
+    (ready / CL100K.cache_key).rename(ready / name)
+    assert fix(ready).text == (
+        f"the right bytes are under another name, {name}: run fill, or rename it to {CL100K.cache_key}"
+    )
+
+
+def test_bytes_one_directory_too_deep_are_found(ready: Path) -> None:
+    (ready / "tiktoken").mkdir()
+    (ready / CL100K.cache_key).rename(ready / "tiktoken" / CL100K.cache_key)
+    said = f"the right bytes are one directory too deep, in tiktoken/{CL100K.cache_key}: "
+    assert fix(ready).text == f"{said}run fill"
+    (ready / O200K.cache_key).rename(ready / "tiktoken" / O200K.cache_key)
+    assert fix(ready).text == f"{said}mount that directory, or run fill"
+
+
+def test_bytes_one_directory_too_high_are_found_and_fill_does_not_fetch_them(ready: Path) -> None:
+    (ready / CL100K.cache_key).rename(ready.parent / CL100K.cache_key)
+    said = f"the right bytes are one directory too high, in ../{CL100K.cache_key}: "
+    assert fix(ready) == Fix(f"{said}move the file to {CL100K.cache_key}", by_fill=False)
+    (ready / O200K.cache_key).rename(ready.parent / O200K.cache_key)
+    assert fix(ready).text == f"{said}mount that directory, or move the file to {CL100K.cache_key}"
+    assert not verified(ready).fill_helps
+
+
+def test_swapped_names_are_found(ready: Path) -> None:
+    (ready / CL100K.cache_key).write_bytes(OTHER_CONTENT)
+    (ready / O200K.cache_key).write_bytes(CONTENT)
+    for examined, other in zip(verified(ready).files, (O200K, CL100K), strict=True):
+        assert examined.fix == Fix(f"the right bytes are under another vocabulary's name, {other.cache_key}: run fill")
+        assert foretell(examined.finding).consequence is Consequence.COUNTS_WRONG
+
+
+def test_missing_permissions_and_owners_are_set_by_a_command(ready: Path) -> None:
+    (ready / CL100K.cache_key).chmod(0o600)
+    assert fix(ready) == Fix("run fill, or chmod 0644 the file")
+    assert fix(ready, owner=(4711, -1)) == Fix("run fill, or chmod 0644 the file and chown 4711 it")
+
+
+def test_a_file_that_this_user_cannot_read_is_for_root_or_the_owner() -> None:
+    with folder_for_all() as directory:
+        (directory / CL100K.cache_key).touch(0)
+        with as_nobody():
+            assert fix(directory).text.startswith("run fill as root or as the owner of the directory; ")
+
+
+def test_under_the_layout_of_published_names_the_cache_key_is_another_name(ready: Path) -> None:
+    said = fix(ready, layout="published").text
+    assert said == (
+        f"the right bytes are under another name, {CL100K.cache_key}: run fill, or rename it to cl100k_base.tiktoken"
+    )
+
+
+# The gateway.
+
+
+def test_a_gateway_starts_only_if_both_files_are_there_under_their_cache_keys(ready: Path) -> None:
+    for known in (CL100K, O200K):
+        (ready / known.published_name).write_bytes((ready / known.cache_key).read_bytes())
+    assert verified(ready).gateway_starts
+    assert verified(ready, layout="both").gateway_starts
+    for less in (verified(ready, CL100K), verified(ready, layout="published")):
+        assert less.ready
+        assert not less.gateway_starts
+    (ready / CL100K.cache_key).write_bytes(b"")
+    assert not verified(ready).gateway_starts
