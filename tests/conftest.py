@@ -1,4 +1,4 @@
-"""Fixtures for every test."""
+"""Fixtures for every test, and the summaries at the end."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.vocabularies import vocabularies
 
 __all__ = ["gateway_program", "vocabularies"]
 
-# The same examples in every CI run, so that a red one is the change's doing; at a desk they go on searching.
-# A machine that is busy with something else is no failure.
+# CI tries the same examples each time, so that a failure comes from the change. Elsewhere the search goes on.
+# There is no time limit for an example, because the machine may be busy.
 settings.register_profile("ours", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("ours")
 
@@ -39,13 +39,13 @@ def gateway_image(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An environment that names no proxy, whatever this machine's does."""
+    """Remove the proxies of this machine from the environment."""
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
 
 
 SUITES = pytest.StashKey[Counter[tuple[str, str, str]]]()
-"""(folder, what the test drives, outcome) -> how many tests."""
+"""(directory, what the test drives, outcome) -> how many tests."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -57,17 +57,16 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Count the tests that drive the command from outside."""
+    """Count the tests of each directory."""
     report = yield
-    driven = _driven(item)
-    if driven and (report.when == "call" or not report.passed):
-        folder = str(item.path.parent.relative_to(item.config.rootpath))
-        item.config.stash[SUITES][folder, driven, report.outcome] += 1
+    if report.when == "call" or not report.passed:
+        directory = str(item.path.parent.relative_to(item.config.rootpath))
+        item.config.stash[SUITES][directory, _driven(item), report.outcome] += 1
     return report
 
 
 def _driven(item: pytest.Item) -> str:
-    """Return what a test drives: the final image, this host's entry point where it does the same with both, or neither."""
+    """Return what a test drives: the image, the command on this host where the image does the same, or neither."""
     if {"image", "data_image"} & set(getattr(item, "fixturenames", ())):
         return "image"
     variants = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
@@ -75,14 +74,15 @@ def _driven(item: pytest.Item) -> str:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the counts."""
+    """Print the counts, and one line for each reason to skip tests, which says what they need."""
     counts = config.stash[SUITES]
-    if not counts:
-        return
-    terminalreporter.section("the suite against the image, and the same tests on this host")
-    for folder in sorted({folder for folder, *_ in counts}):
-        for driven in ("image", "host"):
-            outcomes = {outcome: n for (f, d, outcome), n in sorted(counts.items()) if (f, d) == (folder, driven)}
-            if outcomes:
-                words = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.items())
-                terminalreporter.write_line(f"{folder:<22} {driven:<6} {words}")
+    terminalreporter.section("tests by directory, and whether they drive the image or the command on this host")
+    for directory, driven in sorted({key[:2] for key in counts}):
+        outcomes = {outcome: n for (d, way, outcome), n in sorted(counts.items()) if (d, way) == (directory, driven)}
+        words = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.items())
+        terminalreporter.write_line(f"{directory:<22} {driven:<6} {words}")
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.getreports("skipped"))
+    if reasons:
+        terminalreporter.section("skipped")
+    for reason, number in sorted(reasons.items()):
+        terminalreporter.write_line(f"{number:>5}  {reason}")
