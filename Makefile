@@ -1,4 +1,4 @@
-# Two commands do all the set-up on a machine with Python 3.11 or later: `make fill` and `make test`.
+# Three commands do all the set-up on a machine with Python 3.11 or later: `make fill`, `make test-unit` and `make test`.
 PYTHON ?= python3
 DIR ?= ./tiktoken
 export DIR
@@ -7,23 +7,30 @@ BUILD_OPTIONS ?=
 export BUILD_OPTIONS
 VENV := .venv
 
-.PHONY: supported fill test lint image size sized benchmarks arm64 pins clean
+.PHONY: supported fill test test-unit lint image size sized benchmarks arm64 pins clean
 
-# Fills a folder on this machine, with an environment of its own.
+# Fills a directory on this machine, with an environment of its own.
 fill: supported $(VENV)/runtime
 	$(VENV)/bin/python entrypoint.py fill --cache-dir "$$DIR"
 
 supported:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: $(PYTHON) is %d.%d, and 3.11 or later is needed: make PYTHON=... $(MAKECMDGOALS)" % sys.version_info[:2] or 0)'
 
-# All tests, and the linters. Those that need a container engine skip where none answers, unless REQUIRE_DOCKER=1.
-test: supported $(VENV)/dev lint
-	$(VENV)/bin/python -m pytest
+# The tests that need Python alone: no root, container engine, Go or network.
+test-unit: supported $(VENV)/dev
+	$(VENV)/bin/python -m pytest $(REPORT) tests/unit
+REPORT := $(if $(CI),--durations=20 --cov=tiktoken_cache_init)
 
-lint: $(VENV)/dev
+# The linters, the unit tests, and all other tests that this machine allows. The last lines say which were skipped and what they
+# need. With REQUIRE_DOCKER=1 a missing container engine is a failure.
+test: lint test-unit
+	$(VENV)/bin/python -m pytest $(REPORT) $(if $(CI),--cov-append) --ignore=tests/unit
+
+lint: supported $(VENV)/dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
 
 # The files name all that there is to install. Without --no-deps pip looks whether a newer release suits an extra, and then
 # refuses it for having no hash.
@@ -82,4 +89,4 @@ pins:
 	docker build --no-cache-filter recorded --target packages --output image $(BUILD_OPTIONS) .
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage build
