@@ -62,7 +62,9 @@ def test_a_directory_that_cannot_be_made_is_an_error(tmp_path: Path, refuse: Ref
         prepare(str(tmp_path / "a"), 0o644, None)
 
 
-@pytest.mark.parametrize(("before", "after"), [(0o700, 0o755), (0o711, 0o755), (0o1777, 0o1777), (0o555, 0o555)])
+@pytest.mark.parametrize(
+    ("before", "after"), [(0o700, 0o755), (0o711, 0o755), (0o1777, 0o1777), (0o1770, 0o1775), (0o555, 0o555)]
+)
 def test_permissions_are_added_and_never_removed(volume: Path, before: int, after: int) -> None:
     volume.chmod(before)
     prepare(str(volume), 0o644, None)

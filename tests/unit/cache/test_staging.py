@@ -345,13 +345,20 @@ def test_age_decides_where_the_file_system_has_no_locks(volume: Path, refuse: Re
         assert len(left_behind(volume)) == left
 
 
-def test_a_link_a_fifo_or_a_directory_with_the_name_of_a_temporary_file_is_survived(volume: Path) -> None:
+def test_a_link_a_fifo_or_a_directory_with_the_name_of_a_temporary_file_does_not_stop_the_sweep(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (volume / "precious").touch()
     (volume / f"{PREFIX}link").symlink_to("precious")
     (volume / f"{PREFIX}directory").mkdir()
     os.mkfifo(volume / f"{PREFIX}fifo")
-    sweep(str(volume))
+    (volume / f"{PREFIX}last").touch()
+    names = names_in(volume)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", lambda _: names)
+        sweep(str(volume))
     assert {"precious", f"{PREFIX}link", f"{PREFIX}directory"} <= set(names_in(volume))
+    assert f"{PREFIX}last" not in names_in(volume)
 
 
 def test_a_user_who_may_not_remove_temporary_files_leaves_them() -> None:
