@@ -16,10 +16,11 @@ fill: supported $(VENV)/runtime
 supported:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: $(PYTHON) is %d.%d, and 3.11 or later is needed: make PYTHON=... $(MAKECMDGOALS)" % sys.version_info[:2] or 0)'
 
+REPORT := $(if $(CI),--durations=20 --cov=tiktoken_cache_init)
+
 # The tests that need Python alone: no root, container engine, Go or network.
 test-unit: supported $(VENV)/dev
 	$(VENV)/bin/python -m pytest $(REPORT) tests/unit
-REPORT := $(if $(CI),--durations=20 --cov=tiktoken_cache_init)
 
 # The linters, the unit tests, and all other tests that this machine allows. The last lines say which were skipped and what they
 # need. With REQUIRE_DOCKER=1 a missing container engine is a failure.

@@ -189,11 +189,13 @@ def test_a_temporary_file_of_a_killed_run_is_used_and_then_swept(volume: Path, s
     assert contents(volume) == {TINY.cache_key: CONTENT}
 
 
-def test_a_fill_that_fails_sweeps_nothing(volume: Path) -> None:
-    (volume / f"{PREFIX}0123").write_bytes(b"half")
+def test_a_fill_that_fails_keeps_a_killed_runs_file_only_if_its_bytes_are_wanted(volume: Path, refuse: Refuse) -> None:
+    (volume / f"{PREFIX}half").write_bytes(CONTENT[:5])
+    (volume / f"{PREFIX}whole").write_bytes(CONTENT)
+    refuse("rename", errno.EIO)
     result = fill(settings(volume, TINY), watch)
-    assert isinstance(result.error, NotObtainedError)
-    assert left_behind(volume) == [f"{PREFIX}0123"]
+    assert isinstance(result.error, VolumeError)
+    assert names_in(volume) == [f"{PREFIX}whole"]
 
 
 # Sources.
@@ -240,8 +242,6 @@ def test_the_advice_of_each_failure_is_given_once(volume: Path, monkeypatch: pyt
 def test_several_passes_put_right_what_other_programs_remove_meanwhile(
     volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A sweeper takes the temporary file away at first, and the bytes are there to be found again."""
-    (volume / "copy").write_bytes(CONTENT)
     taken: list[str] = []
     real = StagedFile.finish
 
@@ -253,7 +253,7 @@ def test_several_passes_put_right_what_other_programs_remove_meanwhile(
 
     monkeypatch.setattr(StagedFile, "finish", finish)
     monkeypatch.setattr(module, "_BETWEEN_PASSES", 0.0)
-    [outcome] = filled(volume, "/nowhere", TINY).outcomes
+    [outcome] = filled(volume, baked, TINY).outcomes
     assert outcome.action is Action.INSTALLED
     assert len(taken) == 2
     assert (volume / TINY.cache_key).read_bytes() == CONTENT
@@ -329,8 +329,9 @@ def test_a_wrong_setting_that_a_source_finds_ends_the_fill(volume: Path, monkeyp
         raise SettingError("no such bundle")
 
     supply_by(monkeypatch, fail)
-    with pytest.raises(SettingError, match="no such bundle"):
-        filled(volume, "/nowhere")
+    result = filled(volume, "/nowhere")
+    assert isinstance(result.error, SettingError)
+    assert actions(result) == [Action.FAILED] * 2
     assert not names_in(volume)
 
 

@@ -41,9 +41,9 @@ def deliveries(volume: Path) -> Iterator[list[Delivery]]:
     """One file that has not begun, and one of which 7 of 21 bytes are there."""
     with staged_file(volume, OTHER) as first, staged_file(volume, TINY) as second:
         second.write(CONTENT[:7])
-        begun = Delivery(TINY, second)
+        begun = Delivery(second)
         begun.label = "http://a.example"
-        waiting = Delivery(OTHER, first)
+        waiting = Delivery(first)
         waiting.label = "http://b.example"
         yield [waiting, begun]
 
@@ -80,7 +80,7 @@ def test_the_time_left_follows_from_the_rate(clock: Clock, volume: Path) -> None
     with staged_file(volume, big) as staged:
         staged.write(bytes(1 << 18))
         clock.now += 4
-        progress([Delivery(big, staged)])
+        progress([Delivery(staged)])
     assert stream.getvalue().startswith("fetching: 262,144 of 1,048,576 bytes, 64 KiB/s, 12 s left")
 
 
@@ -93,7 +93,7 @@ def test_no_time_is_promised_where_the_rate_or_the_size_is_unknown(
     with staged_file(volume, wanted) as staged:
         staged.write(data)
         clock.now += 4
-        progress([Delivery(wanted, staged)])
+        progress([Delivery(staged)])
     assert "left" not in stream.getvalue()
 
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email.utils
 import errno
 import gzip
+import selectors
 import socket
 import ssl
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,6 @@ from tests.samples import CONTENT, staged_file, vocabulary
 from tests.unit.conftest import Refuse
 from tests.unit.sources.server import (
     Answer,
-    Request,
     Server,
     continue_with,
     give,
@@ -272,22 +274,51 @@ def test_a_server_that_never_answers_is_given_up_after_the_time_out(server: Serv
     assert time.monotonic() - began < 5
 
 
-def test_a_transfer_that_drips_is_given_up_and_one_that_moves_is_not(server: Server, volume: Path) -> None:
-    def slowly(pieces: int, size: int) -> Answer:
-        def answer(request: Request) -> None:
-            request.answer.send_response(200)
-            request.answer.send_header("Content-Length", str(len(LONG)))
-            request.answer.end_headers()
-            for start in range(0, pieces * size, size):
-                request.answer.wfile.write(LONG[start : start + size])
-                time.sleep(0.05)
+class Hasty(asyncio.SelectorEventLoop):
+    """An event loop whose time passes at once while it waits."""
 
-        return answer
+    def __init__(self) -> None:
+        self.now = 0.0
+        selector = selectors.SelectSelector()
+        select = selector.select
 
-    server.script("/drip", slowly(20, 5))
-    server.script("/slow", slowly(12, len(LONG) // 12))
-    assert "stalled: " in str(failure(f"{server.url}/drip", volume, timeout=0.3))
-    assert fetch(f"{server.url}/slow", volume, timeout=0.3) == LONG
+        def at_once(timeout: float | None = None) -> Any:
+            self.now += timeout or 0.0
+            return select(0)
+
+        selector.select = at_once  # type: ignore[method-assign]
+        super().__init__(selector)
+
+    def time(self) -> float:
+        return self.now
+
+
+def slowly(volume: Path, size: int) -> tuple[bytes, float]:
+    """Download from a server that sends so many bytes every ten seconds; return the bytes and how long it took."""
+
+    class Body(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for start in range(0, len(LONG), size):
+                await asyncio.sleep(10)
+                yield LONG[start : start + size]
+
+    async def run() -> float:
+        transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Body()))
+        async with httpx.AsyncClient(transport=transport) as client:
+            with contextlib.suppress(SourceError):
+                await download(client, "http://a.example/x", staged, 15)
+        return asyncio.get_running_loop().time()
+
+    with staged_file(volume, WANTED) as staged, asyncio.Runner(loop_factory=Hasty) as runner:
+        took = runner.run(run())
+        return staged.head(), took
+
+
+def test_a_transfer_that_drips_is_given_up_and_one_that_moves_is_not(volume: Path) -> None:
+    assert slowly(volume, 30_000) == (LONG, 120)
+    assert slowly(volume, 1) == (LONG[:1], 15)
+    # Two pieces in 15 seconds are slower than 1,024 bytes a second.
+    assert slowly(volume, 7_000) == (LONG[:7_000], 15)
 
 
 def test_a_connection_that_breaks_can_pass(server: Server, volume: Path) -> None:

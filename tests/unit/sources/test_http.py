@@ -76,7 +76,7 @@ class Bench:
     """One vocabulary, routes that do as a test says, and a clock that moves only while it is slept."""
 
     def __init__(self, staged: StagedFile, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.delivery = Delivery(staged.vocabulary, staged)
+        self.delivery = Delivery(staged)
         self.now = 0.0
         self.slept: list[float] = []
         self.said: list[str] = []
@@ -268,7 +268,7 @@ def test_a_mirror_that_fails_is_not_asked_for_its_other_names(bench: Bench) -> N
 def supplied(chosen: Settings, volume: Path, *contents: tuple[Any, bytes], watcher: Any = watch) -> list[Delivery]:
     """Fetch; return the deliveries, with each complete one compared with its content."""
     with staged_file(volume, contents[0][0]) as first, staged_file(volume, contents[-1][0]) as last:
-        deliveries = [Delivery(wanted, staged) for (wanted, _), staged in zip(contents, (first, last), strict=False)]
+        deliveries = [Delivery(staged) for (wanted, _), staged in zip(contents, (first, last), strict=False)]
         supply(deliveries, chosen, time.monotonic() + 60, watcher)
         for delivery, (_, content) in zip(deliveries, contents, strict=True):
             assert not delivery.complete or delivery.staged.head() == content

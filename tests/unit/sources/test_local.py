@@ -23,7 +23,7 @@ def watch(_: object) -> None:
 def copied(volume: Path, path: Path | str) -> str:
     """Copy a file; return the reason of the failure, or an empty text."""
     with staged_file(volume) as staged:
-        delivery = Delivery(TINY, staged)
+        delivery = Delivery(staged)
         copy(delivery, str(path), "label", "it is absent")
         assert delivery.complete == (not delivery.failures)
         return delivery.failures[0].reason if delivery.failures else ""
@@ -32,7 +32,7 @@ def copied(volume: Path, path: Path | str) -> str:
 def from_directory(volume: Path, directory: Path, wanted: str = "tiny") -> str:
     private = vocabulary(size=None, limit=1000) if wanted == "private" else TINY
     with staged_file(volume, private) as staged:
-        delivery = Delivery(private, staged)
+        delivery = Delivery(staged)
         copy_from_directory(delivery, "/usb", str(directory))
         assert delivery.label == "/usb"
         return delivery.failures[0].reason if delivery.failures else ""
@@ -40,7 +40,7 @@ def from_directory(volume: Path, directory: Path, wanted: str = "tiny") -> str:
 
 def test_a_baked_vocabulary_is_copied_from_its_cache_key(volume: Path, baked: Path) -> None:
     with staged_file(volume) as staged:
-        delivery = Delivery(TINY, staged)
+        delivery = Delivery(staged)
         supply([delivery], settings(baked_dir=str(baked)), 0.0, watch)
         assert delivery.complete
         assert (delivery.label, delivery.failures) == ("baked", [])
@@ -50,7 +50,7 @@ def test_a_vocabulary_that_is_not_baked_is_a_failure(volume: Path, baked: Path) 
     (baked / KEY).unlink()
     for directory in (baked, baked / "none", __file__):
         with staged_file(volume) as staged:
-            delivery = Delivery(TINY, staged)
+            delivery = Delivery(staged)
             supply([delivery], settings(baked_dir=str(directory)), 0.0, watch)
             assert delivery.failures == [("baked", f"{directory} does not hold it", "")]
 
@@ -58,7 +58,7 @@ def test_a_vocabulary_that_is_not_baked_is_a_failure(volume: Path, baked: Path) 
 def test_a_copy_starts_from_nothing(volume: Path, baked: Path) -> None:
     with staged_file(volume) as staged:
         staged.write(b"of another place")
-        copy(Delivery(TINY, staged), str(baked / KEY), "", "")
+        copy(Delivery(staged), str(baked / KEY), "", "")
         assert staged.is_right
 
 

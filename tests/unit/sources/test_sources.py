@@ -25,14 +25,14 @@ def test_every_source_that_a_setting_can_name_supplies(volume: Path, monkeypatch
         monkeypatch.setattr(module, "supply", lambda *_, name=name: asked.append(name))
     with staged_file(volume) as staged:
         for name in SOURCES:
-            sources.supply(name, [Delivery(TINY, staged)], settings(), 0.0, watch)
+            sources.supply(name, [Delivery(staged)], settings(), 0.0, watch)
     assert asked == list(SOURCES)
 
 
 def test_a_source_is_not_asked_for_a_complete_file(volume: Path, baked: Path) -> None:
     with staged_file(volume) as staged:
         staged.write(CONTENT)
-        delivery = Delivery(TINY, staged)
+        delivery = Delivery(staged)
         assert delivery.complete
         sources.supply("no such source", [delivery], settings(), 0.0, watch)
 
@@ -43,7 +43,7 @@ def test_a_source_that_this_installation_lacks_is_a_failure_with_advice(
     monkeypatch.delitem(sys.modules, "tiktoken_cache_init.sources.http", raising=False)
     monkeypatch.setitem(sys.modules, "httpx", None)
     with staged_file(volume) as staged:
-        delivery = Delivery(TINY, staged)
+        delivery = Delivery(staged)
         sources.supply("fetch", [delivery], settings(), 0.0, watch)
     [failure] = delivery.failures
     assert (failure.label, failure.reason) == ("fetch", "this installation has no httpx")
@@ -52,7 +52,7 @@ def test_a_source_that_this_installation_lacks_is_a_failure_with_advice(
 
 def test_a_failure_is_noted_with_the_place_and_its_advice(volume: Path) -> None:
     with staged_file(volume) as staged:
-        delivery = Delivery(TINY, staged)
+        delivery = Delivery(staged)
         delivery.label = "here"
         delivery.failed(SourceError("no", advice="do something"))
     assert delivery.failures == [("here", "no", "do something")]
@@ -62,7 +62,7 @@ def test_the_deadline_is_noted_with_how_far_the_transfer_came(volume: Path) -> N
     for wanted, size in ((TINY, "4 of 21"), (vocabulary(size=None, limit=100), "4")):
         with staged_file(volume, wanted) as staged:
             staged.write(CONTENT[:4])
-            delivery = Delivery(wanted, staged)
+            delivery = Delivery(staged)
             delivery.cut_off()
         assert delivery.failures == [("", f"{size} bytes came before the deadline", "raise TIKTOKEN_INIT_DEADLINE")]
 

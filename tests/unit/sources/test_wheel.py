@@ -74,7 +74,7 @@ def supplied(volume: Path, *wanted: Vocabulary, timeout: float = 15.0) -> list[D
     deliveries = []
     for each in wanted:
         with staged_file(volume, each) as staged:
-            delivery = Delivery(each, staged)
+            delivery = Delivery(staged)
             supply([delivery], sample_settings(timeout=timeout), 0.0, lambda _: None)
             assert delivery.complete == (not delivery.failures)
         deliveries.append(delivery)
@@ -117,7 +117,7 @@ def test_no_code_of_the_wheel_is_run_and_none_of_its_dependencies_is_downloaded(
 
 def test_a_vocabulary_that_no_wheel_holds_is_not_looked_for(volume: Path, pip: Pip) -> None:
     with staged_file(volume) as staged:
-        delivery = Delivery(staged.vocabulary, staged)
+        delivery = Delivery(staged)
         supply([delivery], sample_settings(), 0.0, lambda _: None)
         assert not delivery.failures
     assert not pip.calls
@@ -127,7 +127,7 @@ def test_two_vocabularies_are_taken_from_one_download(volume: Path, pip: Pip, ti
     pip.brings({MEMBER + each.cache_key: each.published_name.encode() for each in tiny})
     with staged_file(volume, tiny[0]) as one, staged_file(volume, tiny[1]) as two:
         one.write(b"of another source")
-        deliveries = [Delivery(tiny[0], one), Delivery(tiny[1], two)]
+        deliveries = [Delivery(one), Delivery(two)]
         supply(deliveries, sample_settings(), 0.0, lambda _: None)
         assert [delivery.complete for delivery in deliveries] == [True, True]
     assert {delivery.label for delivery in deliveries} == {"wheel llama-index-core==0.13.0"}
@@ -178,7 +178,7 @@ def test_the_telling_line_of_pip_is_reported(volume: Path, pip: Pip, script: str
 
 def test_pip_is_not_asked_twice_for_a_wheel_that_it_could_not_bring(volume: Path, pip: Pip) -> None:
     with staged_file(volume, CL100K) as one, staged_file(volume, O200K) as two:
-        deliveries = [Delivery(CL100K, one), Delivery(O200K, two)]
+        deliveries = [Delivery(one), Delivery(two)]
         supply(deliveries, sample_settings(), 0.0, lambda _: None)
     assert deliveries[0].failures == deliveries[1].failures
     assert len(pip.calls) == 1
