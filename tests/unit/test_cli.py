@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -30,7 +29,7 @@ from tests.samples import (
 from tests.unit.sources.server import Server, silent
 from tiktoken_cache_init import __version__, catalogue, cli
 from tiktoken_cache_init.catalogue import Encoding
-from tiktoken_cache_init.errors import DeadlinePassed, SettingError, Stopped, VolumeError
+from tiktoken_cache_init.errors import Stopped
 
 Run = Callable[..., Ended]
 
@@ -187,14 +186,6 @@ def test_storage_that_does_not_answer_is_given_up_at_the_deadline(
     assert time.monotonic() - began < 10
 
 
-def test_a_deadline_before_the_settings_are_read_is_an_error_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def late(*_: object) -> NoReturn:
-        raise DeadlinePassed
-
-    monkeypatch.setattr(cli, "load", late)
-    assert "the deadline passed and the directory does not answer" in run().stderr
-
-
 def test_no_alarm_is_left_after_a_run(run: Run) -> None:
     run()
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
@@ -348,17 +339,3 @@ def test_a_fill_from_baked_files_loads_no_network_and_nothing_for_failures(volum
     loaded = set(done.stdout.split())
     assert "tiktoken_cache_init.sources.local" in loaded
     assert not loaded & {"httpx", "ssl", "asyncio", "argparse", "json", "tiktoken_cache_init.sources.http"}
-
-
-def test_the_environment_of_the_caller_is_not_changed(run: Run) -> None:
-    before = dict(os.environ)
-    run()
-    assert dict(os.environ) == before
-
-
-def test_errors_of_every_kind_end_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    for error in (VolumeError("cause: remedy"), SettingError("cause: remedy")):
-        fail_with(monkeypatch, error)
-        ended = run()
-        assert ended.code == error.exit_code
-        assert ended.stderr.splitlines()[1:] == ["tiktoken-cache-init: error: cause: remedy"]

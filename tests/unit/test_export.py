@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import errno
 import io
 import os
 import tarfile
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.samples import CONTENT, OTHER, TINY, as_nobody, folder_for_all, settings, unpack, vocabulary
-from tests.unit.conftest import Refuse
 from tiktoken_cache_init import export as module
 from tiktoken_cache_init.cache.inspect import inspect
 from tiktoken_cache_init.catalogue import Vocabulary
@@ -124,11 +122,6 @@ def test_a_file_that_changes_during_the_export_is_an_error(
 
     monkeypatch.setattr(module, "inspect", then)
     assert said in refused(baked, VolumeError)
-
-
-def test_a_directory_that_fails_is_told_from_the_stream(baked: Path, refuse: Refuse) -> None:
-    refuse("lstat", errno.EIO)
-    assert "cannot read" in refused(baked, VolumeError)
 
 
 def test_a_file_that_this_user_cannot_read_is_refused() -> None:

@@ -4,7 +4,6 @@ import errno
 import os
 import signal
 import stat
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,13 +18,11 @@ from tests.samples import (
     left_behind,
     names_in,
     settings,
-    staged_file,
     vocabulary,
 )
 from tests.unit.conftest import Refuse
 from tiktoken_cache_init import fill as module
 from tiktoken_cache_init import sources
-from tiktoken_cache_init.cache.inspect import State
 from tiktoken_cache_init.cache.staging import PREFIX, StagedFile
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import DeadlinePassed, NotObtainedError, SettingError, Stopped, VolumeError
@@ -457,24 +454,3 @@ def test_a_gateway_that_needs_another_file_is_a_warning_unless_that_is_there(vol
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_is_there", lambda *_: True)
         assert filled(volume, baked, cl100k).warnings == ()
-
-
-def test_the_outcomes_tell_what_was_found_before(volume: Path, baked: Path) -> None:
-    (volume / TINY.cache_key).write_bytes(b"")
-    found = [outcome.before for outcome in filled(volume, baked).outcomes]
-    assert [(finding.state, finding.text) for finding in found] == [
-        (State.WRONG, "empty (0 bytes)"),
-        (State.MISSING, "missing"),
-    ]
-
-
-def test_a_hundred_fills_of_one_directory_leave_it_right(volume: Path, baked: Path) -> None:
-    """The temporary file of another run that lives stays, and its bytes are not taken away."""
-    with staged_file(volume) as staged:
-        staged.write(CONTENT)
-        began = time.monotonic()
-        for _ in range(100):
-            assert fill(settings(volume, TINY, OTHER, baked_dir=str(baked)), watch).error is None
-        assert time.monotonic() - began < 10
-        assert left_behind(volume) == [Path(staged.path).name]
-    assert contents(volume) == RIGHT

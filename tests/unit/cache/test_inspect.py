@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, as_nobody, folder_for_all, vocabulary
+from tests.samples import CONTENT, OTHER, TINY, as_nobody, folder_for_all, vocabulary
 from tests.unit.conftest import Refuse
 from tiktoken_cache_init.cache.identify import MOST_READ, Kind
 from tiktoken_cache_init.cache.inspect import Finding, State, holds, inspect
@@ -168,10 +168,3 @@ def test_a_file_of_another_length_is_not_read(volume: Path, monkeypatch: pytest.
         assert not holds(file, TINY)
         assert not holds(file, vocabulary(size=None))
     monkeypatch.undo()
-
-
-def test_a_private_vocabulary_of_unknown_size_is_told_by_its_digest(volume: Path) -> None:
-    private = vocabulary(OTHER_CONTENT, size=None, limit=1000)
-    (volume / "file").write_bytes(OTHER_CONTENT)
-    with (volume / "file").open("rb", buffering=0) as file:
-        assert holds(file, private)

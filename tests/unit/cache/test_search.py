@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, as_nobody, folder_for_all, names_in, vocabulary
+from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, as_nobody, folder_for_all, vocabulary
 from tiktoken_cache_init.cache import search as module
 from tiktoken_cache_init.cache.search import find
 from tiktoken_cache_init.cache.staging import PREFIX
@@ -128,9 +128,3 @@ def test_files_and_directories_that_may_not_be_read_are_skipped() -> None:
         with as_nobody():
             assert find(str(directory), [TINY]) == {TINY: good}
         (directory / "closed").chmod(0o700)
-
-
-def test_the_search_changes_nothing(tmp_path: Path) -> None:
-    put(tmp_path, "a/x")
-    find(str(tmp_path), [TINY])
-    assert names_in(tmp_path) == ["a"]

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import io
 import os
 import stat
 import time
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.samples import CONTENT, TINY, as_nobody, folder_for_all, left_behind, names_in, staged_file, vocabulary
+from tests.samples import CONTENT, TINY, as_nobody, folder_for_all, left_behind, names_in, staged_file
 from tests.unit.conftest import Refuse
 from tiktoken_cache_init.cache import staging as module
 from tiktoken_cache_init.cache.staging import PREFIX, StagedFile, TooLongError, VanishedError, sweep, sync
@@ -112,13 +111,6 @@ def test_a_file_can_be_started_again(volume: Path) -> None:
         assert staged.head() == CONTENT
 
 
-def test_an_open_file_is_copied_whole(volume: Path) -> None:
-    long = b"0123456789" * 300_000
-    with staged_file(volume, vocabulary(long)) as staged:
-        staged.copy(io.BytesIO(long))
-        assert staged.is_right
-
-
 def test_a_short_write_is_continued(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:3]))
@@ -217,12 +209,6 @@ def test_permissions_are_added_and_never_removed(volume: Path) -> None:
     file.chmod(0o620)
     assert module.repair_permissions(str(file), 0o644, None)
     assert mode_of(file) == 0o664
-
-
-def test_a_file_that_may_not_be_repaired_is_not_called_repaired(volume: Path, refuse: Refuse) -> None:
-    (volume / "file").touch()
-    refuse("chown", errno.EPERM)
-    assert not module.repair_permissions(str(volume / "file"), 0o644, (7, 7))
 
 
 # A directory under the name.

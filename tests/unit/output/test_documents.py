@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.samples import CONTENT, OTHER, TINY, settings, vocabulary
 from tiktoken_cache_init import __version__
 from tiktoken_cache_init.catalogue import ENCODINGS
-from tiktoken_cache_init.errors import NotObtainedError, NotReadyError
+from tiktoken_cache_init.errors import NotReadyError
 from tiktoken_cache_init.fill import fill
 from tiktoken_cache_init.listing import listing
 from tiktoken_cache_init.output.documents import (
@@ -76,13 +76,6 @@ def test_the_documents_of_a_verification_have_one_shape(volume: Path) -> None:
     failed = failed_verify_document(chosen, NotReadyError("cause: remedy"))
     assert failed.keys() == verify_document(chosen, verify(chosen)).keys()
     assert (failed["ready"], failed["error"], failed["files"]) == (False, "cause: remedy", [])
-
-
-def test_the_error_of_a_fill_without_files_is_in_its_document() -> None:
-    from tiktoken_cache_init.fill import Filled
-
-    document = fill_document(settings(), Filled((), NotObtainedError("cause: remedy"), ("beware",)))
-    assert (document["ready"], document["error"], document["warnings"]) == (False, "cause: remedy", ["beware"])
 
 
 def test_the_list_has_the_digests_and_shows_no_secret() -> None:

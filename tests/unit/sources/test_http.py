@@ -17,7 +17,7 @@ import pytest
 import trustme
 
 from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, process_state, settings, staged_file, vocabulary
-from tests.unit.sources.server import Server, continue_with, give, refuse_with, silent
+from tests.unit.sources.server import Server, continue_with, give, silent
 from tiktoken_cache_init.cache.staging import StagedFile
 from tiktoken_cache_init.catalogue import VOCABULARIES
 from tiktoken_cache_init.errors import DeadlinePassed, SettingError, Stopped, VolumeError
@@ -482,13 +482,3 @@ def test_every_usual_kind_of_proxy_is_accepted(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("ALL_PROXY", value)
     monkeypatch.setattr(module, "_trust", lambda _: False)
     assert _client(settings())
-
-
-def test_a_refusing_mirror_leaves_the_work_to_the_next(server: Server, volume: Path) -> None:
-    other = Server()
-    server.script("/tiny.tiktoken", refuse_with(403))
-    other.script("/tiny.tiktoken", give(CONTENT))
-    [found] = supplied(settings(mirrors=(server.url, other.url)), volume, (TINY, CONTENT))
-    assert found.label == f"{other.url}: complete"
-    assert [failure.reason for failure in found.failures] == ["403 Forbidden"]
-    other.close()
