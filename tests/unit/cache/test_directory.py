@@ -86,6 +86,7 @@ def test_a_directory_of_another_user_that_keeps_readers_out_is_reported_with_bot
     with pytest.raises(VolumeError) as caught:
         prepare(str(volume), 0o644, None)
     assert f"{volume} has mode 0705, so not every user can read its files" in str(caught.value)
+    assert "this user cannot change it (Operation not permitted): " in str(caught.value)
     assert "run chmod 0755 on it, or set TIKTOKEN_INIT_MODE=0604 if the gateway" in str(caught.value)
 
 
