@@ -76,7 +76,8 @@ def _driven(item: pytest.Item) -> str:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the counts, and one line for each reason to skip tests, which says what they need."""
     counts = config.stash[SUITES]
-    terminalreporter.section("tests by directory, and whether they drive the image or the command on this host")
+    if counts:
+        terminalreporter.section("tests by directory, and whether they drive the image or the command on this host")
     for directory, driven in sorted({key[:2] for key in counts}):
         outcomes = {outcome: n for (d, way, outcome), n in sorted(counts.items()) if (d, way) == (directory, driven)}
         words = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.items())
