@@ -1,0 +1,209 @@
+"""Drive the command from outside, as a process of this host or as a container of the image.
+
+Both drivers take the same arguments, so one test runs on either::
+
+    done = driver.run("verify", environment={"TIKTOKEN_CACHE_DIR": str(volume)})
+    running = driver.start("fill", ...)
+    running.signal(signal.SIGTERM)
+    done = running.wait()
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.containers.engine import LOCKED_DOWN, ROOT, platform
+
+LONGEST = 120.0
+"""Seconds after which a run is killed and its test fails."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run that is over."""
+
+    code: int
+    """The exit code; 128 + N after signal N."""
+    stdout: bytes
+    """Empty if the test gave a stream of its own. So is ``stderr``."""
+    stderr: str
+    seconds: float
+    """Counted from the start, or from the last signal that was sent."""
+
+    @property
+    def said(self) -> str:
+        """Everything that it wrote."""
+        return self.stdout.decode(errors="replace") + self.stderr
+
+
+class Running:
+    """A run that goes on."""
+
+    def __init__(self, command: Sequence[str], container: str = "", kept: object = None, **options: Any) -> None:
+        # Files, because a full pipe would stop the run.
+        self._files = {name: tempfile.TemporaryFile() for name in ("stdout", "stderr")}  # noqa: SIM115
+        self._container = container
+        # A temporary file that the run reads: it is removed together with this object.
+        self._kept = kept
+        self._since = time.monotonic()
+        self._process = subprocess.Popen(command, **({"stdin": subprocess.DEVNULL} | self._files | options))
+
+    def signal(self, signum: signal.Signals) -> None:
+        """Send a signal, and count the time from now on."""
+        self._since = time.monotonic()
+        if self._container:
+            command = ["docker", "kill", "--signal", signum.name, self._container]
+            subprocess.run(command, check=True, capture_output=True, timeout=LONGEST)
+        else:
+            self._process.send_signal(signum)
+
+    def wait(self) -> Ended:
+        """Wait for the end."""
+        try:
+            code = self._process.wait(LONGEST)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+        seconds = time.monotonic() - self._since
+        written = []
+        for file in self._files.values():
+            with file:
+                file.seek(0)
+                written.append(file.read())
+        # Popen writes -N for a process that signal N ended, a shell and an engine 128 + N.
+        return Ended(code if code >= 0 else 128 - code, written[0], written[1].decode(errors="replace"), seconds)
+
+    def kill(self) -> None:
+        """End it at once with SIGKILL."""
+        if self._container:
+            command = ["docker", "rm", "--force", self._container]
+            subprocess.run(command, check=False, capture_output=True, timeout=LONGEST)
+        self._process.kill()
+        self._process.wait()
+
+
+class Driver(ABC):
+    """Starts the command. Paths mean the same to the test and to the command."""
+
+    name: str
+
+    @abstractmethod
+    def start(
+        self,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        user: str = "",
+        hosts: Mapping[str, str] | None = None,
+        resolver: Path | None = None,
+        **streams: Any,
+    ) -> Running:
+        """Start the command.
+
+        Args:
+            arguments: the command line after the program's name.
+            environment: variables; those of the test run are not handed on.
+            user: ``UID:GID`` to run as, if not as the test does (host) or as the image does (container).
+            hosts: host name -> the address that its hosts file gives it.
+            resolver: its resolv.conf, if not that of the machine.
+            streams: options of `subprocess.Popen`, such as ``stdout``. In a container these are the engine's streams.
+        """
+
+    def run(self, *arguments: str, **how: Any) -> Ended:
+        """Run the command to its end. The arguments are those of `start`."""
+        return self.start(*arguments, **how).wait()
+
+
+@dataclass(frozen=True)
+class Host(Driver):
+    """Runs the entry point as a process of this machine."""
+
+    wrapper: Sequence[str] = ()
+    """A program to run it with, such as strace, and that program's options."""
+    name = "host"
+
+    def start(
+        self,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        user: str = "",
+        hosts: Mapping[str, str] | None = None,
+        resolver: Path | None = None,
+        **streams: Any,
+    ) -> Running:
+        """Start it."""
+        command = [*self.wrapper, _interpreter(bool(user)), str(ROOT / "entrypoint.py"), *arguments]
+        if user:
+            uid, _, gid = user.partition(":")
+            streams |= {"user": int(uid), "group": int(gid or uid), "extra_groups": []}
+        # COV: the coverage of a child process.
+        own = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COV")}
+        streams["env"] = own | dict(environment or {})
+        if not hosts and not resolver:
+            return Running(command, **streams)
+        if os.geteuid():
+            pytest.skip("only root can give a process a hosts file and a resolv.conf of its own")
+        file = tempfile.NamedTemporaryFile("w")  # noqa: SIM115
+        file.writelines(f"{address} {name}\n" for name, address in (hosts or {}).items())
+        file.flush()
+        mounts = [(file.name, "/etc/hosts"), (str(resolver or "/etc/resolv.conf"), "/etc/resolv.conf")]
+        lines = [shlex.join(["mount", "--bind", *mount]) for mount in mounts]
+        script = " && ".join([*lines, f"exec {shlex.join(command)}"])
+        command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
+        return Running(command, kept=file, **streams)
+
+
+def _interpreter(for_another_user: bool) -> str:
+    # A virtual environment or a pyenv in root's home directory is closed to other users.
+    if for_another_user and not all(parent.stat().st_mode & 1 for parent in Path(sys.executable).resolve().parents):
+        return "/usr/bin/python3"
+    return sys.executable
+
+
+@dataclass(frozen=True)
+class Container(Driver):
+    """Runs the image in a container that is removed when it ends."""
+
+    image: str
+    places: Sequence[Path] = ()
+    """Directories and files of this machine that are mounted under the same paths."""
+    options: Sequence[str] = LOCKED_DOWN
+    """Options of ``docker run``."""
+    name = "image"
+
+    def start(
+        self,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        user: str = "",
+        hosts: Mapping[str, str] | None = None,
+        resolver: Path | None = None,
+        **streams: Any,
+    ) -> Running:
+        """Start it."""
+        container = f"tiktoken-cache-init-test-{uuid.uuid4().hex[:12]}"
+        command = ["docker", "run", "--rm", "--name", container, *platform(), *self.options]
+        for place in self.places:
+            command += ["--volume", f"{place}:{place}"]
+        if user:
+            command += ["--user", user]
+        if resolver:
+            command += ["--volume", f"{resolver}:/etc/resolv.conf:ro"]
+        for name, address in (hosts or {}).items():
+            command += ["--add-host", f"{name}:{address}"]
+        for name, value in (environment or {}).items():
+            command += ["--env", f"{name}={value}"]
+        return Running([*command, self.image, *arguments], container, **streams)
