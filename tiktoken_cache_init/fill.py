@@ -134,15 +134,19 @@ class _Work:
             vanished = self._stage_and_install()
             if not self._missing():
                 return
-            # Other runs may have moved the bytes while this one looked for them.
-            time.sleep(_BETWEEN_PASSES)
-            self._note_what_others_did()
-            if not vanished and not search.find(
-                self._directory, {finding.target.vocabulary for finding in self._missing()}
-            ):
+            if not self._worth_another_pass() and not vanished:
                 break
         if self._missing():
             raise self._not_obtained()
+
+    def _worth_another_pass(self) -> bool:
+        # Other runs may have moved the bytes while this one looked for them.
+        try:
+            time.sleep(_BETWEEN_PASSES)
+            self._note_what_others_did()
+            return bool(search.find(self._directory, {finding.target.vocabulary for finding in self._missing()}))
+        except DeadlinePassed:
+            raise self._too_late() from None
 
     def _missing(self) -> list[Finding]:
         return [finding for finding in self._findings if finding.target not in self._done]
@@ -205,7 +209,7 @@ class _Work:
             for staged in files.values():
                 staged.discard()
         if not in_time and self._missing():
-            raise self._not_obtained(f"the deadline of {self._settings.deadline:g} s passed")
+            raise self._too_late()
         return vanished
 
     def _stage(self, files: dict[Finding, StagedFile]) -> None:
@@ -248,6 +252,9 @@ class _Work:
             f"{self._directory} is mounted read-only and is not ready: {lacking}: mount it read-write in the init container; "
             "only the consumer's mount may have ':ro'"
         )
+
+    def _too_late(self) -> NotObtainedError:
+        return self._not_obtained(f"the deadline of {self._settings.deadline:g} s passed")
 
     def _not_obtained(self, cause: str = "") -> NotObtainedError:
         """Return the error of vocabularies that could not be had, with each piece of advice once."""
