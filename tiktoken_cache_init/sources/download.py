@@ -10,6 +10,7 @@ import re
 import socket
 import ssl
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 
@@ -17,6 +18,7 @@ import httpx
 
 from ..cache.identify import looks_like
 from ..cache.staging import StagedFile, TooLongError
+from ..errors import InitError
 from . import SourceError
 
 LEAST_SPEED = 1024
@@ -61,12 +63,15 @@ async def download(client: httpx.AsyncClient, url: str, staged: StagedFile, time
             if not await _request(client, url, staged, window, timeout):
                 staged.restart()
                 await _request(client, url, staged, window, timeout)
-    except (SourceError, httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError, RuntimeError) as error:
-        failure = error if isinstance(error, SourceError) else _failure(error, staged.position - start, timeout)
-        raise _through_proxy(failure, url) from error
     except TooLongError:
         staged.restart()
         raise _too_long(staged) from None
+    except InitError:
+        raise
+    except Exception as error:
+        # The libraries below httpx let errors of their own through when a server or a proxy talks nonsense.
+        failure = error if isinstance(error, SourceError) else _failure(error, staged.position - start, timeout)
+        raise _through_proxy(failure, url) from error
 
 
 async def _request(
@@ -227,10 +232,10 @@ def _proxy_failure(error: httpx.ProxyError) -> SourceError:
 
 def _through_proxy(error: SourceError, url: str) -> SourceError:
     """Name the proxy in an error, if the environment sends the URL through one."""
-    place = httpx.URL(url)
+    place = urllib.parse.urlsplit(url)
     proxies = urllib.request.getproxies()
     proxy = proxies.get(place.scheme) or proxies.get("all")
-    if not proxy or urllib.request.proxy_bypass(place.host):
+    if not proxy or urllib.request.proxy_bypass(place.hostname or ""):
         return error
     where = httpx.URL(proxy if "://" in proxy else f"http://{proxy}").netloc.decode()
     kind = type(error)
