@@ -58,11 +58,13 @@ async def download(client: httpx.AsyncClient, url: str, staged: StagedFile, time
         VolumeError: the temporary file cannot be written.
     """
     start = staged.position
+    visited = [url]
     try:
         async with asyncio.timeout(timeout) as window:
-            if not await _request(client, url, staged, window, timeout):
+            if not await _request(client, visited, staged, window, timeout):
                 staged.restart()
-                await _request(client, url, staged, window, timeout)
+                visited = [url]
+                await _request(client, visited, staged, window, timeout)
     except TooLongError:
         staged.restart()
         raise _too_long(staged) from None
@@ -71,33 +73,37 @@ async def download(client: httpx.AsyncClient, url: str, staged: StagedFile, time
     except Exception as error:
         # The libraries below httpx let errors of their own through when a server or a proxy talks nonsense.
         failure = error if isinstance(error, SourceError) else _failure(error, staged.position - start, timeout)
-        raise _through_proxy(failure, url) from error
+        raise _with_place(failure, visited) from error
 
 
 async def _request(
-    client: httpx.AsyncClient, url: str, staged: StagedFile, window: asyncio.Timeout, timeout: float
+    client: httpx.AsyncClient, visited: list[str], staged: StagedFile, window: asyncio.Timeout, timeout: float
 ) -> bool:
-    """Make one request and receive its body; return False if the server cannot continue where the file ends."""
+    """Make one request and receive its body; return False if the server cannot continue where the file ends.
+
+    ``visited`` has the URL to request. The URLs of redirects are added to it.
+    """
     start = staged.position
     headers = {"Range": f"bytes={start}-"} if start else {}
-    request = client.build_request("GET", url, headers=headers)
-    for hop in range(_MOST_REDIRECTS + 1):
+    request = client.build_request("GET", visited[0], headers=headers)
+    while len(visited) <= _MOST_REDIRECTS + 1:
         # httpx follows redirects itself, but reads the whole body of each, however long it is.
         url_has_credentials = bool(request.url.userinfo)
         auth = (request.url.username, request.url.password) if url_has_credentials else httpx.USE_CLIENT_DEFAULT
         response = await client.send(request, stream=True, auth=auth)
         try:
             if response.next_request is None:
-                return await _receive(response, staged, window, timeout, redirected=hop > 0)
+                return await _receive(response, staged, window, timeout)
             request = response.next_request
+            if request.url.scheme not in ("http", "https"):
+                raise NotThereError("redirected to a URL that is not http(s)")
+            visited.append(str(request.url))
         finally:
             await response.aclose()
     raise NotThereError(f"redirected more than {_MOST_REDIRECTS} times")
 
 
-async def _receive(
-    response: httpx.Response, staged: StagedFile, window: asyncio.Timeout, timeout: float, *, redirected: bool
-) -> bool:
+async def _receive(response: httpx.Response, staged: StagedFile, window: asyncio.Timeout, timeout: float) -> bool:
     start = staged.position
     if start and (response.status_code == 416 or (response.status_code == 206 and _first_byte(response) != start)):
         return False
@@ -121,8 +127,7 @@ async def _receive(
         return True
     if staged.vocabulary.size and (page := looks_like(staged.head())):
         staged.restart()
-        where = f"redirected to {response.url.netloc.decode()}, which " if redirected else ""
-        raise NotThereError(f"{where}answered with {page.text}", advice=_PORTAL_ADVICE)
+        raise NotThereError(f"answered with {page.text}", advice=_PORTAL_ADVICE)
     size = staged.vocabulary.size
     if (size and staged.position < size) or (not size and "Content-Length" not in response.headers):
         wanted = f" of {size:,}" if size else ""
@@ -180,8 +185,6 @@ def _failure(error: Exception, moved: int, timeout: float) -> SourceError:
         return SourceError(f"stalled: {moved:,} bytes in the last {timeout:g} s or more", passing=True)
     if isinstance(error, httpx.ProxyError):
         return _proxy_failure(error)
-    if isinstance(error, httpx.UnsupportedProtocol):
-        return NotThereError("redirected to a URL that is not http(s)")
     if isinstance(error, httpx.InvalidURL | UnicodeError):
         return SourceError("its host name is not a valid one: check its spelling")
     if isinstance(error, httpx.DecodingError):
@@ -193,7 +196,8 @@ def _failure(error: Exception, moved: int, timeout: float) -> SourceError:
         return SourceError(f"the connection broke: {str(error) or type(error).__name__}", passing=True)
     if isinstance(error, RuntimeError):
         return SourceError(f"no name look-up: {error}", advice=_THREAD_ADVICE)
-    return SourceError(f"{type(error).__name__}: {error}")
+    [*_, cause] = _causes(error)
+    return SourceError(f"{type(cause).__name__}: {cause}")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -230,18 +234,17 @@ def _proxy_failure(error: httpx.ProxyError) -> SourceError:
     )
 
 
-def _through_proxy(error: SourceError, url: str) -> SourceError:
-    """Name the proxy in an error, if the environment sends the URL through one."""
-    place = urllib.parse.urlsplit(url)
+def _with_place(error: SourceError, visited: list[str]) -> SourceError:
+    """Name in an error where redirects led to, and the proxy if the environment sends the URL through one."""
+    place = urllib.parse.urlsplit(visited[-1])
+    reason, advice = str(error), error.advice
     proxies = urllib.request.getproxies()
     proxy = proxies.get(place.scheme) or proxies.get("all")
-    if not proxy or urllib.request.proxy_bypass(place.hostname or ""):
-        return error
-    where = httpx.URL(proxy if "://" in proxy else f"http://{proxy}").netloc.decode()
+    if proxy and not urllib.request.proxy_bypass(place.hostname or ""):
+        where = httpx.URL(proxy if "://" in proxy else f"http://{proxy}").netloc.decode()
+        reason = f"through the proxy {where}: {reason}"
+        advice = advice or _PROXY_ADVICE
+    if place.netloc != urllib.parse.urlsplit(visited[0]).netloc:
+        reason = f"redirected to {place.netloc.rpartition('@')[2]}: {reason}"
     kind = type(error)
-    return kind(
-        f"through the proxy {where}: {error}",
-        passing=error.passing,
-        wait=error.wait,
-        advice=error.advice or _PROXY_ADVICE,
-    )
+    return kind(reason, passing=error.passing, wait=error.wait, advice=advice)

@@ -161,8 +161,10 @@ def test_a_page_in_place_of_the_file_is_recognised(server: Server, volume: Path)
     assert isinstance(error, NotThereError)
     assert str(error).startswith("answered with an HTML page")
     assert "login page" in error.advice
-    server.script("/y", redirect(f"{server.url}/x"))
-    assert str(failure(f"{server.url}/y", volume)).startswith(f"redirected to {server.host}, which answered with")
+    elsewhere = server.url.replace("127.0.0.1", "localhost")
+    server.script("/y", redirect(f"{elsewhere}/x"))
+    said = str(failure(f"{server.url}/y", volume))
+    assert said.startswith(f"redirected to {elsewhere.removeprefix('http://')}: answered with an HTML page")
 
 
 # Redirects and credentials.
