@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
+import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.drivers import Container, Driver, Ended, Host, Running
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
 
-from .commands import Ended, Host, Image, Running, Surroundings
 from .server import Server
 
 CL100K, O200K = (
@@ -24,13 +28,8 @@ PATH = f"/{CL100K.path}"
 SIZE = 1_681_126
 """Bytes of cl100k_base."""
 
-QUICK = {
-    "TIKTOKEN_INIT_CONNECT_TIMEOUT": "1",
-    "TIKTOKEN_INIT_STALL_TIMEOUT": "1",
-    "TIKTOKEN_INIT_RETRIES": "2",
-    "TIKTOKEN_INIT_DEADLINE": "20",
-}
-"""Settings that make a case short: what takes minutes by default takes seconds."""
+QUICK = {"TIKTOKEN_INIT_TIMEOUT": "1", "TIKTOKEN_INIT_DEADLINE": "6"}
+"""Settings that make a case short. A server that always fails is given up after about four seconds."""
 
 
 @dataclass
@@ -44,8 +43,8 @@ class Outcome:
 
     @property
     def said(self) -> str:
-        """Everything it wrote."""
-        return self.ended.stdout + self.ended.stderr
+        """Everything that it wrote."""
+        return self.ended.said
 
     @property
     def result(self) -> Any:
@@ -68,7 +67,7 @@ class Outcome:
 
     def is_ready(self, *vocabularies: Vocabulary) -> None:
         """Check that it ended well, with these in the volume; cl100k_base where none is named."""
-        assert self.ended.exit_code == 0, self.said
+        assert self.ended.code == 0, self.said
         self.is_clean()
         for vocabulary in vocabularies or (CL100K,):
             assert self.has(vocabulary), f"{vocabulary.published_name} is not in the volume"
@@ -81,7 +80,7 @@ class Outcome:
             about: the file that the message must name.
             exit_code: 4, where the bytes could not be obtained.
         """
-        assert self.ended.exit_code == exit_code, self.said
+        assert self.ended.code == exit_code, self.said
         self.is_clean()
         assert about in self.said
         for pattern in (*patterns, r"TIKTOKEN_INIT_MIRRORS|--mirror"):
@@ -90,18 +89,18 @@ class Outcome:
 
 @dataclass
 class Case:
-    """What a test drives the command through."""
+    """Drives the command through one case."""
 
-    command: Host | Image
-    folder: Path
+    driver: Driver
+    directory: Path
     servers: list[Server] = field(default_factory=list)
-    """Whose bytes count for the table."""
+    """The servers whose bytes count for the table."""
     outcomes: list[Outcome] = field(default_factory=list)
 
     @property
     def volume(self) -> Path:
-        """The volume, empty until a run fills it."""
-        path = self.folder / "volume"
+        """The directory to fill, empty until a run fills it."""
+        path = self.directory / "volume"
         path.mkdir(exist_ok=True)
         return path
 
@@ -112,16 +111,14 @@ class Case:
         arguments: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         origin: str = "off",
-        files: Sequence[Path] = (),
-        hosts: Mapping[str, str] | None = None,
-        resolver: Path | None = None,
+        **how: Any,
     ) -> Running:
-        """Start a fill that has nothing but these mirrors (and the origin, where that is on) to fetch from."""
+        """Start a fill that fetches from these mirrors only, and from the origin if it is on."""
         options = ["fill", "--sources", "fetch", "--encodings", encodings, "--origin", origin]
         for mirror in mirrors:
             options += ["--mirror", mirror]
-        around = Surroundings(self.volume, QUICK | dict(environment or {}), files, hosts or {}, resolver)
-        return self.command.start([*options, *arguments], around)
+        own = {"TIKTOKEN_CACHE_DIR": str(self.volume), **QUICK, **(environment or {})}
+        return self.driver.start(*options, *arguments, environment=own, **how)
 
     def end(self, running: Running, private: Mapping[str, bytes] | None = None) -> Outcome:
         """Wait for a fill to end."""
@@ -130,8 +127,29 @@ class Case:
         return outcome
 
     def fill(self, *mirrors: str, private: Mapping[str, bytes] | None = None, **how: Any) -> Outcome:
-        """Run a fill to its end; ``how`` is what ``start`` takes."""
+        """Run a fill to its end. The other arguments are those of `start`."""
         return self.end(self.start(*mirrors, **how), private)
+
+    def without_threads(self) -> Case:
+        """Return the same case on a kernel that refuses to start threads, as Docker before 20.10.10 makes it."""
+        if isinstance(self.driver, Container):
+            rule = {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1}
+            profile = self.directory / "seccomp.json"
+            profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}))
+            options = (*self.driver.options, "--security-opt", f"seccomp={profile}")
+            return replace(self, driver=replace(self.driver, options=options))
+        if not shutil.which("strace"):
+            pytest.skip("strace is not installed")
+        return replace(self, driver=Host(("strace", "-f", "-o", "/dev/null", "-e", "inject=clone3:error=EPERM")))
+
+    def stop(self, running: Running) -> None:
+        """Send SIGTERM, and check that the fill ends within a second and leaves nothing."""
+        running.signal(signal.SIGTERM)
+        outcome = self.end(running)
+        assert outcome.ended.code == 128 + signal.SIGTERM, outcome.said
+        assert outcome.ended.seconds < 1
+        assert list(self.volume.iterdir()) == []
+        assert "Traceback" not in outcome.said
 
 
 @dataclass(frozen=True)
@@ -154,7 +172,7 @@ class Row:
         requests = sum(len(server.requests) for server in case.servers)
         moved = sum(server.moved for server in case.servers)
         ended = last.ended
-        return cls(name, case.command.name, passed, ended.exit_code, moved, requests, ended.seconds, _gist(ended))
+        return cls(name, case.driver.name, passed, ended.code, moved, requests, ended.seconds, _gist(ended))
 
 
 def _gist(ended: Ended) -> str:

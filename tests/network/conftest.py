@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.drivers import Container, Driver, Host
 from tiktoken_cache_init.catalogue import VOCABULARIES
 
 pytest.register_assert_rewrite("tests.network.cases")
 
 from .authority import Authority  # noqa: E402 - the line above must come first
 from .cases import Case, Row, table  # noqa: E402
-from .commands import Host, image  # noqa: E402
 from .server import Server  # noqa: E402
 
 ROWS = pytest.StashKey[list[Row]]()
@@ -23,12 +23,6 @@ PASSED = pytest.StashKey[bool]()
 def pytest_configure(config: pytest.Config) -> None:
     """Make room for the table."""
     config.stash[ROWS] = []
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each case on the host and through the image."""
-    if "command" in metafunc.fixturenames:
-        metafunc.parametrize("command", ["host", "image"], indirect=True)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -51,23 +45,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.write_line(line)
 
 
-@pytest.fixture
-def command(request: pytest.FixtureRequest) -> object:
-    """The command under test."""
-    return Host() if request.param == "host" else image()
+@pytest.fixture(params=["host", "image"])
+def driver(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, vocabularies: Path) -> Driver:
+    """The command, on the network of this machine."""
+    if request.param == "host":
+        return Host()
+    places = [tmp_path_factory.getbasetemp(), vocabularies]
+    return Container(request.getfixturevalue("image"), places, ("--network", "host", "--memory", "256m"))
 
 
 @pytest.fixture
-def case(command: object, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
-    """The case, whose row is added to the table when its test is over."""
-    assert isinstance(request.node, pytest.Function)
-    case = Case(command, tmp_path)  # type: ignore[arg-type]
+def case(driver: Driver, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
+    """The case. Its row is added to the table when its test is over."""
+    case = Case(driver, tmp_path)
     yield case
     if case.outcomes:
-        name, _, parameters = request.node.name.removeprefix("test_").removesuffix("]").partition("[")
-        varied = [word for word in parameters.split("-") if word != case.command.name]
-        name = " ".join([name.replace("_", " "), f"({'-'.join(varied)})" if varied else ""]).strip()
-        row = Row.of(name, case, request.node.stash.get(PASSED, False))
+        name = request.node.name.removeprefix("test_").replace("_", " ").replace(f"{driver.name}-", "")
+        row = Row.of(name.replace(f"[{driver.name}]", ""), case, request.node.stash.get(PASSED, False))
         request.config.stash[ROWS].append(row)
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import gzip
-import hashlib
 import http
 import select
 import socket
@@ -34,7 +33,6 @@ from .listener import PATIENCE, Listener
 CHUNK = 16 * 1024
 HTML = b"<!DOCTYPE html>\n<html><head><title>Sign in to the guest network</title></head><body>Welcome</body></html>\n"
 _KNOWN = frozenset(http.HTTPStatus)
-MODIFIED = "Tue, 13 Dec 2022 19:21:19 GMT"
 
 
 class HangUp(Exception):
@@ -63,11 +61,6 @@ class Request:
         """Where an asked-for range starts; None where none is asked for."""
         value = self.headers.get("range")
         return int(value.removeprefix("bytes=").partition("-")[0]) if value else None
-
-
-def strong_etag(content: bytes) -> str:
-    """Return the validator that the server gives to ``content``."""
-    return f'"{hashlib.sha256(content).hexdigest()[:16]}"'
 
 
 class Exchange:
@@ -164,7 +157,6 @@ def serve(
     *,
     status: int = 200,
     ranges: Literal["honoured", "ignored", "refused", "wrong", "unasked"] = "honoured",
-    etag: str | None = "",
     length: int | Literal["right", "absent", "chunked"] = "right",
     rate: float | None = None,
     headers: Mapping[str, str] | None = None,
@@ -178,7 +170,6 @@ def serve(
         status: of a whole answer.
         ranges: ``ignored`` answers 200 to them, ``refused`` 416, ``wrong`` with another range than was asked for,
             ``unasked`` sends the second half to whoever asks for the whole.
-        etag: the validator; the content's own where empty, none (nor a date) where None.
         length: what is said of the body's length; a number is a lie, ``absent`` ends the body with the connection.
         rate: bytes a second, for this connection alone.
         headers: added to the answer's own, or in their place.
@@ -189,20 +180,15 @@ def serve(
     def behaviour(exchange: Exchange) -> None:
         whole = content if content is not None else exchange.content
         assert whole is not None, f"nothing is offered at {exchange.request.path}"
-        validator = strong_etag(whole) if etag == "" else etag
         said = {"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes"}
-        if validator is not None:
-            said |= {"ETag": validator, "Last-Modified": MODIFIED}
         code, part = status, whole
         first = exchange.request.first_byte
-        condition = exchange.request.headers.get("if-range")
-        unchanged = condition is None or condition in (MODIFIED, validator)
         if ranges == "unasked" and first is None:
-            first, unchanged = len(whole) // 2, True
+            first = len(whole) // 2
         if first is not None and ranges == "refused":
             exchange.head(416, {"Content-Range": f"bytes */{len(whole)}", "Content-Length": "0"})
             return
-        if first is not None and unchanged and ranges != "ignored":
+        if first is not None and ranges != "ignored":
             first = max(0, first - 1000) if ranges == "wrong" else first
             code, part = 206, whole[first:]
             said["Content-Range"] = f"bytes {first}-{len(whole) - 1}/{len(whole)}"

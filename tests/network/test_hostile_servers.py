@@ -1,0 +1,467 @@
+"""Fetch from servers and networks that misbehave.
+
+Every failure must end with its exit code and without a traceback, leave only right files in the volume, and name the file, the
+place, the reason and the remedy. The bytes that the servers moved are checked too.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import gzip
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tiktoken_cache_init.catalogue import ENCODINGS, VOCABULARIES
+
+from .authority import Authority
+from .cases import CL100K, O200K, PATH, SIZE, Case
+from .names import name_server, refusing, resolver, unanswering
+from .server import (
+    HTML,
+    Behaviour,
+    Server,
+    compressed,
+    dripped_head,
+    dripping,
+    endless,
+    endless_head,
+    endless_hints,
+    page,
+    raw,
+    redirect,
+    reply,
+    reset,
+    reset_now,
+    serve,
+    silent,
+)
+
+SLACK = 1_000_000
+"""Bytes that socket buffers of this machine take before a server learns that the client is gone."""
+OTHER_PATHS = (f"/{CL100K.published_name}", f"/{CL100K.cache_key}")
+"""Where else a mirror may have cl100k_base."""
+
+
+@dataclass(frozen=True)
+class Failing:
+    """A server that never supplies the file."""
+
+    behaviours: tuple[Behaviour, ...]
+    """Its answers, in turn. The last one stays."""
+    reason: str
+    """A pattern that the message must have, besides the place."""
+    moves: int = 1000
+    """The most bytes of bodies that it may move."""
+    requests: int = 5
+    """The most requests for the file."""
+
+
+def failing(*behaviours: Behaviour, reason: str, moves: int = 1000, requests: int = 5) -> Failing:
+    return Failing(behaviours, reason, moves, requests)
+
+
+def always_failing() -> dict[str, Failing]:
+    """Return description -> server, each of which fails at every request."""
+    empty_redirect = serve(b"", status=302, headers={"Location": "/elsewhere"}, length="absent", then=endless)
+    return {
+        # The connection.
+        "resets before the headers": failing(reset(), reason="reset"),
+        "closes before the headers": failing(raw(b""), reason="disconnected|closed"),
+        # Time.
+        "stalls in the body": failing(
+            serve(after=1000, then=silent), serve(after=0, then=silent), reason="stalled.* in the last 1 s", moves=1000
+        ),
+        "sends one byte a second": failing(serve(after=0, then=dripping(0.9)), reason="stalled"),
+        "sends 500 bytes a second": failing(serve(after=0, then=dripping(0.002)), reason="stalled", moves=5000),
+        "drips its headers": failing(dripped_head(0.3), reason="stalled"),
+        "sends interim answers without end": failing(endless_hints, reason="stalled"),
+        "sends headers without end": failing(endless_head, reason="broke.* too long", moves=5_000_000),
+        # The length.
+        "cuts the body without telling its length": failing(
+            serve(ranges="ignored", length="absent", after=SIZE // 2),
+            reason="ended after .* of 1,681,126",
+            moves=3 * SIZE,
+            requests=6,
+        ),
+        "tells a length that is too small": failing(
+            serve(length=1000, after=1000), reason="ended after 1,000 of 1,681,126", moves=5000
+        ),
+        "tells a length that is far too large": failing(
+            serve(length=10**15, then=silent), reason="more than 1,681,126", moves=SIZE, requests=1
+        ),
+        "sends a body without end": failing(
+            serve(length="absent", then=endless), reason="more than 1,681,126", moves=SIZE + SLACK, requests=1
+        ),
+        "sends an empty body": failing(reply(200), reason="ended after 0 of 1,681,126"),
+        # The bytes.
+        "sends wrong bytes of the right length": failing(
+            serve(bytes(SIZE)), reason="wrong bytes|digest", moves=SIZE, requests=1
+        ),
+        "sends an HTML page": failing(page(), reason="HTML.*(portal|login|sign|proxy)", requests=1),
+        "sends an HTML page as long as the file": failing(
+            serve(HTML.ljust(SIZE)), reason="HTML", moves=SIZE, requests=1
+        ),
+        "says gzip and sends plain bytes": failing(
+            serve(headers={"Content-Encoding": "gzip"}), reason="compress", moves=SIZE, requests=1
+        ),
+        "sends gzip that swells to 200 MB": failing(
+            compressed(bytes(200_000_000)), reason="more than", moves=SIZE, requests=1
+        ),
+        # The status.
+        "says 206 to a request for the whole": failing(serve(ranges="unasked"), reason="206", moves=SIZE, requests=1),
+        "says 511 with a login page": failing(page(511), reason="511.*(portal|login)", requests=1),
+        "says 503": failing(page(503), reason="503"),
+        "says 429 and to wait an hour": failing(reply(429, retry_after="3600"), reason="429.*3600 s", requests=1),
+        # Redirects.
+        "redirects to itself": failing(redirect(PATH), reason="redirected more than 5 times", moves=10_000, requests=6),
+        "redirects with a body without end": failing(empty_redirect, reason="404", moves=SLACK, requests=1),
+        "redirects without a place": failing(reply(302), reason="302", requests=1),
+        "redirects to another protocol": failing(
+            redirect("gopher://127.0.0.1/x"), reason=r"redirected to a URL that is not http\(s\)", requests=1
+        ),
+        "redirects to a file": failing(
+            redirect("file:///etc/hostname"), reason=r"redirected to a URL that is not http\(s\)", requests=1
+        ),
+        "redirects to no host": failing(redirect("http://"), reason="redirected to 127.0.0.1: "),
+        "redirects to half an address": failing(redirect("http://["), reason="redirected to %5B: "),
+        "redirects to a port that does not exist": failing(
+            redirect("http://127.0.0.1:99999/"), reason="redirected to 127.0.0.1:99999: .*port"
+        ),
+        # Not HTTP.
+        "sends line ends": failing(raw(b"\r\n\r\n"), reason="broke"),
+        "sends zeros": failing(raw(b"\0" * 5000), reason="broke"),
+        "speaks SSH": failing(raw(b"SSH-2.0-OpenSSH_9.2\r\n"), reason="broke"),
+        "speaks HTTP/9.9": failing(raw(b"HTTP/9.9 200 OK\r\n\r\n"), reason="ended after 0 of"),
+        "says 999999": failing(raw(b"HTTP/1.1 999999\r\n\r\n"), reason="broke"),
+    } | {f"says {status}": failing(reply(status), reason=str(status)) for status in (201, 204, 206, 304, 418, 600)}
+
+
+@pytest.mark.parametrize("how", always_failing())
+def test_a_server_that_always_fails_is_given_up_and_named_with_the_reason(case: Case, server: Server, how: str) -> None:
+    wanted = always_failing()[how]
+    server.script(PATH, *wanted.behaviours)
+    for path in OTHER_PATHS:
+        server.script(path, reply(404))
+    outcome = case.fill(server.url)
+    outcome.is_failure(f"tried http://{server.authority}: ", wanted.reason)
+    assert outcome.ended.seconds < 8
+    assert server.moved <= wanted.moves
+    assert len(server.asked(PATH)) <= wanted.requests
+
+
+def recovering() -> dict[str, tuple[Behaviour, ...]]:
+    """Return description -> the answers of a server that supplies the file in the end, and moves it once only."""
+    half = SIZE // 2
+    return {
+        "one reset before the headers": (reset(), serve()),
+        "five resets in the body": (*[reset(after=SIZE // 6)] * 5, serve()),
+        "a stall in the body": (serve(after=half, then=silent), serve()),
+        "a body shorter than its length": (serve(length=SIZE, after=half), serve()),
+        "a body that ends early without a length": (serve(length="absent", after=half), serve()),
+        "a chunked body that breaks off": (serve(length="chunked", after=half, then=reset_now), serve()),
+        "one 408": (reply(408), serve()),
+        "one 425": (reply(425), serve()),
+        "one 429": (reply(429), serve()),
+        "one 500": (reply(500), serve()),
+        "one 502": (reply(502), serve()),
+        "one 504": (reply(504), serve()),
+        "two 503": (reply(503), reply(503), serve()),
+    }
+
+
+@pytest.mark.emulated
+@pytest.mark.parametrize("fault", recovering())
+def test_a_fill_continues_after_a_fault_without_moving_bytes_twice(case: Case, server: Server, fault: str) -> None:
+    answers = recovering()[fault]
+    server.script(PATH, *answers)
+    case.fill(server.url).is_ready()
+    assert server.moved <= 1.02 * SIZE
+    assert len(server.asked(PATH)) == len(answers)
+
+
+def starting_again() -> dict[str, tuple[Behaviour, ...]]:
+    """Return description -> the answers of a server that supplies the file, but does not continue it."""
+    half = SIZE // 2
+    breaks_off = reset(after=half)
+    nonsense = ("", "bytes", "bytes x-y/z", "items 840563-1681125/1681126")
+    return {
+        "the range is ignored": (breaks_off, serve(ranges="ignored")),
+        "the range is refused with 416": (breaks_off, serve(ranges="refused"), serve()),
+        "another range is sent once": (breaks_off, serve(ranges="wrong"), serve()),
+        "another range is always sent": (breaks_off, serve(ranges="wrong")),
+        "a gzip body breaks off": (
+            serve(gzip.compress(bytes(SIZE)), headers={"Content-Encoding": "gzip"}, after=1000, then=reset_now),
+            serve(),
+        ),
+        **{
+            f"Content-Range is {text!r}": (breaks_off, serve(headers={"Content-Range": text}), serve())
+            for text in nonsense
+        },
+    }
+
+
+@pytest.mark.parametrize("fault", starting_again())
+def test_a_fill_starts_again_if_the_server_does_not_continue(case: Case, server: Server, fault: str) -> None:
+    server.script(PATH, *starting_again()[fault])
+    case.fill(server.url).is_ready()
+    assert server.asked(PATH)[1].headers.get("range", "").startswith("bytes=")
+
+
+def test_a_file_that_changes_between_two_attempts_is_fetched_again(
+    case: Case, server: Server, contents: dict[str, bytes]
+) -> None:
+    older = contents[PATH].replace(b" 1", b" 2")
+    server.script(PATH, serve(older, after=SIZE // 2, then=reset_now), serve())
+    case.fill(server.url).is_ready()
+
+
+@pytest.mark.emulated
+def test_a_chunked_body_is_taken(case: Case, server: Server) -> None:
+    server.script(PATH, serve(length="chunked"))
+    case.fill(server.url).is_ready()
+
+
+@pytest.mark.emulated
+def test_a_gzip_body_that_nobody_asked_for_is_unpacked(case: Case, server: Server, contents: dict[str, bytes]) -> None:
+    server.script(PATH, compressed(contents[PATH]))
+    case.fill(server.url).is_ready()
+    assert all(request.headers["accept-encoding"] == "identity" for request in server.requests)
+    assert server.moved < SIZE
+
+
+def test_a_file_with_one_line_too_many_is_refused(case: Case, server: Server, contents: dict[str, bytes]) -> None:
+    server.script(PATH, serve(contents[PATH] + b"IQ== 100256\n", length="absent"))
+    case.fill(server.url).is_failure(server.authority, "more than 1,681,126 bytes")
+
+
+# Connections.
+
+
+def test_a_name_that_does_not_exist_is_reported(case: Case, tmp_path: Path) -> None:
+    with name_server(answers=True):
+        outcome = case.fill("http://mirror.invalid", resolver=resolver(tmp_path))
+    outcome.is_failure("mirror.invalid: its name cannot be resolved")
+
+
+def test_a_name_server_that_never_answers_is_given_up_at_the_deadline(case: Case, tmp_path: Path) -> None:
+    with name_server(answers=False):
+        outcome = case.fill("http://mirror.invalid", arguments=["--deadline", "3"], resolver=resolver(tmp_path))
+    outcome.is_failure("mirror.invalid")
+    assert outcome.ended.seconds < 6
+
+
+@pytest.mark.emulated
+@pytest.mark.parametrize("host", ["bücher.test", "BÜCHER.test", "xn--bcher-kva.test", "bücher。test"])
+def test_a_host_name_that_is_not_ascii_is_found(case: Case, server: Server, host: str) -> None:
+    outcome = case.fill(f"http://{host}:{server.port}", hosts={"xn--bcher-kva.test": server.host})
+    outcome.is_ready()
+
+
+@pytest.mark.emulated
+@pytest.mark.parametrize("host", ["bücher..test", "xn--\N{SNOWMAN}.test", "-bü-.test"])
+def test_a_host_name_that_cannot_be_one_is_reported(case: Case, host: str) -> None:
+    case.fill(f"http://{host}").is_failure("host name is not a valid one")
+
+
+def test_a_refused_connection_is_reported(case: Case) -> None:
+    with refusing() as port:
+        case.fill(f"http://127.0.0.1:{port}").is_failure(f"127.0.0.1:{port}: connection refused")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_connection_that_is_neither_made_nor_refused_is_given_up(case: Case, scheme: str) -> None:
+    with unanswering() as port:
+        outcome = case.fill(f"{scheme}://127.0.0.1:{port}")
+    outcome.is_failure(f"127.0.0.1:{port}", "stalled|connect", "1 s")
+    assert outcome.ended.seconds < 8
+
+
+def test_plain_http_where_https_is_meant_is_reported(case: Case, server: Server) -> None:
+    case.fill(f"https://{server.authority}").is_failure(server.authority, "TLS")
+
+
+# Answers.
+
+
+@pytest.mark.emulated
+def test_a_redirect_to_another_server_is_followed(case: Case, server: Server, second: Server) -> None:
+    server.script(PATH, redirect(f"{second.url}{PATH}"))
+    case.fill(server.url).is_ready()
+    assert second.moved == SIZE
+
+
+def test_a_redirect_to_a_relative_place_is_followed(case: Case, server: Server, contents: dict[str, bytes]) -> None:
+    server.offer("/elsewhere", contents[PATH])
+    server.script(PATH, redirect("/elsewhere", 307))
+    case.fill(server.url).is_ready()
+
+
+def test_a_redirect_with_a_body_without_end_is_followed(case: Case, server: Server, second: Server) -> None:
+    headers = {"Location": f"{second.url}{PATH}"}
+    server.script(PATH, serve(b"", status=302, headers=headers, length="absent", then=endless))
+    case.fill(server.url).is_ready()
+    assert server.moved < SLACK
+    assert second.moved == SIZE
+
+
+def test_a_redirect_from_https_to_http_is_followed_because_the_digest_decides(
+    case: Case, secure: Server, server: Server, authority: Authority
+) -> None:
+    secure.script(PATH, redirect(f"{server.url}{PATH}"))
+    case.fill(secure.url, environment={"TIKTOKEN_INIT_CA": str(authority.bundle)}).is_ready()
+
+
+def test_two_servers_that_redirect_to_each_other_are_left(case: Case, server: Server, second: Server) -> None:
+    server.script(PATH, redirect(f"{second.url}{PATH}"))
+    second.script(PATH, redirect(f"{server.url}{PATH}"))
+    case.fill(server.url).is_failure(server.authority, "redirected more than 5 times")
+    assert len(server.requests) + len(second.requests) < 20
+
+
+def test_a_dead_server_that_a_redirect_leads_to_is_named(case: Case, server: Server) -> None:
+    with refusing() as port:
+        server.script(PATH, redirect(f"http://user:s3cret@127.0.0.1:{port}/x"))
+        outcome = case.fill(server.url)
+    outcome.is_failure(f"tried http://{server.authority}: redirected to 127.0.0.1:{port}: connection refused")
+    assert "s3cret" not in outcome.said
+
+
+def test_a_login_page_that_a_redirect_leads_to_is_named(case: Case, server: Server, second: Server) -> None:
+    second.script("/login", page())
+    server.script(PATH, redirect(f"{second.url}/login", 302))
+    case.fill(server.url).is_failure(server.authority, f"redirected to {second.authority}", "HTML")
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_a_refusal_for_good_is_not_repeated(case: Case, server: Server, status: int) -> None:
+    for path in (PATH, *OTHER_PATHS):
+        server.script(path, page(status))
+    case.fill(server.url).is_failure(server.authority, str(status))
+    paths = [request.path for request in server.requests]
+    assert sorted(paths) == sorted((PATH, *OTHER_PATHS))
+
+
+def test_five_attempts_without_progress_are_made(case: Case, server: Server) -> None:
+    server.script(PATH, page(503))
+    outcome = case.fill(server.url, environment={"TIKTOKEN_INIT_DEADLINE": "30"})
+    outcome.is_failure(server.authority, r"503 .*\(5 times\)")
+    assert len(server.asked(PATH)) == 5
+
+
+# Waiting.
+
+
+def test_retry_after_in_seconds_is_waited_for(case: Case, server: Server) -> None:
+    server.script(PATH, reply(429, retry_after="3"), serve())
+    case.fill(server.url).is_ready()
+    first, again = server.asked(PATH)
+    assert again.started - first.started >= 3
+
+
+def test_retry_after_as_a_date_is_waited_for(case: Case, server: Server) -> None:
+    date = email.utils.formatdate(int(time.time()) + 4, usegmt=True)
+    server.script(PATH, reply(429, retry_after=date), serve())
+    began = time.monotonic()
+    case.fill(server.url).is_ready()
+    # A date has whole seconds only, so a part of the first one may be lost.
+    assert server.asked(PATH)[1].started - began >= 3
+
+
+def test_retry_after_beyond_the_deadline_is_not_waited_for(case: Case, server: Server) -> None:
+    server.script(PATH, reply(429, retry_after="3600"), serve())
+    outcome = case.fill(server.url)
+    outcome.is_failure(server.authority, "429", "3600 s")
+    assert outcome.ended.seconds < 3
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["soon", "-5", "", "1e99", "9" * 400, "Thu, 99 Foo 2099 99:99:99 GMT"],
+    ids=str.split("word negative empty float huge date"),
+)
+def test_retry_after_that_makes_no_sense_is_ignored(case: Case, server: Server, value: str) -> None:
+    server.script(PATH, reply(503, retry_after=value), serve())
+    case.fill(server.url).is_ready()
+    assert len(server.asked(PATH)) == 2
+
+
+def test_another_mirror_is_tried_before_a_long_wait(case: Case, server: Server, second: Server) -> None:
+    server.script(PATH, reply(503, retry_after="5"), serve())
+    outcome = case.fill(server.url, second.url)
+    outcome.is_ready()
+    assert outcome.ended.seconds < 4
+    assert second.moved == SIZE
+
+
+# Several mirrors.
+
+
+def test_a_transfer_continues_at_the_next_mirror(case: Case, server: Server, second: Server) -> None:
+    server.script(PATH, reset(after=SIZE // 2), reset())
+    case.fill(server.url, second.url).is_ready()
+    assert server.moved + second.moved <= 1.02 * SIZE
+
+
+def test_a_wrong_first_half_from_another_mirror_is_fetched_again(
+    case: Case, server: Server, second: Server, contents: dict[str, bytes]
+) -> None:
+    wrong = contents[PATH].replace(b" 1", b" 2")
+    server.script(PATH, serve(wrong, after=SIZE // 2, then=reset_now), reset())
+    case.fill(server.url, second.url).is_ready()
+
+
+def test_wrong_bytes_at_the_first_mirror_are_replaced_by_the_second(case: Case, server: Server, second: Server) -> None:
+    server.script(PATH, serve(bytes(SIZE)))
+    case.fill(server.url, second.url).is_ready()
+    assert second.moved == SIZE
+
+
+def test_each_place_is_reported_in_order(case: Case, server: Server, second: Server) -> None:
+    server.script(PATH, page(403))
+    second.script(PATH, serve(bytes(SIZE)))
+    outcome = case.fill(server.url, second.url)
+    outcome.is_failure("403", "wrong bytes|digest")
+    report = outcome.ended.stderr
+    assert report.rindex(server.authority) < report.rindex(second.authority)
+
+
+def test_two_files_over_slow_connections_take_the_time_of_the_larger(case: Case, server: Server) -> None:
+    for vocabulary in (CL100K, O200K):
+        server.script(f"/{vocabulary.path}", serve(rate=1_500_000))
+    case.fill(server.url, encodings="cl100k_base,o200k_base").is_ready(CL100K, O200K)
+    [small], [large] = server.asked(PATH), server.asked(f"/{O200K.path}")
+    assert small.ended is not None
+    assert large.ended is not None
+    assert max(small.started, large.started) < min(small.ended, large.ended), "one after the other"
+    both = max(small.ended, large.ended) - min(small.started, large.started)
+    assert both < 1.2 * (large.ended - large.started)
+
+
+@pytest.mark.emulated
+def test_every_encoding_comes_from_one_mirror(case: Case, server: Server) -> None:
+    case.fill(server.url, encodings=" ".join(known.name for known in ENCODINGS)).is_ready(*VOCABULARIES)
+    assert server.moved == sum(vocabulary.limit for vocabulary in VOCABULARIES)
+
+
+def test_nothing_is_asked_for_when_the_volume_is_ready(case: Case, server: Server) -> None:
+    case.fill(server.url).is_ready()
+    case.fill(server.url).is_ready()
+    [request] = server.requests
+    assert "tiktoken-cache-init" in request.headers["user-agent"]
+
+
+# The host's limits.
+
+
+def test_a_fetch_from_an_address_works_where_no_thread_can_be_started(case: Case, server: Server) -> None:
+    case.without_threads().fill(server.url).is_ready()
+
+
+def test_a_fetch_from_a_name_says_what_is_wrong_where_no_thread_can_be_started(case: Case) -> None:
+    outcome = case.without_threads().fill("http://localhost:9")
+    outcome.is_failure("tried http://localhost:9: no name look-up", "update Docker", "seccomp=unconfined")
+    assert not re.search("bug", outcome.said)

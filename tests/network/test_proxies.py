@@ -1,0 +1,214 @@
+"""Fetch through proxies, good and bad. An error names the proxy whenever one was used."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from .authority import Authority
+from .cases import PATH, SIZE, Case
+from .names import refusing
+from .proxy import Proxy, SocksProxy
+from .server import Server, page, serve, silent
+
+ADVICE = "HTTPS_PROXY"
+
+
+class Answering(Proxy):
+    """Says one thing whatever it is asked, and closes; or says nothing until it is stopped."""
+
+    says = b""
+
+    def _speak(self, client: socket.socket) -> None:
+        client.recv(65536)
+        if self.says:
+            client.sendall(self.says)
+        else:
+            self._stopping.recv(1)
+
+
+def answering(says: bytes) -> Answering:
+    proxy = Answering()
+    proxy.says = says
+    return proxy
+
+
+@pytest.mark.emulated
+def test_https_goes_through_a_proxy_with_connect(case: Case, secure: Server, authority: Authority) -> None:
+    with Proxy({"mirror.test:443": (secure.host, secure.port)}) as proxy:
+        environment = {"HTTPS_PROXY": f"http://{proxy.authority}", "TIKTOKEN_INIT_CA": str(authority.bundle)}
+        case.fill("https://mirror.test", environment=environment).is_ready()
+    assert proxy.targets == ["mirror.test:443"]
+
+
+@pytest.mark.emulated
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_http_goes_through_a_proxy(case: Case, server: Server, name: str, scheme: str) -> None:
+    with Proxy({"mirror.test:80": (server.host, server.port)}) as proxy:
+        case.fill("http://mirror.test", environment={name: f"{scheme}{proxy.authority}"}).is_ready()
+    assert set(proxy.targets) == {"mirror.test:80"}
+
+
+@pytest.mark.emulated
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+def test_a_socks_proxy_is_used(case: Case, secure: Server, authority: Authority, scheme: str) -> None:
+    with SocksProxy({"mirror.test:443": (secure.host, secure.port)}) as proxy:
+        environment = {"ALL_PROXY": f"{scheme}://{proxy.authority}", "TIKTOKEN_INIT_CA": str(authority.bundle)}
+        case.fill("https://mirror.test", environment=environment).is_ready()
+    assert proxy.targets == ["mirror.test:443"]
+
+
+def test_empty_proxy_variables_are_as_good_as_none(case: Case, server: Server) -> None:
+    with Proxy({"mirror.test:80": (server.host, server.port)}) as proxy:
+        environment = {"HTTP_PROXY": f"http://{proxy.authority}", "HTTPS_PROXY": "", "ALL_PROXY": "", "NO_PROXY": ""}
+        case.fill("http://mirror.test", environment=environment).is_ready()
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_a_proxy_that_is_reached_by_tls_is_used(
+    case: Case, secure: Server, server: Server, authority: Authority, scheme: str
+) -> None:
+    places = {"mirror.test:443": (secure.host, secure.port), "mirror.test:80": (server.host, server.port)}
+    with Proxy(places, tls=authority.context("127.0.0.1")) as proxy:
+        environment = {"ALL_PROXY": f"https://{proxy.authority}", "SSL_CERT_FILE": str(authority.bundle)}
+        case.fill(f"{scheme}://mirror.test", environment=environment).is_ready()
+    assert proxy.targets
+
+
+def test_credentials_of_a_proxy_are_sent_and_not_shown(case: Case, secure: Server, authority: Authority) -> None:
+    with Proxy({"mirror.test:443": (secure.host, secure.port)}, "guest:pa/ss") as proxy:
+        environment = {
+            "HTTPS_PROXY": f"http://guest:pa%2Fss@{proxy.authority}",
+            "TIKTOKEN_INIT_CA": str(authority.bundle),
+        }
+        outcome = case.fill("https://mirror.test", environment=environment)
+    outcome.is_ready()
+    assert "pa/ss" not in outcome.said
+    assert "pa%2Fss" not in outcome.said
+
+
+@pytest.mark.parametrize("value", ["127.0.0.1", "*", "elsewhere.test, 127.0.0.1"])
+def test_no_proxy_names_hosts_to_reach_without_a_proxy(case: Case, server: Server, value: str) -> None:
+    with Proxy(broken=True) as proxy:
+        environment = {"HTTP_PROXY": f"http://{proxy.authority}", "NO_PROXY": value}
+        case.fill(server.url, environment=environment).is_ready()
+    assert proxy.targets == []
+
+
+def test_no_proxy_names_a_host_by_name(case: Case, server: Server) -> None:
+    with Proxy(broken=True) as proxy:
+        environment = {"HTTP_PROXY": f"http://{proxy.authority}", "NO_PROXY": "mirror.test"}
+        hosts = {"mirror.test": server.host}
+        case.fill(f"http://mirror.test:{server.port}", environment=environment, hosts=hosts).is_ready()
+    assert proxy.targets == []
+
+
+# Failures.
+
+
+@pytest.mark.parametrize(
+    "says",
+    [b"SSH-2.0-OpenSSH_9\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", b""],
+    ids=["ssh", "bad-header", "silence"],
+)
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_a_proxy_that_does_not_answer_as_one_is_named(case: Case, says: bytes, scheme: str) -> None:
+    with answering(says) as proxy:
+        outcome = case.fill(f"{scheme}://mirror.test", environment={"ALL_PROXY": f"http://{proxy.authority}"})
+    outcome.is_failure(f"tried {scheme}://mirror.test: through the proxy {proxy.authority}: ", ADVICE)
+
+
+@pytest.mark.parametrize(
+    "says",
+    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x05\xff", b"\x05\x00\x05\x63\x00\x01" + bytes(6), b""],
+    ids=["http", "no-method", "bad-reply", "silence"],
+)
+def test_a_socks_proxy_that_does_not_answer_as_one_is_named(case: Case, says: bytes) -> None:
+    with answering(says) as proxy:
+        outcome = case.fill("https://mirror.test", environment={"ALL_PROXY": f"socks5h://{proxy.authority}"})
+    outcome.is_failure(f"through the proxy {proxy.authority}: ", ADVICE)
+
+
+def test_a_proxy_that_wants_tls_and_gets_none_is_named(case: Case, authority: Authority) -> None:
+    with Proxy(tls=authority.context("127.0.0.1")) as proxy:
+        outcome = case.fill("https://mirror.test", environment={"HTTPS_PROXY": f"http://{proxy.authority}"})
+    outcome.is_failure(f"through the proxy {proxy.authority}: ", ADVICE)
+
+
+def test_a_proxy_that_is_wrongly_reached_by_tls_is_named(case: Case) -> None:
+    with Proxy() as proxy:
+        outcome = case.fill("https://mirror.test", environment={"HTTPS_PROXY": f"https://{proxy.authority}"})
+    outcome.is_failure(f"through the proxy {proxy.authority}: ", ADVICE)
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_a_proxy_whose_certificate_is_not_trusted_is_named(case: Case, authority: Authority, scheme: str) -> None:
+    with Proxy(tls=authority.context("127.0.0.1")) as proxy:
+        outcome = case.fill(f"{scheme}://mirror.test", environment={"ALL_PROXY": f"https://{proxy.authority}"})
+    outcome.is_failure(
+        f"through the proxy {proxy.authority}: its certificate is not trusted", "SSL_CERT_FILE|TIKTOKEN_INIT_CA"
+    )
+
+
+def test_a_proxy_whose_name_cannot_be_resolved_is_named(case: Case) -> None:
+    outcome = case.fill("http://mirror.test", environment={"HTTP_PROXY": "http://bücher.invalid:3128"})
+    outcome.is_failure("through the proxy xn--bcher-kva.invalid:3128: its name cannot be resolved", ADVICE)
+
+
+def test_a_proxy_that_is_not_there_is_named(case: Case) -> None:
+    with refusing() as port:
+        outcome = case.fill("https://mirror.test", environment={"HTTPS_PROXY": f"http://127.0.0.1:{port}"})
+    outcome.is_failure(f"through the proxy 127.0.0.1:{port}: connection refused", ADVICE)
+
+
+def test_a_proxy_that_answers_502_is_named(case: Case) -> None:
+    with Proxy(broken=True) as proxy:
+        outcome = case.fill("https://mirror.test", environment={"HTTPS_PROXY": f"http://{proxy.authority}"})
+    outcome.is_failure(f"mirror.test: through the proxy {proxy.authority}: .*502")
+    assert len(proxy.targets) > 1, "what can pass is tried again"
+
+
+def test_a_proxy_that_gets_no_credentials_is_named_with_the_place_for_them(case: Case, secure: Server) -> None:
+    with Proxy({"mirror.test:443": (secure.host, secure.port)}, "guest:password") as proxy:
+        outcome = case.fill("https://mirror.test", environment={"HTTPS_PROXY": f"http://{proxy.authority}"})
+    outcome.is_failure(f"through the proxy {proxy.authority}: the proxy answered 407", "USER:PASSWORD@HOST:PORT")
+    assert proxy.refused == 1, "what cannot pass is not tried again"
+
+
+def test_a_plain_proxy_that_gets_no_credentials_is_named_with_the_place_for_them(case: Case, server: Server) -> None:
+    with Proxy({"mirror.test:80": (server.host, server.port)}, "guest:password") as proxy:
+        outcome = case.fill("http://mirror.test", environment={"HTTP_PROXY": f"http://{proxy.authority}"})
+    outcome.is_failure(f"through the proxy {proxy.authority}: the proxy answered 407", "USER:PASSWORD@HOST:PORT")
+
+
+def test_a_mirror_that_fails_behind_a_proxy_is_named_together_with_it(case: Case, server: Server) -> None:
+    server.script(PATH, serve(b"x" * SIZE, after=1000, then=silent))
+    with Proxy({"mirror.test:80": (server.host, server.port)}) as proxy:
+        outcome = case.fill("http://mirror.test", environment={"HTTP_PROXY": f"http://{proxy.authority}"})
+    outcome.is_failure(f"mirror.test: through the proxy {proxy.authority}: stalled")
+
+
+def test_a_status_that_comes_through_a_proxy_names_both(case: Case, server: Server) -> None:
+    server.script(PATH, page(403))
+    with Proxy({"mirror.test:80": (server.host, server.port)}) as proxy:
+        outcome = case.fill("http://mirror.test", environment={"HTTP_PROXY": f"http://{proxy.authority}"})
+    outcome.is_failure(f"mirror.test: through the proxy {proxy.authority}: 403")
+
+
+@pytest.mark.parametrize("socks", [False, True], ids=["http", "socks"])
+def test_a_certificate_that_is_not_trusted_behind_a_proxy_names_both(case: Case, secure: Server, socks: bool) -> None:
+    kind, scheme = (SocksProxy, "socks5h") if socks else (Proxy, "http")
+    with kind({"mirror.test:443": (secure.host, secure.port)}) as proxy:
+        outcome = case.fill("https://mirror.test", environment={"ALL_PROXY": f"{scheme}://{proxy.authority}"})
+    place = f"mirror.test: through the proxy {proxy.authority}: "
+    outcome.is_failure(f"{place}its certificate is not trusted", "TIKTOKEN_INIT_CA")
+
+
+@pytest.mark.parametrize("value", ["http://", "ftp://127.0.0.1:1", "http://127.0.0.1:port", "http://127.0.0.1:99999"])
+def test_a_proxy_setting_that_makes_no_sense_is_a_bad_setting(case: Case, server: Server, value: str) -> None:
+    outcome = case.fill(server.url, environment={"HTTP_PROXY": value})
+    assert outcome.ended.code == 2, outcome.said
+    assert "HTTP_PROXY" in outcome.said
+    outcome.is_clean()

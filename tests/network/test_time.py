@@ -1,0 +1,146 @@
+"""End a fetch in time: at the deadline, at a signal, after a stall. Show its progress meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.drivers import Host
+
+from .cases import CL100K, O200K, PATH, SIZE, Case
+from .names import name_server, resolver
+from .server import Server, page, reply, serve, silent
+
+
+def test_the_deadline_ends_a_slow_transfer(case: Case, server: Server) -> None:
+    server.script(PATH, serve(rate=100_000))
+    outcome = case.fill(server.url, environment={"TIKTOKEN_INIT_DEADLINE": "3"})
+    outcome.is_failure(rf"tried http://{server.authority}: .* before the deadline", "the deadline of 3 s passed")
+    outcome.is_failure("TIKTOKEN_INIT_DEADLINE|--deadline")
+    assert 2.5 < outcome.ended.seconds < 5
+
+
+def test_what_is_complete_at_the_deadline_is_installed(case: Case, server: Server) -> None:
+    server.script(f"/{O200K.path}", serve(rate=100_000))
+    environment = {"TIKTOKEN_INIT_DEADLINE": "3"}
+    outcome = case.fill(server.url, encodings="cl100k_base,o200k_base", environment=environment)
+    outcome.is_failure("deadline", about=O200K.published_name)
+    assert outcome.has(CL100K)
+
+
+def test_the_timeout_option_wins_over_its_variable(case: Case, server: Server) -> None:
+    server.script(PATH, serve(after=SIZE // 2, then=silent), serve())
+    environment = {"TIKTOKEN_INIT_TIMEOUT": "60", "TIKTOKEN_INIT_DEADLINE": "30"}
+    outcome = case.fill(server.url, arguments=["--timeout", "1"], environment=environment)
+    outcome.is_ready()
+    assert outcome.ended.seconds < 5
+    assert server.moved <= 1.02 * SIZE
+
+
+def test_the_timeout_is_waited_for(case: Case, server: Server) -> None:
+    server.script(PATH, serve(after=SIZE // 2, then=silent), serve())
+    outcome = case.fill(server.url, arguments=["--timeout", "3"])
+    outcome.is_ready()
+    first, again = server.asked(PATH)
+    assert again.started - first.started >= 3
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "soon", "nan", "inf"])
+def test_a_timeout_that_is_no_time_is_a_bad_setting(case: Case, value: str) -> None:
+    outcome = case.fill("http://127.0.0.1:9", environment={"TIKTOKEN_INIT_TIMEOUT": value})
+    assert outcome.ended.code == 2
+    assert f"TIKTOKEN_INIT_TIMEOUT: '{value}' is not a number of seconds" in outcome.said
+
+
+# SIGTERM. A longer time-out and deadline, so that nothing else can end the run.
+
+PATIENT = {"TIKTOKEN_INIT_TIMEOUT": "60", "TIKTOKEN_INIT_DEADLINE": "60"}
+
+
+def test_sigterm_ends_a_transfer_within_a_second(case: Case, server: Server) -> None:
+    server.script(PATH, serve(rate=200_000))
+    running = case.start(server.url, environment=PATIENT)
+    server.wait_until(lambda: server.moved > 200_000)
+    case.stop(running)
+
+
+def test_sigterm_ends_a_stall_within_a_second(case: Case, server: Server) -> None:
+    server.script(PATH, serve(after=100_000, then=silent))
+    running = case.start(server.url, environment=PATIENT)
+    server.wait_until(lambda: server.moved >= 100_000)
+    case.stop(running)
+
+
+def test_sigterm_ends_a_wait_for_the_next_attempt_within_a_second(case: Case, server: Server) -> None:
+    server.script(PATH, reply(503, retry_after="15"))
+    running = case.start(server.url, environment=PATIENT)
+    server.wait_until(lambda: len(server.requests) == 1 and server.requests[0].ended is not None)
+    time.sleep(0.3)
+    case.stop(running)
+
+
+def test_sigterm_ends_a_name_look_up_within_a_second(case: Case, tmp_path: Path) -> None:
+    with name_server(answers=False) as listener:
+        running = case.start("http://mirror.invalid", environment=PATIENT, resolver=resolver(tmp_path))
+        listener.settimeout(30)
+        assert b"mirror" in listener.recv(512)
+        case.stop(running)
+
+
+# Progress.
+
+
+def test_a_slow_fill_shows_progress_and_a_fast_one_does_not(case: Case, server: Server) -> None:
+    fast = case.fill(server.url)
+    server.script(f"/{O200K.path}", serve(rate=1_200_000))
+    slow = case.fill(server.url, encodings="o200k_base")
+    fast.is_ready()
+    slow.is_ready(O200K)
+    assert "fetching:" not in fast.said
+    assert re.search(r"fetching: [1-9][0-9,]* of 3,613,922 bytes", slow.said)
+    assert server.authority in slow.said
+
+
+def test_a_slow_fill_shows_progress_on_a_terminal_and_removes_it(server: Server, case: Case) -> None:
+    if not isinstance(case.driver, Host):
+        pytest.skip("an engine puts its own terminal between")
+    server.script(PATH, serve(rate=500_000))
+    ours, theirs = pty.openpty()
+    running = case.start(server.url, environment={"NO_COLOR": "1"}, stderr=theirs)
+    os.close(theirs)
+    said = b""
+    # Reading from a terminal that no process holds is an error, not an end of file.
+    with contextlib.suppress(OSError), os.fdopen(ours, "rb", buffering=0) as terminal:
+        while received := terminal.read(4096):
+            said += received
+    assert case.end(running).ended.code == 0
+    drawn = re.findall(rb"\r\x1b\[Kfetching: [0-9,]+ of 1,681,126 bytes", said)
+    assert len(drawn) > 1, said
+    assert b"fetching" not in said[said.rindex(b"\x1b[K") :]
+    # The only escape clears the line: there is no colour.
+    assert set(re.findall(rb"\x1b\[\d*[A-Za-z]", said)) == {b"\x1b[K"}
+
+
+# Machines.
+
+
+def test_a_failure_is_in_the_json_result(case: Case, server: Server) -> None:
+    server.script(PATH, page(403))
+    outcome = case.fill(server.url, arguments=["--json"])
+    outcome.is_failure("403")
+    [file] = outcome.result["files"]
+    assert "403" in str(file)
+
+
+def test_a_json_log_is_json_to_the_last_line(case: Case, server: Server) -> None:
+    server.script(PATH, page(403))
+    outcome = case.fill(server.url, arguments=["--log", "json"])
+    outcome.is_failure("403")
+    assert all(json.loads(line)["message"] for line in outcome.ended.stderr.splitlines())
