@@ -1,8 +1,6 @@
-"""Builds the consumers: Go programs as static binaries, Python ones as virtual environments, each once.
+"""Build each consumer once: Go programs, virtual environments for Python, packages for JavaScript.
 
-What is built is kept below the user's cache folder, named by a digest of everything it was made from, so that a second test
-run builds nothing and a change of a pin builds anew. Run as ``python -m tests.consumers.build gateway FOLDER`` to lay out the
-build context of the gateway stand-in's image.
+The results stay in the user's cache directory. Their names hold a digest of all inputs, so a changed pin builds anew.
 """
 
 from __future__ import annotations
@@ -23,61 +21,69 @@ from tests.vocabularies import cache_home
 HERE = Path(__file__).parent
 
 
-def go_program(name: str, modfile: str = "go.mod", tag: str = "") -> Path:
-    """Return the static binary of the Go program in the folder ``name``, built against the releases in ``modfile``.
+def go_program(name: str, modfile: str = "go.mod", tag: str = "", directory: Path = HERE) -> Path:
+    """Return the static binary of the Go program in ``directory/name``, built with the releases that ``modfile`` pins.
 
     ``tag`` chooses among the program's files.
     """
-    folder = HERE / name
-    sources = [*sorted(folder.glob("*.go")), folder / modfile, (folder / modfile).with_suffix(".sum")]
-    # Its own toolchain only: a newer one would have to be downloaded, and the digest would not say which it was.
+    source = directory / name
+    inputs = [*sorted(source.glob("*.go")), source / modfile, (source / modfile).with_suffix(".sum")]
+    # A newer toolchain would be downloaded, and the digest would not tell which one was used.
     environment = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly -buildvcs=false"}
     version = subprocess.run(["go", "version"], check=True, capture_output=True, env=environment).stdout
 
     def build(target: Path) -> None:
-        command = [
-            "go",
-            "build",
-            "-trimpath",
-            "-ldflags=-s -w",
-            f"-modfile={modfile}",
-            f"-tags={tag}",
-            "-o",
-            str(target / "program"),
-            ".",
-        ]
-        subprocess.run(command, check=True, cwd=folder, env=environment)
+        command = ["go", "build", "-trimpath", "-ldflags=-s -w", f"-modfile={modfile}", f"-tags={tag}"]
+        subprocess.run([*command, "-o", str(target / "program"), "."], check=True, cwd=source, env=environment)
 
     label = name if modfile == "go.mod" else f"{name}-{Path(modfile).stem}"
-    return _once(label, [version, tag.encode(), *(source.read_bytes() for source in sources)], build) / "program"
+    return once(label, [version, tag.encode(), *(path.read_bytes() for path in inputs)], build) / "program"
 
 
-def python_environment(name: str, interpreter: str = sys.executable) -> Path:
-    """Return the interpreter of a virtual environment that holds just what ``requirements/NAME.txt`` pins."""
-    requirements = HERE / "requirements" / f"{name}.txt"
-    # An environment points at the interpreter that it was made by.
-    probe = "import sys; print(sys.version, sys.base_prefix)"
-    version = subprocess.run([interpreter, "-c", probe], check=True, capture_output=True).stdout
+def python_environment(requirements: Path, *options: str) -> Path:
+    """Return the interpreter of a virtual environment that holds exactly what a requirements file pins."""
+    # A virtual environment refers to the interpreter that made it.
+    interpreter = f"{sys.version} {sys.base_prefix}"
 
     def build(target: Path) -> None:
-        subprocess.run([interpreter, "-m", "venv", "--without-pip", str(target)], check=True)
-        command = [sys.executable, "-m", "pip", "--python", str(target / "bin" / "python"), "install", "--quiet"]
-        command += ["--disable-pip-version-check", "--only-binary=:all:", "--no-deps", "--require-hashes"]
-        subprocess.run([*command, "--requirement", str(requirements)], check=True)
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(target)], check=True)
+        pip_install(requirements, "--python", str(target / "bin" / "python"), options=options)
 
-    return _once(name, [version, requirements.read_bytes()], build) / "bin" / "python"
-
-
-def gateway_context(folder: Path) -> Path:
-    """Lay out the build context of the gateway stand-in's image in ``folder``: its Dockerfile and the built program."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(HERE / "gateway" / "Dockerfile", folder / "Dockerfile")
-    shutil.copy(go_program("gateway"), folder / "one-api")
-    return folder
+    inputs = [interpreter.encode(), requirements.read_bytes()]
+    return once(requirements.stem, inputs, build) / "bin" / "python"
 
 
-def _once(name: str, ingredients: list[bytes], build: Callable[[Path], None]) -> Path:
-    digest = hashlib.sha256(b"".join(hashlib.sha256(ingredient).digest() for ingredient in ingredients)).hexdigest()
+def pip_install(requirements: Path, *where: str, options: tuple[str, ...] = ("--only-binary=:all:",)) -> None:
+    """Install what a requirements file pins, and nothing else; ``where`` says where to."""
+    # pip takes --python before its command, and --target after it.
+    before, after = (where, ()) if where[0] == "--python" else ((), where)
+    command = [sys.executable, "-m", "pip", *before, "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    subprocess.run([*command, "--require-hashes", *options, *after, "--requirement", str(requirements)], check=True)
+
+
+def npm_packages() -> Path:
+    """Return a directory with the programs of ``javascript/`` and the packages that its lock file pins."""
+    source = HERE / "javascript"
+    inputs = sorted(source.iterdir())
+
+    def build(target: Path) -> None:
+        shutil.copytree(source, target, dirs_exist_ok=True)
+        subprocess.run(["npm", "ci", "--ignore-scripts", "--silent"], check=True, cwd=target)
+
+    return once("javascript", [path.read_bytes() for path in inputs], build)
+
+
+def gateway_context(directory: Path) -> Path:
+    """Write the build context of the gateway stand-in's image into ``directory``: its Dockerfile and the program."""
+    directory.mkdir(parents=True, exist_ok=True)
+    shutil.copy(HERE / "gateway" / "Dockerfile", directory / "Dockerfile")
+    shutil.copy(go_program("gateway"), directory / "one-api")
+    return directory
+
+
+def once(name: str, inputs: list[bytes], build: Callable[[Path], None]) -> Path:
+    """Return the directory that ``build`` filled for these inputs, now or in an earlier run."""
+    digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in inputs)).hexdigest()
     built = cache_home() / "consumers" / f"{name}-{digest[:16]}"
     if built.exists():
         return built
@@ -87,7 +93,7 @@ def _once(name: str, ingredients: list[bytes], build: Callable[[Path], None]) ->
         build(work)
         work.rename(built)
     except OSError:
-        # Another run was quicker: a folder cannot be renamed onto one that is not empty.
+        # Another run was faster: a directory cannot be renamed onto one that is not empty.
         if not built.exists():
             raise
     finally:
@@ -103,5 +109,5 @@ def gateway_program() -> Path:
 
 if __name__ == "__main__":
     if len(sys.argv) != 3 or sys.argv[1] != "gateway":
-        sys.exit("usage: python -m tests.consumers.build gateway FOLDER")
+        sys.exit("usage: python -m tests.consumers.build gateway DIRECTORY")
     print(gateway_context(Path(sys.argv[2])))

@@ -1,43 +1,43 @@
-"""What is known of each consumer: how it is run, what it reads, and what it does when the cache is not right.
+"""The consumers that the tests run: how to start each, what it reads, and what it does when its cache is not right.
 
-Every line here is held against a run by ``test_consumers.py``; ``docs/compatibility.md`` is written from it.
+``test_consumers.py`` compares every line with a run. ``docs/consumers.md`` tells users the same.
 """
 
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
-from functools import cache, partial
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 
-from tests.consumers.build import HERE, go_program, python_environment
+import pytest
 
-COUNTS_WRONGLY = "starts and counts wrongly"
-"""What a consumer does that checks nothing, where what it reads happens to parse."""
+from tests.consumers.build import HERE, go_program, npm_packages, python_environment
+
+COUNTS_WRONGLY = "starts and counts wrong"
+"""In the place of a message: the consumer accepts what it read, or estimates instead."""
 
 POISONS = {"page": "a web page", "empty": "empty", "swapped": "another vocabulary's"}
-"""Kind of poison -> what each file of the volume then is."""
+"""Kind of poison -> what each file of the directory then is."""
 
 NEWEST_TIKTOKEN = "tiktoken (Python) 0.14.0"
 
 
 class Consumer(NamedTuple):
-    """A program that loads encodings, and its ways."""
+    """A program that loads encodings."""
 
     name: str
     """Project and release."""
     command: Callable[[], list[str]]
-    """Builds the program where it is not built yet, and returns its command line."""
-    variable: str
-    """The environment variable that tells it the folder."""
+    """Builds the program if it is not built yet, and returns its command line."""
     names: tuple[str, ...]
     """The encodings and models that it is asked for."""
-    without: str
-    """Part of its message, offline, when the folder is empty."""
-    when: dict[str, str]
+    variable: str = ""
+    """The environment variable that names its directory, if it reads one."""
+    without: str = ""
+    """Part of its message, offline, when the directory is empty; or COUNTS_WRONGLY."""
+    when: Mapping[str, str] = MappingProxyType({})
     """Kind of poison -> part of its message then; or COUNTS_WRONGLY."""
     deletes: bool = False
     """Whether it deletes a file whose digest is wrong."""
@@ -51,54 +51,54 @@ MODELS = {"gpt-3.5-turbo": "cl100k_base", "gpt-4": "cl100k_base", "gpt-4o": "o20
 RIGHT = {"gpt-3.5-turbo": 20, "gpt-4": 20, "gpt-4o": 16}
 """What the gateway stand-in counts with the right vocabularies."""
 
-_GO_ENCODINGS = ("cl100k_base", "p50k_base", "p50k_edit", "r50k_base")
-_OLD_ENCODINGS = ("cl100k_base", "p50k_base", "r50k_base", "gpt2")
+_GO_ENCODINGS = ("cl100k_base", "p50k_base", "p50k_edit", "r50k_base", "o200k_base")
+_JS_ENCODINGS = ("cl100k_base", "o200k_base", "p50k_base", "p50k_edit", "r50k_base")
 _ALL_ENCODINGS = ("cl100k_base", "o200k_base", "o200k_harmony", "p50k_base", "p50k_edit", "r50k_base", "gpt2")
+_UNREACHABLE = "requests.exceptions.ConnectionError"
 
 
-@cache
-def _python_3_11() -> str:
-    """Return an interpreter of Python 3.11: the last that the first releases of tiktoken were built for."""
-    probe = "import sys; print(sys.version_info[:2] == (3, 11))"
-    for candidate in (sys.executable, shutil.which("python3.11"), shutil.which("python3"), "/usr/bin/python3"):
-        if (
-            candidate
-            and subprocess.run([candidate, "-c", probe], capture_output=True, text=True, check=False).stdout == "True\n"
-        ):
-            return candidate
-    raise FileNotFoundError("tiktoken 0.1 has no build for a Python newer than 3.11, and python3.11 is not on PATH")
+def _go(directory: str, modfile: str = "go.mod", tag: str = "") -> list[str]:
+    return [str(go_program(directory, modfile, tag))]
 
 
-def _go(modfile: str, tag: str = "") -> list[str]:
-    return [str(go_program("counting", modfile, tag))]
+def _python(program: str, requirements: str = "python") -> list[str]:
+    interpreter = python_environment(HERE / "requirements" / f"{requirements}.txt", "--only-binary=:all:")
+    return [str(interpreter), "-P", "-B", str(HERE / "programs" / program)]
 
 
-def _python(program: str, requirements: str, interpreter: Callable[[], str] = lambda: sys.executable) -> list[str]:
-    path: Path = HERE / "programs" / program
-    return [str(python_environment(requirements, interpreter())), "-P", "-B", str(path)]
+def _javascript(package: str) -> list[str]:
+    if not shutil.which("npm"):
+        pytest.skip("Node.js is not installed")
+    return ["node", str(npm_packages() / "count.mjs"), package]
 
 
-def _tiktoken_go(release: str, modfile: str, models: tuple[str, ...], extra: tuple[str, ...] = ()) -> Consumer:
+def _tiktoken_go(release: str, modfile: str) -> Consumer:
     return Consumer(
         name=f"pkoukk/tiktoken-go {release}",
-        command=partial(_go, modfile),
+        command=partial(_go, "counting", modfile),
+        names=(*MODELS, *_GO_ENCODINGS),
         variable="TIKTOKEN_CACHE_DIR",
-        names=(*models, *_GO_ENCODINGS, *extra),
         without='Get "https://openaipublic.blob.core.windows.net/encodings/cl100k_base.tiktoken"',
         when={"page": "illegal base64 data at input byte 0", "empty": COUNTS_WRONGLY, "swapped": COUNTS_WRONGLY},
     )
 
 
 CONSUMERS: tuple[Consumer, ...] = (
-    _tiktoken_go("v0.1.6", "v0.1.6.mod", ("gpt-3.5-turbo", "gpt-4")),
-    _tiktoken_go("v0.1.7", "v0.1.7.mod", ("gpt-3.5-turbo", "gpt-4", "gpt-4o"), ("o200k_base",)),
-    _tiktoken_go("v0.1.8", "go.mod", ("gpt-3.5-turbo", "gpt-4", "gpt-4o"), ("o200k_base",)),
+    _tiktoken_go("v0.1.7", "v0.1.7.mod"),
+    _tiktoken_go("v0.1.8", "go.mod"),
     Consumer(
-        name="tiktoken (Python) 0.1.2",
-        command=partial(_python, "with_tiktoken.py", "tiktoken-0.1.2", _python_3_11),
+        name="langchaingo v0.1.14",
+        command=partial(_go, "langchaingo"),
+        names=("gpt-3.5-turbo", "gpt-4"),
         variable="TIKTOKEN_CACHE_DIR",
-        names=_OLD_ENCODINGS,
-        without="requests.exceptions.ConnectionError",
+        without=COUNTS_WRONGLY,
+    ),
+    Consumer(
+        name="tiktoken (Python) 0.5.2",
+        command=partial(_python, "with_tiktoken.py", "tiktoken-0.5.2"),
+        names=("cl100k_base",),
+        variable="TIKTOKEN_CACHE_DIR",
+        without=_UNREACHABLE,
         when={
             "page": "binascii.Error: Incorrect padding",
             "empty": "ValueError: max() arg is an empty sequence",
@@ -107,27 +107,27 @@ CONSUMERS: tuple[Consumer, ...] = (
     ),
     Consumer(
         name=NEWEST_TIKTOKEN,
-        command=partial(_python, "with_tiktoken.py", "tiktoken-0.14.0"),
-        variable="TIKTOKEN_CACHE_DIR",
+        command=partial(_python, "with_tiktoken.py"),
         names=_ALL_ENCODINGS,
-        without="requests.exceptions.ConnectionError",
-        when=dict.fromkeys(POISONS, "requests.exceptions.ConnectionError"),
+        variable="TIKTOKEN_CACHE_DIR",
+        without=_UNREACHABLE,
+        when=dict.fromkeys(POISONS, _UNREACHABLE),
         deletes=True,
     ),
     Consumer(
         name="openai-harmony 0.0.8",
-        command=partial(_python, "with_harmony.py", "openai-harmony"),
-        variable="TIKTOKEN_RS_CACHE_DIR",
+        command=partial(_python, "with_harmony.py"),
         names=("o200k_harmony",),
+        variable="TIKTOKEN_RS_CACHE_DIR",
         without="error downloading or loading vocab file",
         when=dict.fromkeys(POISONS, "error downloading or loading vocab file"),
         deletes=True,
     ),
     Consumer(
         name="openai-harmony 0.0.8, published names",
-        command=partial(_python, "with_harmony.py", "openai-harmony"),
-        variable="TIKTOKEN_ENCODINGS_BASE",
+        command=partial(_python, "with_harmony.py"),
         names=("o200k_harmony",),
+        variable="TIKTOKEN_ENCODINGS_BASE",
         without="invalid tiktoken vocab file: No such file or directory",
         when={
             "page": "invalid tiktoken vocab file: failed to decode base64 token at line 1",
@@ -137,28 +137,45 @@ CONSUMERS: tuple[Consumer, ...] = (
         layout="published",
     ),
     Consumer(
+        name="langchain-text-splitters 1.1.3",
+        command=partial(_python, "with_langchain.py"),
+        names=("gpt2", "cl100k_base"),
+        variable="TIKTOKEN_CACHE_DIR",
+        without=_UNREACHABLE,
+    ),
+    Consumer(
+        name="llama-index-core 0.14.25",
+        command=partial(_python, "with_llama_index.py"),
+        names=("gpt-3.5-turbo",),
+        variable="TIKTOKEN_CACHE_DIR",
+        without=_UNREACHABLE,
+    ),
+    Consumer(
         name="LiteLLM 1.106.0",
-        command=partial(_python, "with_litellm.py", "litellm"),
+        command=partial(_python, "with_litellm.py"),
+        names=("gpt-3.5-turbo", "gpt-4o", "gpt2"),
         variable="CUSTOM_TIKTOKEN_CACHE_DIR",
-        names=("gpt-3.5-turbo", "gpt-4o"),
-        without="requests.exceptions.ConnectionError",
-        when=dict.fromkeys(POISONS, "requests.exceptions.ConnectionError"),
-        deletes=True,
+        without=_UNREACHABLE,
     ),
 )
+"""Consumers that read a directory."""
 
+EMBEDDED: tuple[Consumer, ...] = (
+    Consumer(
+        "tiktoken-go/tokenizer v0.7.0",
+        partial(_go, "counting", "embedded.mod", "embedded"),
+        (*MODELS, *_GO_ENCODINGS),
+    ),
+    Consumer(
+        "oss-harmony 0.0.11",
+        partial(_python, "with_harmony.py", "oss-harmony"),
+        ("o200k_harmony",),
+    ),
+    Consumer("js-tiktoken 1.0.21", partial(_javascript, "js-tiktoken"), (*_JS_ENCODINGS, "gpt2")),
+    Consumer("tiktoken (npm) 1.0.22", partial(_javascript, "tiktoken"), (*_JS_ENCODINGS, "gpt2")),
+    Consumer("gpt-tokenizer 4.0.0", partial(_javascript, "gpt-tokenizer"), _JS_ENCODINGS),
+)
+"""Consumers that have the vocabularies inside, and read no directory."""
 
-EMBEDDED = "tiktoken-go/tokenizer v0.7.0"
-"""The control on the other side: it has the vocabularies compiled in."""
-
-EMBEDDED_NAMES = (*MODELS, "o200k_base", *_GO_ENCODINGS)
-
-
-def embedded() -> list[str]:
-    """Build the program on EMBEDDED where it is not built yet, and return its command line."""
-    return _go("embedded.mod", "embedded")
-
-
-def tiktoken_0_1_1() -> list[str]:
-    """Return the command line of the program on tiktoken 0.1.1, which asks for the vocabularies by other URLs."""
-    return _python("with_tiktoken.py", "tiktoken-0.1.1", _python_3_11)
+LANGCHAIN_JS = Consumer("@langchain/core 1.4.0", partial(_javascript, "langchain"), ("cl100k_base",))
+"""Fetches the encodings from another site, in another format; no directory helps it."""

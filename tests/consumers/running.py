@@ -1,4 +1,4 @@
-"""Runs a consumer with no network interface."""
+"""Run a consumer with no network interface."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
 ROOT = Path(__file__).parents[2]
 
 NO_NETWORK = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
-"""Put before a command, it takes every network interface from it, loopback too."""
+"""Words before a command that give it no network interface, not even loopback."""
 
 PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>\n"
 """What a captive portal answers to any request."""
@@ -27,7 +27,7 @@ Tokens = dict[str, dict[str, list[int] | int]]
 
 
 class Outcome(NamedTuple):
-    """What came of a run: token ids (or their count) by name and label, or none where it failed; and its messages."""
+    """The result of a run: token ids (or their count) by name and label, None if it failed; and its messages."""
 
     tokens: Tokens | None
     messages: str
@@ -38,7 +38,7 @@ def offline(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command with no network interface and no variables but ``PATH``, ``HOME`` and those given.
 
-    The folder ``read_only`` is mounted so for it.
+    The directory ``read_only`` is mounted read-only for it.
     """
     if read_only:
         mount = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
@@ -55,9 +55,9 @@ def offline(
     )
 
 
-def run(consumer: Consumer, folder: Path, names: tuple[str, ...], *, read_only: bool = False) -> Outcome:
-    """Have the consumer tokenize the texts with the named encodings, loaded from ``folder``."""
-    return tokenize(consumer.command(), {consumer.variable: str(folder)}, names, folder if read_only else None)
+def run(consumer: Consumer, directory: Path, names: tuple[str, ...], *, read_only: bool = False) -> Outcome:
+    """Have the consumer tokenize the texts with the named encodings, loaded from ``directory``."""
+    return tokenize(consumer.command(), {consumer.variable: str(directory)}, names, directory if read_only else None)
 
 
 def tokenize(
@@ -68,19 +68,19 @@ def tokenize(
     return Outcome(json.loads(done.stdout) if done.returncode == 0 else None, done.stderr)
 
 
-def fill(folder: Path, vocabularies: Path, *flags: str) -> None:
-    """Fill ``folder`` through the entry point, as the init container does, from ``vocabularies`` and nothing else."""
+def fill(directory: Path, vocabularies: Path, *flags: str) -> None:
+    """Fill ``directory`` through the entry point, as the init container does, from ``vocabularies`` and nothing else."""
     command = [sys.executable, str(ROOT / "entrypoint.py"), "fill", "--sources", "baked", "--encodings", "all"]
-    command += ["--baked-dir", str(vocabularies), "--cache-dir", str(folder), *flags]
+    command += ["--baked-dir", str(vocabularies), "--cache-dir", str(directory), *flags]
     done = offline(command, {})
     assert done.returncode == 0, done.stderr
 
 
-def poison(folder: Path, vocabularies: Path, layout: str, *kinds: str) -> set[str]:
+def poison(directory: Path, vocabularies: Path, layout: str, *kinds: str) -> set[str]:
     """Write each vocabulary's file with wrong content, of the kinds in turn; return the names of the files."""
     names = {v: v.cache_key if layout == "cache" else v.published_name for v in VOCABULARIES}
     for index, (vocabulary, name) in enumerate(names.items()):
-        (folder / name).write_bytes(_wrong_content(vocabulary, vocabularies, kinds[index % len(kinds)]))
+        (directory / name).write_bytes(_wrong_content(vocabulary, vocabularies, kinds[index % len(kinds)]))
     return set(names.values())
 
 

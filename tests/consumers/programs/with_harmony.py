@@ -1,4 +1,4 @@
-"""A consumer on openai-harmony, as servers of gpt-oss use it; the same standard input and output as with_tiktoken.py."""
+"""Load the encoding of gpt-oss with openai-harmony, as its servers do; input and output as in with_tiktoken.py."""
 
 import importlib
 import json
@@ -9,8 +9,5 @@ harmony: Any = importlib.import_module("openai_harmony")
 
 request = json.load(sys.stdin)
 encoding = harmony.load_harmony_encoding(harmony.HarmonyEncodingName.HARMONY_GPT_OSS)
-print(
-    json.dumps(
-        {name: {label: encoding.encode(text) for label, text in request["texts"].items()} for name in request["names"]}
-    )
-)
+answer = {name: {label: encoding.encode(text) for label, text in request["texts"].items()} for name in request["names"]}
+print(json.dumps(answer))

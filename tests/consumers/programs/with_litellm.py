@@ -1,17 +1,25 @@
-"""A consumer on LiteLLM; names are models. LiteLLM gives ids for its default encoding only, and a count for the others."""
+"""Load encodings with LiteLLM; input and output as in with_tiktoken.py.
+
+Names of models go to LiteLLM, which gives ids for its default encoding and a count for the others. Names of encodings go to
+tiktoken, in the same process.
+"""
 
 import importlib
 import json
 import sys
 from typing import Any
 
+import tiktoken
+
 litellm: Any = importlib.import_module("litellm")
 
 
-def tokens(model: str, text: str) -> Any:
-    if model == "gpt-3.5-turbo":
-        return litellm.encode(model=model, text=text)
-    return litellm.token_counter(model=model, text=text)
+def tokens(name: str, text: str) -> Any:
+    if name == "gpt-3.5-turbo":
+        return litellm.encode(model=name, text=text)
+    if name.startswith("gpt-"):
+        return litellm.token_counter(model=name, text=text)
+    return tiktoken.get_encoding(name).encode(text)
 
 
 request = json.load(sys.stdin)

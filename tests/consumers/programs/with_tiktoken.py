@@ -1,15 +1,9 @@
-"""A consumer on tiktoken: {"names": [...], "texts": {label: text}} in, {name: {label: token ids}} out; names are encodings."""
+"""Load encodings with tiktoken: {"names": [...], "texts": {label: text}} in, {name: {label: token ids}} out."""
 
-import contextlib
-import importlib
 import json
 import sys
 
 import tiktoken
-
-with contextlib.suppress(ImportError):
-    # tiktoken 0.1.1 downloads through blobfile, which without a limit never stops trying.
-    importlib.import_module("blobfile").configure(retry_limit=1)
 
 request = json.load(sys.stdin)
 answer = {}
