@@ -6,7 +6,9 @@ The results stay in the user's cache directory. Their names hold a digest of all
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.consumers.texts import TEXTS
 from tests.vocabularies import cache_home
 
 HERE = Path(__file__).parent
@@ -81,6 +84,25 @@ def gateway_context(directory: Path) -> Path:
     return directory
 
 
+def app_context(directory: Path) -> Path:
+    """Write the build context of the images in ``app/`` into ``directory``."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for path in (HERE / "app").iterdir():
+        shutil.copy(path, directory)
+    (directory / "texts.json").write_text(json.dumps(TEXTS))
+    requirements = HERE / "requirements" / "app-image.txt"
+    # Packages for the interpreter in the image, which may be another one than this.
+    wheels = ("--only-binary=:all:", "--python-version=3.13", f"--platform=manylinux_2_28_{platform.machine()}")
+
+    def build(target: Path) -> None:
+        older = f"--platform=manylinux2014_{platform.machine()}"
+        pip_install(requirements, "--target", str(target / "packages"), options=(*wheels, older))
+
+    packages = once("app-image", [requirements.read_bytes(), *map(str.encode, wheels)], build)
+    shutil.copytree(packages / "packages", directory / "packages", dirs_exist_ok=True)
+    return directory
+
+
 def once(name: str, inputs: list[bytes], build: Callable[[Path], None]) -> Path:
     """Return the directory that ``build`` filled for these inputs, now or in an earlier run."""
     digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in inputs)).hexdigest()
@@ -108,6 +130,7 @@ def gateway_program() -> Path:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1] != "gateway":
-        sys.exit("usage: python -m tests.consumers.build gateway DIRECTORY")
-    print(gateway_context(Path(sys.argv[2])))
+    contexts = {"gateway": gateway_context, "app": app_context}
+    if len(sys.argv) != 3 or sys.argv[1] not in contexts:
+        sys.exit("usage: python -m tests.consumers.build gateway|app DIRECTORY")
+    print(contexts[sys.argv[1]](Path(sys.argv[2])))

@@ -6,11 +6,14 @@ tiktoken, in the same process.
 
 import importlib
 import json
+import os
 import sys
 from typing import Any
 
 import tiktoken
 
+# Otherwise it tries for seconds to download a list of prices.
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 litellm: Any = importlib.import_module("litellm")
 
 
