@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.consumers.build import app_context
 from tests.containers import engine as machine
 from tests.orchestrators.engines import Engine, Podman, own_podman, running_engine
 
@@ -21,8 +24,19 @@ GATEWAYS = (
 )
 """The images that the gateways' compose files name."""
 
-# Neither is used by the stand-in; they only have to be there, and to go when they are told.
-OTHERS = ("redis:latest", "mysql:8.2", "mysql:8.2.0")
+APPS = {
+    "dify-api": "langgenius/dify-api:1.13.3",
+    "dify-plugin-daemon": "langgenius/dify-plugin-daemon:0.5.3-local",
+    "ragflow": "infiniflow/ragflow:v0.27.0",
+    "open-webui": "ghcr.io/open-webui/open-webui:main",
+    "vllm": "vllm/vllm-openai:latest",
+    "maxkb": "1panel/maxkb:v2.1.0",
+    "private-gpt": "zylonai/private-gpt:0.6.2",
+}
+"""Target in tests/consumers/app/Dockerfile -> the image that the application's compose file names."""
+
+# The stand-ins use none of these. They only have to be there, and to stop at once.
+OTHERS = ("redis:latest", "mysql:8.2", "mysql:8.2.0", "redis:6-alpine", "ollama/ollama:latest")
 SLEEPER = 'FROM busybox\nSTOPSIGNAL SIGKILL\nENTRYPOINT ["sleep", "3600"]\n'
 
 
@@ -35,17 +49,54 @@ def data_image(image: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def engine(image: str, data_image: str, gateway_image: str) -> Iterator[Engine]:
-    """An engine of the tests' own that has the images under test, and the stand-in under the gateways' published names."""
+def app_images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Published name -> the stand-in for that application, in the machine's engine."""
+    machine.require_engine()
+    python = "tiktoken-cache-init-test-python"
+    machine.build("--target", "debian", "--tag", python)
+    context = str(app_context(tmp_path_factory.mktemp("app-image")))
+    images = {}
+    for target, published in APPS.items():
+        tag = f"tiktoken-cache-init-test-app:{target}"
+        machine.docker("build", "--build-arg", f"PYTHON={python}", "--target", target, "--tag", tag, context)
+        images[published] = tag
+    return images
+
+
+@pytest.fixture(scope="session")
+def engine(image: str, data_image: str, gateway_image: str, app_images: dict[str, str]) -> Iterator[Engine]:
+    """An engine of the tests' own with the images under test, and the stand-ins under their published names."""
     with running_engine() as engine:
-        engine.load(image, data_image, gateway_image, "busybox")
+        engine.load(image, data_image, gateway_image, *app_images.values(), "busybox")
         engine.docker("tag", image, "tiktoken-cache-init")
         engine.docker("tag", data_image, "tiktoken-cache-init:data")
         for published in GATEWAYS:
             engine.docker("tag", gateway_image, published)
+        for published, app in app_images.items():
+            engine.docker("tag", app, published)
         engine.docker("build", "--tag", OTHERS[0], "-", given=SLEEPER)
         for other in OTHERS[1:]:
             engine.docker("tag", OTHERS[0], other)
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def engine_28(image: str, gateway_image: str) -> Iterator[Engine]:
+    """A Docker 28 engine, which can mount images.
+
+    ``DOCKER_28`` names a directory with its programs in ``bin/`` and its plug-ins in ``config/``, if the machine's own engine
+    is older.
+    """
+    installed = os.environ.get("DOCKER_28")
+    machine.require_engine()
+    if not installed and int(machine.docker("version", "--format", "{{.Server.Version}}").stdout.split(".")[0]) < 28:
+        pytest.skip("image mounts need Docker 28: install it, or set DOCKER_28 to a directory that holds one")
+    with running_engine(Path(installed) if installed else None) as engine:
+        engine.load(image, gateway_image, "busybox")
+        engine.docker("tag", image, "tiktoken-cache-init")
+        engine.docker("tag", gateway_image, "calciumion/new-api:latest")
+        for other in OTHERS[:2]:
+            engine.docker("build", "--tag", other, "-", given=SLEEPER)
         yield engine
 
 

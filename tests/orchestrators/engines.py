@@ -1,7 +1,7 @@
-"""Container engines of the tests' own, with empty stores and no way out: nothing of the machine's engine is touched.
+"""Start container engines of the tests' own, with empty stores and no network, beside the machine's engine.
 
-In such an engine the published names of other people's images can be given to stand-ins, and the compose files that use them
-run just as they are typed, ports, container names and all.
+In such an engine a stand-in can have the published name of another project's image. So compose files run exactly as people
+type them, with their ports and container names.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ _START = 60.0
 class Engine:
     """A Docker engine that has an empty store and no network interface."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, installed: Path | None = None) -> None:
         self._folder = folder
         self.variables = {"DOCKER_HOST": f"unix://{folder}/sock"}
+        if installed:
+            self.variables |= {"PATH": f"{installed}/bin:{os.environ['PATH']}", "DOCKER_CONFIG": f"{installed}/config"}
 
     def docker(
         self, *arguments: str | Path, check: bool = True, folder: Path | None = None, given: str | None = None
@@ -67,20 +69,25 @@ class Engine:
             # Refuses at once, where the machine's own would be tried for seconds from in here.
             "dns": "127.0.0.1",
         }
-        # A network namespace of its own, which has no interface but those that the engine makes.
-        return ["unshare", "--net", "dockerd", *(f"--{name}={value}" for name, value in options.items())]
+        # A network namespace of its own. It has loopback, for Swarm, and the interfaces that the engine makes.
+        start = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec dockerd "$@"', "dockerd"]
+        return [*start, *(f"--{name}={value}" for name, value in options.items())]
 
 
 @contextlib.contextmanager
-def running_engine() -> Iterator[Engine]:
-    """Start an engine, and stop it and remove all that it made in the end."""
+def running_engine(installed: Path | None = None) -> Iterator[Engine]:
+    """Start an engine, the machine's or the one that is ``installed`` elsewhere; in the end stop it and clean up."""
     if os.geteuid() or not shutil.which("dockerd"):
         lacking("an engine of the tests' own needs root and dockerd")
     # A socket's path may have 107 characters at most.
     folder = Path(tempfile.mkdtemp(prefix="tiktoken-engine-"))
-    engine = Engine(folder)
+    engine = Engine(folder, installed)
+    variables = os.environ | engine.variables
     try:
-        with (folder / "log").open("wb") as log, subprocess.Popen(engine.command(), stdout=log, stderr=log) as process:
+        with (
+            (folder / "log").open("wb") as log,
+            subprocess.Popen(engine.command(), stdout=log, stderr=log, env=variables) as process,
+        ):
             try:
                 _await_answer(engine, process, folder / "log")
                 yield engine

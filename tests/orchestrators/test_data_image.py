@@ -1,4 +1,4 @@
-"""The data-only image: what is in it, and the ways in which it gets to a consumer with nothing run."""
+"""The data-only image: its content, and the ways to a consumer that run nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import io
 import subprocess
 import tarfile
 from pathlib import Path
+
+import pytest
 
 from tests.containers.engine import ROOT, docker
 from tests.orchestrators.conftest import NEW_API
@@ -42,8 +44,16 @@ def test_a_dockerfile_copies_from_it(engine: Engine, tmp_path: Path) -> None:
     assert DIES in engine.docker(*checked, NEW_API, "--check", check=False).stdout
 
 
-def test_podman_mounts_it(podman: Podman) -> None:
-    mount = "type=image,source=localhost/tiktoken-cache-init:data,destination=/tiktoken"
-    checked = ("run", "--rm", "--network", "none", "--env", "TIKTOKEN_CACHE_DIR=/tiktoken")
+MOUNTED = {
+    "localhost/tiktoken-cache-init:data": "/tiktoken",
+    "localhost/tiktoken-cache-init:latest": "/tiktoken/vocabularies",
+}
+"""Image -> where the vocabularies are when podman mounts it at /tiktoken."""
+
+
+@pytest.mark.parametrize("image_name", MOUNTED)
+def test_podman_mounts_it(image_name: str, podman: Podman) -> None:
+    mount = f"type=image,source={image_name},destination=/tiktoken"
+    checked = ("run", "--rm", "--network", "none", "--env", f"TIKTOKEN_CACHE_DIR={MOUNTED[image_name]}")
     assert COUNTS in podman(*checked, "--mount", mount, NEW_API, "--check").stdout
     assert DIES in podman(*checked, NEW_API, "--check", check=False).stdout

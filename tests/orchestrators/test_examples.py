@@ -1,15 +1,18 @@
-"""The compose overrides: merged with the gateways' published files, and run as they are typed."""
+"""The compose examples, merged with files of the shape that each project publishes, and run as people type them."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from tests.consumers.texts import expected
 from tests.containers.engine import ROOT
 from tests.orchestrators.build import compose_1_29
 from tests.orchestrators.engines import Engine
@@ -18,41 +21,91 @@ from tiktoken_cache_init.catalogue import VOCABULARIES
 
 PUBLISHED = Path(__file__).with_name("published")
 EXAMPLES = ROOT / "examples"
+OVERRIDE = ROOT / "docker-compose.override.example.yml"
 
-OVERRIDES = {
-    "new-api": ROOT / "docker-compose.override.example.yml",
-    "one-api": EXAMPLES / "one-api.override.yml",
-    "one-hub": EXAMPLES / "one-hub.override.yml",
-    "done-hub": EXAMPLES / "done-hub.override.yml",
-    "done-hub-as-one-hub": EXAMPLES / "one-hub.override.yml",
-    "veloera": EXAMPLES / "veloera.override.yml",
+
+def counts(*encodings: str) -> str:
+    """Return what a stand-in for an application prints when it has loaded the right vocabularies."""
+    return json.dumps({name: {label: len(ids) for label, ids in expected()[name].items()} for name in encodings})
+
+
+class Example(NamedTuple):
+    """An override, and what the services of the published file do with it and without it."""
+
+    override: Path
+    services: dict[str, str]
+    """Service -> what it prints when it has loaded the right vocabularies."""
+    files: int = 2
+    """How many files the init container fills."""
+    without: str = DIES
+    """What every service prints without the override, and dies."""
+    profiles: str = ""
+
+
+GPT2 = counts("gpt2")
+
+SHAPES = {
+    "new-api": Example(OVERRIDE, {"new-api": COUNTS}),
+    "one-api": Example(EXAMPLES / "one-api.override.yml", {"one-api": COUNTS}, 6),
+    "one-hub": Example(EXAMPLES / "one-hub.override.yml", {"one-hub": COUNTS}, 6),
+    "done-hub": Example(EXAMPLES / "done-hub.override.yml", {"done-hub": COUNTS}, 6),
+    "done-hub-as-one-hub": Example(EXAMPLES / "one-hub.override.yml", {"one-hub": COUNTS}, 6),
+    "veloera": Example(EXAMPLES / "veloera.override.yml", {"veloera": COUNTS}),
+    "dify": Example(
+        EXAMPLES / "dify.override.yml",
+        {
+            "api": GPT2,
+            "worker": GPT2,
+            "worker_beat": GPT2,
+            "plugin_daemon": counts("gpt2", "cl100k_base", "o200k_base"),
+        },
+        6,
+        "Max retries exceeded with url: /gpt-2/encodings/main/vocab.bpe",
+    ),
+    "ragflow": Example(
+        EXAMPLES / "ragflow.override.yml",
+        {"ragflow-cpu": counts("cl100k_base")},
+        1,
+        "Max retries exceeded with url: /encodings/cl100k_base.tiktoken",
+        profiles="cpu",
+    ),
+    "open-webui": Example(
+        EXAMPLES / "open-webui.override.yml",
+        {"open-webui": counts("cl100k_base")},
+        2,
+        "Max retries exceeded with url: /encodings/cl100k_base.tiktoken",
+    ),
+    "vllm": Example(
+        EXAMPLES / "vllm.override.yml",
+        {"vllm": counts("o200k_harmony")},
+        1,
+        "error downloading or loading vocab file",
+    ),
 }
 """Shape of a published compose file -> the override for it."""
 
 USUAL = ("docker-compose.yml", "docker-compose.override.yml")
 """What the two files are called side by side."""
 
-each_shape = pytest.mark.parametrize("shape", OVERRIDES)
-
-WANTED = sorted(vocabulary.cache_key for vocabulary in VOCABULARIES[:2])
+WANTED = sorted(vocabulary.cache_key for vocabulary in VOCABULARIES)
 
 
 class Project:
-    """A folder with a published compose file and an override beside it."""
+    """A directory with a published compose file and an override next to it."""
 
-    def __init__(self, engine: Engine, folder: Path, shape: str, command: tuple[str, ...]) -> None:
+    def __init__(self, engine: Engine, directory: Path, shape: str, command: tuple[str, ...], override: Path) -> None:
         self.engine = engine
-        self.folder = folder
-        # The published files give the container a name, and only its service is at times another's.
-        self.container = shape.removesuffix("-as-one-hub")
+        self.directory = directory
+        self.example = SHAPES[shape]
+        self.service = next(iter(self.example.services))
         self._command = command
         self.files = list(USUAL)
-        shutil.copy(PUBLISHED / f"{shape}.yml", folder / USUAL[0])
-        shutil.copy(OVERRIDES[shape], folder / USUAL[1])
+        shutil.copy(PUBLISHED / f"{shape}.yml", directory / USUAL[0])
+        shutil.copy(override, directory / USUAL[1])
 
     def change(self, *changes: tuple[str, str], published: bool = False) -> None:
         """Edit the override, or the published file, as its comments tell people to."""
-        edited = self.folder / USUAL[0 if published else 1]
+        edited = self.directory / USUAL[0 if published else 1]
         text = edited.read_text()
         for old, new in changes:
             assert old in text
@@ -61,37 +114,44 @@ class Project:
 
     def add(self, text: str) -> None:
         """Lay another file over the others."""
-        (self.folder / "more.yml").write_text(text)
+        (self.directory / "more.yml").write_text(text)
         self.files.append("more.yml")
 
     def compose(self, *arguments: str, check: bool = True, timeout: float = 300) -> Done:
         """Run a compose command on the files."""
         # Those with the usual names are found without being named.
         files = [] if self.files == list(USUAL) else [word for file in self.files for word in ("-f", file)]
+        variables = self.engine.variables | {"COMPOSE_PROFILES": self.example.profiles}
         command = [*self._command, *files, *arguments]
-        return run(*command, check=check, variables=self.engine.variables, folder=self.folder, timeout=timeout)
+        return run(*command, check=check, variables=variables, folder=self.directory, timeout=timeout)
 
-    def gateway_says(self) -> str:
-        """Return the gateway's log."""
-        return self.engine.docker("logs", self.container, check=False).stdout
+    def says(self, service: str = "") -> str:
+        """Return the log of a service, by default the first that reads vocabularies."""
+        return self.compose("logs", "--no-color", service or self.service, check=False).stdout
 
-    def gateway_is(self) -> str:
-        """Return the state of the gateway's container."""
-        return self.engine.docker(
-            "inspect", "--format", "{{.State.Status}}", self.container, check=False
-        ).stdout.strip()
+    def inspect(self, field: str) -> str:
+        """Return a field of the container of the first service that reads vocabularies."""
+        # A published file with `version` makes Compose print a warning first.
+        container = self.compose("ps", "--all", "--quiet", self.service).stdout.splitlines()[-1]
+        return self.engine.docker("inspect", "--format", field, container).stdout.strip()
 
 
 Make = Callable[..., Project]
 
 
 @pytest.fixture
-def project(engine: Engine, tmp_path: Path) -> Iterator[Make]:
+def project(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Make]:
     """Makes a project, and takes it down in the end."""
     made: list[Project] = []
 
-    def make(shape: str, command: tuple[str, ...] = ("docker", "compose")) -> Project:
-        made.append(Project(engine, tmp_path, shape, command))
+    def make(
+        shape: str,
+        command: tuple[str, ...] = ("docker", "compose"),
+        override: Path | None = None,
+        on: str = "engine",
+    ) -> Project:
+        engine = request.getfixturevalue(on)
+        made.append(Project(engine, tmp_path, shape, command, override or SHAPES[shape].override))
         return made[-1]
 
     yield make
@@ -99,85 +159,215 @@ def project(engine: Engine, tmp_path: Path) -> Iterator[Make]:
         one.compose("down", "--volumes", "--timeout", "1")
 
 
-@each_shape
-def test_an_override_starts_the_gateway_of_the_published_file(shape: str, project: Make) -> None:
-    gateway = project(shape)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_override_starts_the_services_of_the_published_file(shape: str, project: Make) -> None:
+    started = project(shape)
+    started.compose("up", "-d")
+    for service, printed in started.example.services.items():
+        wait_for(printed, lambda service=service: started.says(service))  # type: ignore[misc]
+    assert f"ready: {started.example.files} file" in started.says("tiktoken-init")
+    mounts = (
+        '{{range .Mounts}}{{if eq .Name "' + f"{started.directory.name.lower()}_tiktoken" + '"}}{{.RW}}{{end}}{{end}}'
+    )
+    assert started.inspect(mounts) == "false"
+
+
+def test_a_gateway_answers_as_the_health_check_of_the_published_file_asks(project: Make) -> None:
+    gateway = project("new-api")
     gateway.compose("up", "-d")
-    wait_for(COUNTS, gateway.gateway_says)
-    mounts = '{{range .Mounts}}{{if eq .Destination "/cache/tiktoken"}}{{.Type}} {{.RW}}{{end}}{{end}}'
-    assert gateway.engine.docker("inspect", "--format", mounts, gateway.container).stdout == "volume false\n"
-    asked = ("exec", gateway.container, "wget", "-qO-", "http://localhost:3000/api/status")
-    wait_for('"success":true', lambda: gateway.engine.docker(*asked, check=False).stdout)
-    assert "ready: 2 files" in gateway.compose("logs", "tiktoken-init").stdout
+    asked = ("exec", "-T", "new-api", "wget", "-qO-", "http://localhost:3000/api/status")
+    wait_for('"success":true', lambda: gateway.compose(*asked, check=False).stdout)
 
 
-def test_the_folder_that_the_published_file_names_is_overruled(project: Make) -> None:
+@pytest.mark.parametrize("shape", ["one-api", "dify", "ragflow", "open-webui", "vllm"])
+def test_without_the_override_every_service_dies(shape: str, project: Make) -> None:
+    started = project(shape)
+    started.files.pop()
+    started.compose("up", "-d")
+    for service in started.example.services:
+        # A plugin daemon asks for gpt2 first, as the others do.
+        wait_for(started.example.without, lambda service=service: started.says(service))  # type: ignore[misc]
+
+
+def test_gpt2_alone_is_not_enough_for_the_plugins_of_dify(project: Make) -> None:
+    dify = project("dify")
+    dify.change(("TIKTOKEN_INIT_ENCODINGS: all", "TIKTOKEN_INIT_ENCODINGS: gpt2"))
+    dify.compose("up", "-d")
+    wait_for(GPT2, lambda: dify.says("api"))
+    wait_for("url: /encodings/cl100k_base.tiktoken", lambda: dify.says("plugin_daemon"))
+
+
+def test_the_directory_that_the_published_file_names_is_overruled(project: Make) -> None:
     gateway = project("new-api")
     gateway.change(("# - TIKTOKEN_CACHE_DIR=./", "  - TIKTOKEN_CACHE_DIR=./"), published=True)
     gateway.compose("up", "-d")
-    wait_for(COUNTS, gateway.gateway_says)
+    wait_for(COUNTS, gateway.says)
 
 
-def test_without_the_override_it_dies(project: Make) -> None:
-    gateway = project("one-api")
-    gateway.files.pop()
-    gateway.compose("up", "-d")
-    wait_for(DIES, gateway.gateway_says)
-
-
-def use_a_folder(gateway: Project) -> None:
+def use_a_directory(gateway: Project) -> None:
     gateway.change(("- tiktoken:/cache/tiktoken", "- ./tiktoken:/cache/tiktoken"), ("\n  tiktoken:\n", "\n  unused:\n"))
 
 
-@pytest.mark.parametrize("shape", ["one-api", "veloera"])
-def test_a_folder_does_as_well_as_a_volume(shape: str, project: Make) -> None:
-    gateway = project(shape)
-    use_a_folder(gateway)
-    gateway.compose("up", "-d")
-    wait_for(COUNTS, gateway.gateway_says)
-    assert sorted(path.name for path in (gateway.folder / "tiktoken").iterdir()) == WANTED
-
-
-def test_a_folder_of_somebody_takes_its_owner(project: Make) -> None:
+def test_a_directory_serves_as_well_as_a_volume(project: Make) -> None:
     gateway = project("one-api")
-    use_a_folder(gateway)
-    (gateway.folder / "tiktoken").mkdir()
-    os.chown(gateway.folder / "tiktoken", 1234, 1234)
+    use_a_directory(gateway)
+    gateway.compose("up", "-d")
+    wait_for(COUNTS, gateway.says)
+    assert sorted(path.name for path in (gateway.directory / "tiktoken").iterdir()) == WANTED
+
+
+def test_a_directory_of_a_user_needs_that_user(project: Make) -> None:
+    gateway = project("one-api")
+    use_a_directory(gateway)
+    (gateway.directory / "tiktoken").mkdir()
+    os.chown(gateway.directory / "tiktoken", 1234, 1234)
     done = gateway.compose("up", check=False)
     assert done.returncode != 0
-    assert (
-        'the folder belongs to 1234:1234 with mode 0755: run the init container as its owner (compose: user: "1234:1234"'
-        in done.stdout
-    )
+    assert "1234:1234" in done.stdout
     gateway.change(("  tiktoken-init:\n    image", '  tiktoken-init:\n    user: "1234:1234"\n    image'))
     gateway.compose("up", "-d")
-    wait_for(COUNTS, gateway.gateway_says)
+    wait_for(COUNTS, gateway.says)
 
 
 def fails(gateway: Project) -> str:
-    """Start it, which must fail; return the one line that says why."""
+    """Start it, which must fail; return the line that the documented command shows."""
     # It ends by itself: a gateway that starts after all would run on.
     done = gateway.compose("up", check=False, timeout=100)
     assert done.returncode != 0
-    assert gateway.gateway_is() == "created"
-    [line] = [line for line in done.stdout.splitlines() if "tiktoken-cache-init: error:" in line]
-    return line
+    assert gateway.inspect("{{.State.Status}}") == "created"
+    return gateway.says("tiktoken-init").splitlines()[-1]
 
 
-@each_shape
-def test_a_misspelled_setting_keeps_the_gateway_from_starting_and_is_shown(shape: str, project: Make) -> None:
+@pytest.mark.parametrize("shape", ["new-api", "dify"])
+def test_a_misspelled_setting_keeps_the_services_from_starting_and_is_shown(shape: str, project: Make) -> None:
     gateway = project(shape)
     gateway.add("services: {tiktoken-init: {environment: {TIKTOKEN_INIT_ENCODINGS: cl100k_bse}}}")
     assert "did you mean 'cl100k_base'?" in fails(gateway)
 
 
-def test_a_poisoned_volume_that_cannot_be_mended_keeps_the_gateway_from_starting_and_is_shown(project: Make) -> None:
+def test_a_poisoned_volume_that_cannot_be_repaired_keeps_the_gateway_from_starting(project: Make) -> None:
     gateway = project("one-api")
-    (gateway.folder / "poisoned").mkdir(mode=0o755)
+    (gateway.directory / "poisoned").mkdir(mode=0o755)
     for key in WANTED:
-        (gateway.folder / "poisoned" / key).write_text("<!DOCTYPE html>\n<html><title>Sign in</title></html>\n")
+        (gateway.directory / "poisoned" / key).write_text("<!DOCTYPE html>\n<html><title>Sign in</title></html>\n")
     gateway.add("services: {tiktoken-init: {volumes: ['./poisoned:/cache/tiktoken:ro']}}")
     assert "read-only" in fails(gateway)
+
+
+def test_compose_1_29_runs_it_too(project: Make) -> None:
+    gateway = project("new-api", compose_1_29())
+    gateway.compose("up", "-d")
+    wait_for(COUNTS, gateway.says)
+
+
+# --- no init container, one file, Swarm ---------------------------------------------------------------------------------
+
+
+def test_docker_28_mounts_the_image_and_nothing_runs(project: Make) -> None:
+    gateway = project("new-api", override=EXAMPLES / "image-mount.override.yml", on="engine_28")
+    gateway.compose("up", "-d")
+    wait_for(COUNTS, gateway.says)
+    assert gateway.inspect('{{range .Mounts}}{{if eq .Destination "/cache/tiktoken"}}{{.RW}}{{end}}{{end}}') == "false"
+    names = gateway.engine.docker("ps", "--all", "--format", "{{.Names}}").stdout.split()
+    assert sorted(names) == ["mysql", "new-api", "redis"]
+
+
+def test_docker_28_without_the_image_mount(project: Make) -> None:
+    gateway = project("new-api", on="engine_28")
+    gateway.files.pop()
+    gateway.compose("up", "-d")
+    wait_for(DIES, gateway.says)
+
+
+def test_one_file_in_a_web_form_needs_no_directory(engine: Engine, tmp_path: Path) -> None:
+    name = "registry.example/tiktoken-cache-init:1"
+    engine.docker("tag", "tiktoken-cache-init", name)
+    text = (EXAMPLES / "one-file.yml").read_text()
+    assert "build:" not in text
+
+    def compose(*arguments: str) -> str:
+        command = ("docker", "compose", "--project-name", "form", "--file", "-", *arguments)
+        variables = engine.variables | {"TIKTOKEN_CACHE_INIT_IMAGE": name}
+        return run(*command, variables=variables, folder=tmp_path, given=text).stdout
+
+    try:
+        compose("up", "-d")
+        wait_for(COUNTS, lambda: compose("logs", "new-api"))
+        assert name in compose("ps", "--all", "--format", "{{.Image}}")
+    finally:
+        compose("down", "--volumes", "--timeout", "1")
+
+
+HOST_NETWORK = """
+services:
+  tiktoken-init: {networks: [host]}
+  new-api: {networks: [host]}
+networks:
+  host: {external: true, name: host}
+"""
+"""Laid over the stack: the engine of the tests has no network to make others from."""
+
+
+@pytest.fixture
+def swarm(engine: Engine, tmp_path: Path) -> Iterator[Callable[[str], None]]:
+    """Deploys a stack on a Swarm of one node."""
+    engine.docker("swarm", "init", "--advertise-addr", "127.0.0.1")
+    (tmp_path / "host.yml").write_text(HOST_NETWORK)
+
+    def deploy(text: str) -> None:
+        (tmp_path / "stack.yml").write_text(text)
+        command = (
+            "stack",
+            "deploy",
+            "--detach=true",
+            "--resolve-image=never",
+            "-c",
+            "stack.yml",
+            "-c",
+            "host.yml",
+            "s",
+        )
+        engine.docker(*command, folder=tmp_path)
+
+    yield deploy
+    engine.docker("swarm", "leave", "--force")
+    engine.clear()
+    engine.docker("volume", "prune", "--all", "--force")
+
+
+def stack() -> str:
+    # A node that shares the host's network has no port to publish.
+    text = (EXAMPLES / "swarm.yml").read_text()
+    ports = '    ports:\n      - "3000:3000"\n'
+    assert ports in text
+    return text.replace(ports, "")
+
+
+def test_a_swarm_fills_the_volume_of_its_node(engine: Engine, swarm: Callable[[str], None]) -> None:
+    swarm(stack())
+    wait_for("1/1 completed", lambda: engine.docker("service", "ls").stdout)
+    assert "ready: 2 files" in engine.docker("service", "logs", "s_tiktoken-init").stdout
+    wait_for(COUNTS, lambda: engine.docker("service", "logs", "s_new-api").stdout)
+
+
+def test_a_swarm_without_the_job(engine: Engine, swarm: Callable[[str], None]) -> None:
+    swarm(stack().replace("mode: global-job", "mode: replicated-job\n      replicas: 0"))
+    wait_for(DIES, lambda: engine.docker("service", "logs", "s_new-api").stdout)
+
+
+# --- every file ---------------------------------------------------------------------------------------------------------
+
+FILES = sorted({ROOT / "docker-compose.example.yml", OVERRIDE, *EXAMPLES.glob("*.yml")})
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_one_variable_names_the_image_in_every_file(file: Path) -> None:
+    text = file.read_text()
+    assert "${TIKTOKEN_CACHE_INIT_IMAGE:-tiktoken-cache-init}" in text
+    assert text.count("tiktoken-cache-init}") == 1
+    if "tiktoken-init:\n" in text:
+        assert "logs " in text
+        assert "tiktoken-init\n#" in text or "tiktoken-init\nservices:" in text
 
 
 def compose_schema(*files: Path) -> Done:
@@ -186,18 +376,11 @@ def compose_schema(*files: Path) -> Done:
 
 
 def test_every_file_is_valid_by_the_schema_of_compose() -> None:
-    done = compose_schema(*sorted({*OVERRIDES.values(), *EXAMPLES.glob("*.yml"), *PUBLISHED.glob("*.yml")}))
+    done = compose_schema(*FILES, *sorted(PUBLISHED.glob("*.yml")))
     assert done.returncode == 0, done.stdout
 
 
 def test_the_schema_of_compose_knows_a_wrong_field(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.yml"
-    wrong.write_text(OVERRIDES["one-api"].read_text().replace("cap_drop:", "drop_cap:"))
+    wrong.write_text(OVERRIDE.read_text().replace("cap_drop:", "drop_cap:"))
     assert "'drop_cap' was unexpected" in compose_schema(wrong).stdout
-
-
-@pytest.mark.parametrize("shape", ["new-api", "one-hub"])
-def test_compose_1_29_runs_it_too(shape: str, project: Make) -> None:
-    gateway = project(shape, compose_1_29())
-    gateway.compose("up", "-d")
-    wait_for(COUNTS, gateway.gateway_says)
