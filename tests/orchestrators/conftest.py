@@ -11,6 +11,7 @@ import pytest
 from tests.consumers.build import app_context
 from tests.containers import engine as machine
 from tests.orchestrators.engines import Engine, Podman, own_podman, running_engine
+from tests.orchestrators.manifests import VALUES, with_values
 
 NEW_API = "calciumion/new-api:v0.8.2.0"
 
@@ -23,6 +24,9 @@ GATEWAYS = (
     "ghcr.io/veloera/veloera:latest",
 )
 """The images that the gateways' compose files name."""
+
+[MANIFESTS_IMAGE] = {container["image"] for container in with_values(VALUES[0])["spec"]["initContainers"]}
+"""The name and the tag of the image in the manifests."""
 
 APPS = {
     "dify-api": "langgenius/dify-api:1.13.3",
@@ -103,7 +107,7 @@ def engine_28(image: str, gateway_image: str) -> Iterator[Engine]:
 @pytest.fixture(scope="session")
 def _podman(image: str, data_image: str, gateway_image: str) -> Iterator[Podman]:
     with own_podman() as podman:
-        podman.load(image, "localhost/tiktoken-cache-init:latest")
+        podman.load(image, "localhost/tiktoken-cache-init:latest", f"localhost/{MANIFESTS_IMAGE}")
         podman.load(data_image, "localhost/tiktoken-cache-init:data")
         podman.load(gateway_image, f"docker.io/{NEW_API}")
         yield podman

@@ -1,9 +1,11 @@
-"""The Kubernetes manifests, held against the schemas of each version that they claim and by Kubernetes' own code."""
+"""Check the Kubernetes manifests with the schemas of each version that they claim, and with Kubernetes' own code."""
 
 from __future__ import annotations
 
 import copy
+import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 
 from tests.containers.engine import ROOT
+from tests.orchestrators import fleet
 from tests.orchestrators.build import kubernetes_program
 from tests.orchestrators.manifests import (
     KUBERNETES,
@@ -73,9 +76,24 @@ def test_the_document_claims_the_same_versions(path: Path) -> None:
     assert row.endswith(f"| {claimed(path)[0]} to {claimed(path)[-1]} |")
 
 
-def test_an_image_volume_is_unknown_before_the_first_version_that_is_claimed() -> None:
+def test_every_manifest_names_the_image_of_this_version() -> None:
+    version = run(sys.executable, ROOT / "entrypoint.py", "--version").stdout.split()[-1]
+    for path in (*ALL, KUBERNETES / "component" / "kustomization.yaml"):
+        named = re.findall(r"^ *(?:- )?(?:image|reference): tiktoken-cache-init(\S*)", path.read_text(), re.MULTILINE)
+        assert set(named) <= {f":{version}"}, path
+    tags = [re.findall(r"newTag: (.*)", path.read_text()) for path in KUBERNETES.rglob("kustomization.yaml")]
+    assert {tag for found in tags for tag in found} == {version}
+
+
+def test_the_document_has_the_costs_of_a_fleet() -> None:
+    assert fleet.documented() == fleet.table(), "run: python -m tests.orchestrators.fleet"
+
+
+def test_an_image_volume_is_unknown_before_1_31() -> None:
     path = KUBERNETES / "image-volume" / "gateway.yaml"
-    assert claimed(path)[0] == "1.31"
+    # The schemas do not say that a subPath of it is allowed from 1.33 on only.
+    assert claimed(path)[0] == "1.33"
+    validate(ALL[path], "1.31")
     with pytest.raises(kubernetes_validate.ValidationError, match="'image' was unexpected"):
         validate(ALL[path], "1.30")
 
@@ -165,6 +183,16 @@ def test_a_kustomization_renames_the_image_as_its_comment_says(kind: str, tree: 
     built = written(build(tree / kind))
     assert "registry.example/tiktoken-cache-init:" in built
     assert ": tiktoken-cache-init" not in built.replace("name: tiktoken-cache-init", "")
+
+
+def test_the_component_cannot_be_applied_alone(tree: Path) -> None:
+    assert run(kubernetes_program(), "build", tree / "component", check=False).returncode == 1
+
+
+def test_the_fleet_has_a_service_for_its_gateways() -> None:
+    [service] = [manifest for manifest in read(KUBERNETES / "fleet" / "gateways.yaml") if manifest["kind"] == "Service"]
+    [deployment] = [manifest for manifest in read(KUBERNETES / "fleet" / "gateways.yaml") if pod_spec(manifest)]
+    assert service["spec"]["selector"] == deployment["spec"]["template"]["metadata"]["labels"]
 
 
 def test_the_component_adds_the_init_container_to_a_deployment(tree: Path) -> None:

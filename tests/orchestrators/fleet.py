@@ -1,0 +1,68 @@
+"""What a fleet costs: the table in docs/kubernetes.md, computed from the figures that the benchmarks measured.
+
+``python -m tests.orchestrators.fleet`` writes the table into the document.
+"""
+
+from __future__ import annotations
+
+import json
+from statistics import median
+
+from tests.containers.engine import ROOT
+from tiktoken_cache_init.catalogue import VOCABULARIES
+
+DOCUMENT = ROOT / "docs" / "kubernetes.md"
+BEGIN = "<!-- begin: written by `python -m tests.orchestrators.fleet` -->"
+END = "<!-- end -->"
+
+PODS_ON_A_NODE = 20
+
+
+def table() -> str:
+    """Return the table in Markdown."""
+    results = json.loads((ROOT / "benchmarks" / "results.json").read_text())
+    image = results["sizes"]["default"]["compressed"]
+    files = sum(vocabulary.size or 0 for vocabulary in VOCABULARIES[:2])
+    cold = median(results["measured"]["container.cold"]["seconds"])
+    warm = median(results["measured"]["container.warm"]["seconds"])
+    [crowd] = [crowd for crowd in results["crowds"] if crowd["containers"] == 10]
+    crowded = PODS_ON_A_NODE * crowd["seconds"] / crowd["containers"]
+
+    lines = [
+        "| pods, nodes | way | pulls of the image | from the registry | written to nodes | read from the shared volume "
+        "| added to a pod's start |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for pods in (10, 1_000, 100_000):
+        nodes = -(-pods // PODS_ON_A_NODE)
+        pulls = f"{nodes:,} | {_size(nodes * image)}"
+        where = f"{pods:,}, {nodes:,}"
+        lines += [
+            f"| {where} | init container | {pulls} | {_size(pods * files)} | 0 | {cold:.2f} to {crowded:.1f} s |",
+            f"| | Job and shared volume | {pulls} | 0 | {_size(2 * pods * files)} | {warm:.2f} to {crowded:.1f} s |",
+            f"| | image volume | {pulls} | 0 | 0 | 0 s |",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def documented() -> str:
+    """Return the table as the document has it."""
+    return DOCUMENT.read_text().partition(f"{BEGIN}\n\n")[2].partition(f"\n{END}")[0]
+
+
+def _size(count: float) -> str:
+    for unit in ("MB", "GB", "TB"):
+        count /= 1_000_000 if unit == "MB" else 1_000
+        if count < 1_000:
+            break
+    return f"{count:.3g} {unit}"
+
+
+def main() -> None:
+    """Write the table into the document."""
+    before, _, rest = DOCUMENT.read_text().partition(BEGIN)
+    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{table()}\n{END}{rest.partition(END)[2]}")
+
+
+if __name__ == "__main__":
+    main()
