@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-import json
-from statistics import median
+import re
 
 from tests.containers.engine import ROOT
 from tiktoken_cache_init.catalogue import VOCABULARIES
@@ -20,13 +19,15 @@ PODS_ON_A_NODE = 20
 
 def table() -> str:
     """Return the table in Markdown."""
-    results = json.loads((ROOT / "benchmarks" / "results.json").read_text())
-    image = results["sizes"]["default"]["compressed"]
+    results = (ROOT / "benchmarks" / "results.md").read_text()
+    cold, warm = (
+        _figure(f"tiktoken-cache-init, {volume}", results) / 1000 for volume in ("empty volume", "nothing to do")
+    )
+    image = _figure("tiktoken-cache-init(?:, all encodings)?", results) * 1_000_000
     files = sum(vocabulary.size or 0 for vocabulary in VOCABULARIES[:2])
-    cold = median(results["measured"]["container.cold"]["seconds"])
-    warm = median(results["measured"]["container.warm"]["seconds"])
-    [crowd] = [crowd for crowd in results["crowds"] if crowd["containers"] == 10]
-    crowded = PODS_ON_A_NODE * crowd["seconds"] / crowd["containers"]
+
+    def seconds(each: float) -> str:
+        return f"{each:.2f} to {PODS_ON_A_NODE * each:.1f} s"
 
     lines = [
         "| pods, nodes | way | pulls of the image | from the registry | written to nodes | read from the shared volume "
@@ -38,8 +39,8 @@ def table() -> str:
         pulls = f"{nodes:,} | {_size(nodes * image)}"
         where = f"{pods:,}, {nodes:,}"
         lines += [
-            f"| {where} | init container | {pulls} | {_size(pods * files)} | 0 | {cold:.2f} to {crowded:.1f} s |",
-            f"| | Job and shared volume | {pulls} | 0 | {_size(2 * pods * files)} | {warm:.2f} to {crowded:.1f} s |",
+            f"| {where} | init container | {pulls} | {_size(pods * files)} | 0 | {seconds(cold)} |",
+            f"| | Job and shared volume | {pulls} | 0 | {_size(2 * pods * files)} | {seconds(warm)} |",
             f"| | image volume | {pulls} | 0 | 0 | 0 s |",
         ]
     return "\n".join(lines) + "\n"
@@ -48,6 +49,13 @@ def table() -> str:
 def documented() -> str:
     """Return the table as the document has it."""
     return DOCUMENT.read_text().partition(f"{BEGIN}\n\n")[2].partition(f"\n{END}")[0]
+
+
+def _figure(title: str, results: str) -> float:
+    """Return the first number next to a title in the benchmarks' tables: milliseconds, or megabytes."""
+    found = re.search(rf"^\| (?:[^|]*: )?{title} *\| *([\d.]+)", results, re.MULTILINE)
+    assert found, f"benchmarks/results.md has no figure for: {title}"
+    return float(found[1])
 
 
 def _size(count: float) -> str:
