@@ -61,7 +61,9 @@ def pip_install(requirements: Path, *where: str, options: tuple[str, ...] = ("--
     # pip takes --python before its command, and --target after it.
     before, after = (where, ()) if where[0] == "--python" else ((), where)
     command = [sys.executable, "-m", "pip", *before, "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    subprocess.run([*command, "--require-hashes", *options, *after, "--requirement", str(requirements)], check=True)
+    # Python compiles what is imported, later; compiling everything takes longer than the download.
+    command += ["--no-compile", "--require-hashes"]
+    subprocess.run([*command, *options, *after, "--requirement", str(requirements)], check=True)
 
 
 def npm_packages() -> Path:

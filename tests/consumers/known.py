@@ -63,7 +63,7 @@ def _go(directory: str, modfile: str = "go.mod", tag: str = "") -> list[str]:
 
 def _python(program: str, requirements: str = "python") -> list[str]:
     interpreter = python_environment(HERE / "requirements" / f"{requirements}.txt", "--only-binary=:all:")
-    return [str(interpreter), "-P", "-B", str(HERE / "programs" / program)]
+    return [str(interpreter), "-P", str(HERE / "programs" / program)]
 
 
 def _javascript(package: str) -> list[str]:

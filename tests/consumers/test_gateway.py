@@ -21,10 +21,10 @@ from tiktoken_cache_init.catalogue import VOCABULARIES
 CL100K, O200K = VOCABULARIES[:2]
 
 
-def counts(gateway: Path, folder: Path | str) -> dict[str, int] | str:
+def counts(gateway: Path, directory: Path | str) -> dict[str, int] | str:
     """Return the stand-in's token counts, or the line it dies with."""
     command = [str(gateway), "--check", "--log-dir", "/app/logs"]
-    done = offline(command, {"TIKTOKEN_CACHE_DIR": str(folder)})
+    done = offline(command, {"TIKTOKEN_CACHE_DIR": str(directory)})
     if done.returncode == 0:
         found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])["counts"]
         return found
@@ -33,10 +33,10 @@ def counts(gateway: Path, folder: Path | str) -> dict[str, int] | str:
 
 
 def rewrite(change: Callable[[bytes], bytes]) -> Callable[[Path, Path], None]:
-    def damage(folder: Path, vocabularies: Path) -> None:
+    def damage(directory: Path, vocabularies: Path) -> None:
         for vocabulary in (CL100K, O200K):
             content = (vocabularies / vocabulary.cache_key).read_bytes()
-            (folder / vocabulary.cache_key).write_bytes(change(content))
+            (directory / vocabulary.cache_key).write_bytes(change(content))
 
     return damage
 
@@ -47,17 +47,17 @@ def cut(content: bytes, kept: int) -> bytes:
     return b"".join(lines[:50_000]) + lines[50_000][:kept]
 
 
-def swap(folder: Path, vocabularies: Path) -> None:
-    poison(folder, vocabularies, "cache", "swapped")
+def swap(directory: Path, vocabularies: Path) -> None:
+    poison(directory, vocabularies, "cache", "swapped")
 
 
-def publish(folder: Path, vocabularies: Path) -> None:
+def publish(directory: Path, vocabularies: Path) -> None:
     for vocabulary in (CL100K, O200K):
-        (folder / vocabulary.published_name).write_bytes((vocabularies / vocabulary.cache_key).read_bytes())
+        (directory / vocabulary.published_name).write_bytes((vocabularies / vocabulary.cache_key).read_bytes())
 
 
-def keep_cl100k_only(folder: Path, vocabularies: Path) -> None:
-    (folder / CL100K.cache_key).write_bytes((vocabularies / CL100K.cache_key).read_bytes())
+def keep_cl100k_only(directory: Path, vocabularies: Path) -> None:
+    (directory / CL100K.cache_key).write_bytes((vocabularies / CL100K.cache_key).read_bytes())
 
 
 MISSING = r'failed to get gpt-3.5-turbo token encoder: Get "https://'

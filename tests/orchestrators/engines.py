@@ -26,17 +26,17 @@ _START = 60.0
 class Engine:
     """A Docker engine that has an empty store and no network interface."""
 
-    def __init__(self, folder: Path, installed: Path | None = None) -> None:
-        self._folder = folder
-        self.variables = {"DOCKER_HOST": f"unix://{folder}/sock"}
+    def __init__(self, directory: Path, installed: Path | None = None) -> None:
+        self._directory = directory
+        self.variables = {"DOCKER_HOST": f"unix://{directory}/sock"}
         if installed:
             self.variables |= {"PATH": f"{installed}/bin:{os.environ['PATH']}", "DOCKER_CONFIG": f"{installed}/config"}
 
     def docker(
-        self, *arguments: str | Path, check: bool = True, folder: Path | None = None, given: str | None = None
+        self, *arguments: str | Path, check: bool = True, directory: Path | None = None, given: str | None = None
     ) -> Done:
         """Run a docker command on this engine."""
-        return run("docker", *arguments, check=check, variables=self.variables, folder=folder, given=given)
+        return run("docker", *arguments, check=check, variables=self.variables, directory=directory, given=given)
 
     def load(self, *images: str) -> None:
         """Copy images from the machine's engine."""
@@ -59,10 +59,10 @@ class Engine:
     def command(self) -> list[str]:
         """Return the command line that runs the engine."""
         options = {
-            "data-root": self._folder / "data",
-            "exec-root": self._folder / "exec",
-            "pidfile": self._folder / "pid",
-            "host": f"unix://{self._folder}/sock",
+            "data-root": self._directory / "data",
+            "exec-root": self._directory / "exec",
+            "pidfile": self._directory / "pid",
+            "host": f"unix://{self._directory}/sock",
             # The rules that it would write lead to networks, and here there is none.
             "iptables": "false",
             "ip6tables": "false",
@@ -80,16 +80,16 @@ def running_engine(installed: Path | None = None) -> Iterator[Engine]:
     if os.geteuid() or not shutil.which("dockerd"):
         lacking("an engine of the tests' own needs root and dockerd")
     # A socket's path may have 107 characters at most.
-    folder = Path(tempfile.mkdtemp(prefix="tiktoken-engine-"))
-    engine = Engine(folder, installed)
+    directory = Path(tempfile.mkdtemp(prefix="tiktoken-engine-"))
+    engine = Engine(directory, installed)
     variables = os.environ | engine.variables
     try:
         with (
-            (folder / "log").open("wb") as log,
+            (directory / "log").open("wb") as log,
             subprocess.Popen(engine.command(), stdout=log, stderr=log, env=variables) as process,
         ):
             try:
-                _await_answer(engine, process, folder / "log")
+                _await_answer(engine, process, directory / "log")
                 yield engine
             finally:
                 with contextlib.suppress(pytest.fail.Exception):
@@ -97,7 +97,7 @@ def running_engine(installed: Path | None = None) -> Iterator[Engine]:
                 process.terminate()
                 process.wait(_START)
     finally:
-        _remove(folder)
+        _remove(directory)
 
 
 def _await_answer(engine: Engine, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -111,39 +111,39 @@ def _await_answer(engine: Engine, process: subprocess.Popen[bytes], log: Path) -
 class Podman:
     """podman, root or rootless, with a store of its own."""
 
-    def __init__(self, folder: Path, *, rootless: bool = False) -> None:
-        self.folder = folder
+    def __init__(self, directory: Path, *, rootless: bool = False) -> None:
+        self.directory = directory
         self._rootless = rootless
 
     def command(self) -> list[str]:
         """Return the words before podman's own arguments."""
         # The one that is installed, whatever a test puts in front of it on PATH; and with what needs no systemd.
         podman = [shutil.which("podman") or "podman", "--runtime", "runc", "--cgroup-manager", "cgroupfs"]
-        stores = ["--root", str(self.folder / "root"), "--runroot", str(self.folder / "run")]
+        stores = ["--root", str(self.directory / "root"), "--runroot", str(self.directory / "run")]
         if not self._rootless:
             return [*podman, *stores]
         # A user without an entry in /etc/subuid: root in its containers, and nobody else.
-        home = [f"HOME={self.folder}", f"XDG_RUNTIME_DIR={self.folder}", f"PATH={os.environ['PATH']}"]
+        home = [f"HOME={self.directory}", f"XDG_RUNTIME_DIR={self.directory}", f"PATH={os.environ['PATH']}"]
         become = ["setpriv", f"--reuid={UNPRIVILEGED}", f"--regid={UNPRIVILEGED}", "--clear-groups"]
         return [*become, "env", "--ignore-environment", *home, *podman, *stores]
 
     def __call__(self, *arguments: str | Path, check: bool = True, given: str | None = None) -> Done:
         """Run a podman command."""
-        return run(*self.command(), *arguments, check=check, given=given, folder=self.folder)
+        return run(*self.command(), *arguments, check=check, given=given, directory=self.directory)
 
     def load(self, image: str, *names: str) -> None:
         """Copy an image from the Docker engine, and give it names."""
         with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saved:
             command = [*self.command(), "load", "--quiet"]
             done = subprocess.run(
-                command, check=True, stdin=saved.stdout, capture_output=True, text=True, cwd=self.folder, timeout=300
+                command, check=True, stdin=saved.stdout, capture_output=True, text=True, cwd=self.directory, timeout=300
             )
         loaded = done.stdout.strip().rpartition(" ")[2]
         self("tag", loaded, *names)
 
     def volume(self, name: str) -> Path:
         """Return where the files of a volume are."""
-        return self.folder / "root" / "volumes" / name / "_data"
+        return self.directory / "root" / "volumes" / name / "_data"
 
     def clear(self) -> None:
         """Remove every pod, container, volume and secret."""
@@ -161,21 +161,21 @@ def own_podman(*, rootless: bool = False) -> Iterator[Podman]:
     """Give a podman with an empty store, and remove all that it made in the end."""
     if os.geteuid() or not shutil.which("podman") or not shutil.which("runc"):
         lacking("podman with a store of the tests' own needs root, podman and runc")
-    folder = Path(tempfile.mkdtemp(prefix="tiktoken-podman-"))
-    podman = Podman(folder, rootless=rootless)
+    directory = Path(tempfile.mkdtemp(prefix="tiktoken-podman-"))
+    podman = Podman(directory, rootless=rootless)
     try:
         if rootless:
-            os.chown(folder, UNPRIVILEGED, UNPRIVILEGED)
+            os.chown(directory, UNPRIVILEGED, UNPRIVILEGED)
         yield podman
     finally:
         with contextlib.suppress(pytest.fail.Exception):
             podman.clear()
             podman("rmi", "--all", "--force")
-        _remove(folder)
+        _remove(directory)
 
 
-def _remove(folder: Path) -> None:
+def _remove(directory: Path) -> None:
     mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    for mount in sorted((mount for mount in mounts if mount.startswith(f"{folder}/")), reverse=True):
+    for mount in sorted((mount for mount in mounts if mount.startswith(f"{directory}/")), reverse=True):
         run("umount", "--lazy", mount, check=False)
-    shutil.rmtree(folder)
+    shutil.rmtree(directory)

@@ -31,7 +31,7 @@ def run(
     *command: str | Path,
     check: bool = True,
     variables: Mapping[str, str] | None = None,
-    folder: Path | None = None,
+    directory: Path | None = None,
     given: str | None = None,
     timeout: float = 300,
 ) -> Done:
@@ -44,7 +44,7 @@ def run(
         text=True,
         input=given,
         stdin=None if given is not None else subprocess.DEVNULL,
-        cwd=folder,
+        cwd=directory,
         env=os.environ | (variables or {}),
         timeout=timeout,
     )
@@ -54,7 +54,7 @@ def run(
 
 
 def files_in(archive: IO[bytes]) -> dict[str, tuple[tarfile.TarInfo, str]]:
-    """Return what a tar holds besides folders and empty files: name -> entry and SHA-256."""
+    """Return what a tar holds besides directories and empty files: name -> entry and SHA-256."""
     held = {}
     with tarfile.open(fileobj=archive, mode="r|") as tar:
         for entry in tar:

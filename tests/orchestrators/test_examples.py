@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -123,7 +124,7 @@ class Project:
         files = [] if self.files == list(USUAL) else [word for file in self.files for word in ("-f", file)]
         variables = self.engine.variables | {"COMPOSE_PROFILES": self.example.profiles}
         command = [*self._command, *files, *arguments]
-        return run(*command, check=check, variables=variables, folder=self.directory, timeout=timeout)
+        return run(*command, check=check, variables=variables, directory=self.directory, timeout=timeout)
 
     def says(self, service: str = "") -> str:
         """Return the log of a service, by default the first that reads vocabularies."""
@@ -242,7 +243,7 @@ def fails(gateway: Project) -> str:
 def test_a_misspelled_setting_keeps_the_services_from_starting_and_is_shown(shape: str, project: Make) -> None:
     gateway = project(shape)
     gateway.add("services: {tiktoken-init: {environment: {TIKTOKEN_INIT_ENCODINGS: cl100k_bse}}}")
-    assert "did you mean 'cl100k_base'?" in fails(gateway)
+    assert re.search("did you mean '?cl100k_base", fails(gateway))
 
 
 def test_a_poisoned_volume_that_cannot_be_repaired_keeps_the_gateway_from_starting(project: Make) -> None:
@@ -288,7 +289,7 @@ def test_one_file_in_a_web_form_needs_no_directory(engine: Engine, tmp_path: Pat
     def compose(*arguments: str) -> str:
         command = ("docker", "compose", "--project-name", "form", "--file", "-", *arguments)
         variables = engine.variables | {"TIKTOKEN_CACHE_INIT_IMAGE": name}
-        return run(*command, variables=variables, folder=tmp_path, given=text).stdout
+        return run(*command, variables=variables, directory=tmp_path, given=text).stdout
 
     try:
         compose("up", "-d")
@@ -327,7 +328,7 @@ def swarm(engine: Engine, tmp_path: Path) -> Iterator[Callable[[str], None]]:
             "host.yml",
             "s",
         )
-        engine.docker(*command, folder=tmp_path)
+        engine.docker(*command, directory=tmp_path)
 
     yield deploy
     engine.docker("swarm", "leave", "--force")

@@ -152,9 +152,9 @@ def test_what_is_no_pod_is_not_taken_for_an_allowed_one() -> None:
     assert restricted([claim], "1.37").returncode == 1
 
 
-def build(folder: Path) -> list[Manifest]:
-    target = folder / "built.yaml"
-    target.write_text(run(kubernetes_program(), "build", folder).stdout)
+def build(directory: Path) -> list[Manifest]:
+    target = directory / "built.yaml"
+    target.write_text(run(kubernetes_program(), "build", directory).stdout)
     return read(target)
 
 

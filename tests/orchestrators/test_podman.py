@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,8 @@ LOCKED_DOWN = ("run", "--rm", "--network", "none", "--read-only", "--cap-drop", 
 IMAGE = "localhost/tiktoken-cache-init"
 
 
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
 
 
 def checked(podman: Podman) -> str:
@@ -33,14 +34,14 @@ def checked(podman: Podman) -> str:
 # --- the plain run -----------------------------------------------------------------------------------------------------
 
 
-def type_in(podman: Podman, folder: Path) -> str:
+def type_in(podman: Podman, directory: Path) -> str:
     """Run the commands of the document, with this podman in the place of podman."""
-    shim = folder / "podman"
+    shim = directory / "podman"
     shim.write_text(f'#!/bin/sh\nexec {" ".join(podman.command())} "$@"\n')
     shim.chmod(0o755)
-    variables = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    variables = {"PATH": f"{directory}:{os.environ['PATH']}"}
     commands = documented("podman.md", "## Build and run")
-    return run("bash", "-euc", commands, variables=variables, folder=podman.folder).stdout
+    return run("bash", "-euc", commands, variables=variables, directory=podman.directory).stdout
 
 
 def test_the_documented_commands_fill_a_volume(podman: Podman, tmp_path: Path) -> None:
@@ -70,13 +71,9 @@ def test_a_folder_can_be_given_to_the_containers_user(podman: Podman, tmp_path: 
     assert tmp_path.stat().st_uid == 1234
 
 
-def test_a_new_volume_belongs_to_the_containers_user_where_the_image_has_no_folder(podman: Podman) -> None:
-    as_somebody = (*LOCKED_DOWN, "--user", "1234:1234")
-    refused = podman(*as_somebody, "--volume", "first:/cache/tiktoken", IMAGE, check=False)
-    assert refused.returncode == 3
-    elsewhere = ("--volume", "second:/tiktoken", "--env", "TIKTOKEN_CACHE_DIR=/tiktoken")
-    podman(*as_somebody, *elsewhere, IMAGE)
-    assert names(podman.volume("second")) == WANTED
+def test_a_new_volume_belongs_to_the_containers_user(podman: Podman) -> None:
+    podman(*LOCKED_DOWN, "--user", "1234:1234", "--volume", "new:/cache/tiktoken", IMAGE)
+    assert names(podman.volume("new")) == WANTED
 
 
 # --- Kubernetes manifests -----------------------------------------------------------------------------------------------
@@ -118,7 +115,7 @@ def test_a_failing_init_container_keeps_the_gateway_from_starting(podman: Podman
     manifests = pods("init-container", "gateway.yaml")
     manifests[-1]["spec"]["initContainers"][0]["env"][1]["value"] = "cl100k_bse"
     assert play(podman, *manifests, check=False).returncode != 0
-    assert "did you mean 'cl100k_base'?" in said(podman, "new-api-tiktoken-init")
+    assert re.search("did you mean '?cl100k_base", said(podman, "new-api-tiktoken-init"))
     assert podman("inspect", "--format", "{{.State.Status}}", "new-api-new-api").stdout == "created\n"
 
 
@@ -139,9 +136,9 @@ def run_job(podman: Podman) -> str:
     return log
 
 
-def stamps(folder: Path) -> set[tuple[str, int, int]]:
+def stamps(directory: Path) -> set[tuple[str, int, int]]:
     """Return what would tell of a write: the files, the times of their last change, and which files they are."""
-    return {(path.name, path.stat().st_ctime_ns, path.stat().st_ino) for path in folder.iterdir()}
+    return {(path.name, path.stat().st_ctime_ns, path.stat().st_ino) for path in directory.iterdir()}
 
 
 def test_the_job_can_be_run_again_and_again(fleet: Podman) -> None:

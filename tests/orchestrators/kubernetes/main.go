@@ -1,7 +1,7 @@
 // Judges manifests by Kubernetes' own code.
 //
 //	program restricted VERSION <MANIFESTS   says of each pod what the restricted Pod Security Standard forbids in it
-//	program build FOLDER                    prints what a kustomization gives, as `kubectl kustomize` does
+//	program build DIRECTORY                    prints what a kustomization gives, as `kubectl kustomize` does
 //
 // Exit code 1: something is forbidden, or wrong. A field that Kubernetes does not know is wrong.
 package main
@@ -41,7 +41,7 @@ func run(arguments []string) error {
 			return build(arguments[1])
 		}
 	}
-	return errors.New("usage: program restricted VERSION | build FOLDER")
+	return errors.New("usage: program restricted VERSION | build DIRECTORY")
 }
 
 // restricted judges every pod and pod template; no pod at all is an error, because then nothing was judged.
@@ -112,8 +112,8 @@ func podOf(document []byte) (string, *corev1.PodTemplateSpec, error) {
 	return "", nil, fmt.Errorf("no judge for %s %s", kind.APIVersion, kind.Kind)
 }
 
-func build(folder string) error {
-	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
+func build(directory string) error {
+	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), directory)
 	if err != nil {
 		return err
 	}
