@@ -63,7 +63,7 @@ def keep_cl100k_only(directory: Path, vocabularies: Path) -> None:
 MISSING = r'failed to get gpt-3.5-turbo token encoder: Get "https://'
 
 DAMAGES: dict[str, tuple[Callable[[Path, Path], None], dict[str, int] | str]] = {
-    "nothing": (lambda _folder, _vocabularies: None, MISSING),
+    "nothing": (lambda _directory, _vocabularies: None, MISSING),
     "cl100k_base only": (keep_cl100k_only, r'failed to get gpt-4o token encoder: Get "https://'),
     "published names": (publish, MISSING),
     "a web page": (rewrite(lambda _: PAGE), r"illegal base64 data at input byte 0"),
