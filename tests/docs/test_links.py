@@ -30,7 +30,7 @@ def resolves(page: str, link: str) -> bool:
 
 @pytest.mark.parametrize(
     ("link", "right"),
-    [("SECURITY.md", True), ("NOTHING.md", False), ("README.md#settings", True), ("README.md#setings", False)],
+    [("SECURITY.md", True), ("NOTHING.md", False), ("README.md#quick-start", True), ("README.md#quick-strat", False)],
 )
 def test_a_broken_link_is_seen(link: str, right: bool) -> None:
     assert resolves("README.md", link) is right

@@ -1,0 +1,98 @@
+"""Runs the program and the gateway stand-in on a directory, without a network."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.containers.engine import ROOT
+from tiktoken_cache_init.catalogue import VOCABULARIES
+
+CL100K, O200K = VOCABULARIES[:2]
+
+RIGHT = {"gpt-3.5-turbo": 20, "gpt-4": 20, "gpt-4o": 16}
+"""Tokens that the gateway stand-in counts for each model if both files are right."""
+
+_OFFLINE = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
+_AS_NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"] if os.geteuid() == 0 else []
+
+
+class Said(NamedTuple):
+    """The result of a command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """Standard output as JSON."""
+        return json.loads(self.out)
+
+
+class Place:
+    """A directory that every user can reach. It holds a volume, the vocabularies and the gateway stand-in."""
+
+    def __init__(self, directory: Path, vocabularies: Path, program: Path) -> None:
+        directory.chmod(0o755)
+        self.directory = directory
+        self.volume = directory / "volume"
+        self.volume.mkdir(mode=0o755)
+        self.vocabularies = directory / "vocabularies"
+        self.vocabularies.mkdir(mode=0o755)
+        for vocabulary in VOCABULARIES:
+            shutil.copy(vocabularies / vocabulary.cache_key, self.vocabularies)
+        self._gateway = shutil.copy(program, directory / "gateway")
+
+    def put(self, change: Callable[[bytes], bytes] = bytes) -> None:
+        """Write both files of a gateway, each changed."""
+        for vocabulary in (CL100K, O200K):
+            content = (self.vocabularies / vocabulary.cache_key).read_bytes()
+            (self.volume / vocabulary.cache_key).write_bytes(change(content))
+
+    def tool(self, *arguments: str, nobody: bool = False, **variables: str) -> Said:
+        """Run the program on the volume, with no source but the vocabularies."""
+        given = {
+            "TIKTOKEN_CACHE_DIR": str(self.volume),
+            "TIKTOKEN_INIT_SOURCES": "baked",
+            "TIKTOKEN_INIT_BAKED_DIR": str(self.vocabularies),
+        }
+        return tool(*arguments, nobody=nobody, **(given | variables))
+
+    def gateway(self, *, nobody: bool = False, **variables: str) -> Said:
+        """Start the gateway stand-in on the volume. It prints its counts and ends."""
+        given = variables or {"TIKTOKEN_CACHE_DIR": str(self.volume)}
+        return _run([*(_AS_NOBODY if nobody else []), str(self._gateway), "--check"], given)
+
+    def counts(self) -> Mapping[str, int] | None:
+        """Return the tokens that the gateway counts for each model, or None if it does not start."""
+        said = self.gateway()
+        counts: Mapping[str, int] | None = (
+            json.loads(said.out.splitlines()[-1])["counts"] if said.code == 0 else None
+        )
+        return counts
+
+
+def tool(*arguments: str, nobody: bool = False, **variables: str) -> Said:
+    """Run the program in a process of its own, if need be as the user nobody."""
+    return _run([*(_AS_NOBODY if nobody else []), sys.executable, str(ROOT / "entrypoint.py"), *arguments], variables)
+
+
+def quotes(message: str, text: str) -> bool:
+    """Say whether a text contains a message in which ``...`` stands for anything on one line."""
+    return re.search(".*".join(re.escape(part) for part in message.split("...")), text) is not None
+
+
+def _run(command: list[str], variables: Mapping[str, str]) -> Said:
+    environment = {"PATH": os.environ["PATH"], **variables}
+    done = subprocess.run(
+        [*_OFFLINE, *command], check=False, env=environment, capture_output=True, text=True, timeout=120
+    )
+    return Said(done.returncode, done.stdout, done.stderr)
