@@ -14,86 +14,91 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.consumers.running import ROOT
 from tests.containers import engine
+from tests.containers.engine import ROOT
 from tests.vocabularies import shared_folder
 
-Done = subprocess.CompletedProcess[str]
 
-
-def clone(folder: Path) -> Path:
-    """Copy what git has under its care, as it is in the work tree now."""
+def clone(directory: Path) -> Path:
+    """Copy the files that git tracks, as they are in the work tree now."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    return folder
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, directory / name)
+    return directory
 
 
 class Shell:
     """A shell in a scratch clone, with ``docker`` behind `tests.docs.shim`."""
 
     def __init__(self, place: Path) -> None:
-        self.folder = clone(place / "clone")
-        self.name = f"tiktoken-cache-init-page-{uuid.uuid4().hex[:12]}"
+        self.place = place
+        self.directory = clone(place / "clone")
+        self.name = f"tiktoken-page-{uuid.uuid4().hex[:12]}"
         self._programs = place / "programs"
         self._programs.mkdir()
         self._output = place / "printed.txt"
         self._plan: dict[str, Any] = {}
         self.variables: dict[str, str] = {}
 
-    def use_docker(self, gateway: str) -> None:
-        """Have ``docker`` mean the machine's engine, with names of our own; ``gateway`` stands in for New-API."""
-        real = shutil.which("docker")
-        context = ["--build-context", f"vocabularies={shared_folder()}"]
-        self._plan = {
-            "docker": real,
-            "label": self.name,
-            "project": self.name,
-            "build": [*context, *engine.trust()],
-            "images": {"tiktoken-cache-init": self.image, "calciumion/new-api:v0.8.2.0": gateway},
-            "volumes": {"tiktoken": self.volume},
-            "overrides": {},
-        }
-        self.put("docker", f'exec {sys.executable} {Path(__file__).with_name("shim.py")} {self._write_plan()} "$@"')
-
     @property
     def image(self) -> str:
-        """What the image is called that the page calls ``tiktoken-cache-init``."""
+        """The image that the page calls ``tiktoken-cache-init``."""
         return f"{self.name}:latest"
 
     @property
     def volume(self) -> str:
-        """What the volume is called that the page calls ``tiktoken``."""
+        """The volume that the page calls ``tiktoken``."""
         return f"{self.name}-volume"
 
-    def lay_over(self, file: str, changes: str) -> None:
-        """Lay changes, a compose file of their own, over a compose file wherever it is the last that is named."""
-        path = self._programs.parent / f"over-{file}"
+    def use_docker(self, gateway: str) -> None:
+        """Make ``docker`` mean the machine's engine, with the test's names. ``gateway`` stands in for New-API."""
+        context = ["--build-context", f"vocabularies={shared_folder()}"]
+        self._plan = {
+            "docker": shutil.which("docker"),
+            "label": self.name,
+            "build": [*context, *engine.trust()],
+            "names": {
+                "tiktoken-cache-init": self.image,
+                "tiktoken-cache-init:latest": self.image,
+                "calciumion/new-api:v0.8.2.0": gateway,
+                "calciumion/new-api:latest": gateway,
+                "tiktoken": self.volume,
+                "new-api": self.name,
+                "/path/to/data": str(self.place / "data"),
+                "3000:3000": "127.0.0.1::3000",
+            },
+            "changes": "/dev/null",
+        }
+        self.put("docker", f'exec {sys.executable} {Path(__file__).with_name("shim.py")} {self._write_plan()} "$@"')
+
+    def change_compose(self, changes: str) -> None:
+        """Merge changes, a compose file of their own, into whatever Compose reads."""
+        path = self.place / "changes.yml"
         path.write_text(changes, encoding="utf-8")
-        self._plan["overrides"][file] = str(path)
+        self._plan["changes"] = str(path)
         self._write_plan()
 
     def _write_plan(self) -> Path:
-        path = self._programs.parent / "plan.json"
+        path = self.place / "plan.json"
         path.write_text(json.dumps(self._plan), encoding="utf-8")
         return path
 
     def put(self, name: str, script: str) -> None:
-        """Put a program of ours before the machine's."""
+        """Put a program before the machine's program of that name."""
         path = self._programs / name
         path.write_text(f"#!/bin/sh -e\n{script}\n", encoding="utf-8")
         path.chmod(0o755)
 
     def start(self, command: str) -> subprocess.Popen[str]:
-        """Start a command as it is typed; what it prints goes to `printed`."""
+        """Start a command as it is typed. Its output goes to `printed`."""
         path = f"{self._programs}:{os.environ['PATH']}"
         with self._output.open("w", encoding="utf-8") as output:
-            # Its own group, as a terminal gives it, so that it can be interrupted as a whole.
+            # A group of its own, as a terminal gives it, so that it can be interrupted as a whole.
             return subprocess.Popen(
                 ["sh", "-ec", command],
-                cwd=self.folder,
+                cwd=self.directory,
                 env=os.environ | self.variables | {"PATH": path},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -104,18 +109,18 @@ class Shell:
 
     @property
     def printed(self) -> str:
-        """What the last command has printed so far."""
+        """The output of the last command so far."""
         return self._output.read_text(encoding="utf-8")
 
-    def run(self, command: str) -> str:
-        """Run a command as it is typed, and return what it printed; it must succeed."""
+    def run(self, command: str, code: int = 0) -> str:
+        """Run a command as it is typed, and return its output. It must end with the exit code."""
         with self.start(command) as process:
             process.wait(timeout=1200)
-        assert process.returncode == 0, f"{command}\n{self.printed}"
+        assert process.returncode == code, f"{command}\n{self.printed}"
         return self.printed
 
     def run_until(self, command: str, is_up: Callable[[], bool], hopeless: str) -> str:
-        """Run a command that goes on until it is interrupted: once what it starts is up, or has said what is hopeless."""
+        """Run a command that goes on, and interrupt it when what it starts is up, or when it prints a hopeless text."""
         with self.start(command) as process:
             end = time.monotonic() + 1200
             while process.poll() is None and time.monotonic() < end and hopeless not in self.printed and not is_up():
@@ -128,7 +133,7 @@ class Shell:
         return self.printed
 
     def clean(self) -> None:
-        """Take away what the commands have left in the engine."""
+        """Remove from the engine what the commands have left there."""
         if not self._plan:
             return
         engine.docker("compose", "--project-name", self.name, "down", "--volumes", "--timeout", "1", check=False)

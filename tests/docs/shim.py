@@ -1,8 +1,7 @@
-"""Stands in front of ``docker`` while the pages' commands are run as they are written, so that they touch nothing of this
-machine: images, volumes, ports and compose projects get names of the test's own. Builds get what this machine needs to reach
-its package index.
+"""Stands in front of ``docker`` while the commands of the pages run, so that they change nothing of this machine.
 
-Run as ``python shim.py PLAN ARGUMENTS...``, where PLAN is a file made by `tests.docs.shell`.
+Images, volumes, containers, ports and compose projects get names of the test's own. Builds get what this machine needs to reach
+its package index. Run as ``python shim.py PLAN ARGUMENTS...``, where `tests.docs.shell` writes PLAN.
 """
 
 from __future__ import annotations
@@ -16,30 +15,30 @@ from typing import Any
 
 def translated(arguments: list[str], plan: dict[str, Any]) -> list[str]:
     """Return the command with the test's names in it."""
-    command, *rest = [_renamed(word, plan) for word in arguments]
+    command, *rest = [_renamed(word, plan["names"]) for word in arguments]
     if command == "build":
         return [command, *plan["build"], *rest]
     if command == "run":
         return [command, "--label", plan["label"], *rest]
     if command == "compose":
-        last = max((index + 2 for index, word in enumerate(rest) if word == "-f"), default=0)
-        # Where no file is named, compose finds those with the usual names.
-        usual = (name for name in ("docker-compose.yml", "docker-compose.override.yml") if Path(name).exists())
-        named = [] if last else [word for name in usual for word in ("-f", name)]
-        own = [*named, "-f", plan["overrides"][arguments[last] if last else "docker-compose.yml"]]
-        return [command, "--project-name", plan["project"], *rest[:last], *own, *rest[last:]]
+        named = [word for before, word in zip(rest, rest[1:], strict=False) if before == "-f"]
+        while "-f" in rest:
+            at = rest.index("-f")
+            del rest[at : at + 2]
+        # If no file is named, Compose reads those with the usual names.
+        usual = [name for name in ("docker-compose.yml", "docker-compose.override.yml") if Path(name).exists()]
+        files = [word for name in (*(named or usual), plan["changes"]) for word in ("-f", name)]
+        return [command, "--project-name", plan["label"], *files, *rest]
     return [command, *rest]
 
 
-def _renamed(word: str, plan: dict[str, Any]) -> str:
+def _renamed(word: str, names: dict[str, str]) -> str:
+    if word in names:
+        return names[word]
     name, colon, path = word.partition(":")
-    if word == "3000:3000":
-        return "127.0.0.1::3000"
-    if colon and path.startswith("/") and name in plan["volumes"]:
-        return f"{plan['volumes'][name]}:{path}"
-    return str(plan["images"].get(word.removesuffix(":latest"), word))
+    return f"{names[name]}:{path}" if colon and path.startswith("/") and name in names else word
 
 
 if __name__ == "__main__":
     plan = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    os.execv(plan["docker"], ["docker", *translated(sys.argv[2:], plan)])
+    os.execvp(plan["docker"], ["docker", *translated(sys.argv[2:], plan)])
