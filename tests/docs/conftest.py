@@ -13,11 +13,14 @@ from tests.docs.running import Place
 from tests.docs.shell import Shell
 
 
-@pytest.fixture
-def place(vocabularies: Path, gateway_program: Path) -> Iterator[Place]:
-    """A place with an empty volume. Other users cannot reach pytest's own directories."""
+def opened(vocabularies: Path, gateway_program: Path) -> Iterator[Place]:
+    """Make a place outside pytest's own directories, which other users cannot reach."""
     with tempfile.TemporaryDirectory(prefix="tiktoken-docs-", ignore_cleanup_errors=True) as directory:
         yield Place(Path(directory), vocabularies, gateway_program)
+
+
+place = pytest.fixture(opened, name="place")
+shared_place = pytest.fixture(opened, name="shared_place", scope="module")
 
 
 @pytest.fixture

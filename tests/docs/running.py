@@ -74,15 +74,14 @@ class Place:
     def counts(self) -> Mapping[str, int] | None:
         """Return the tokens that the gateway counts for each model, or None if it does not start."""
         said = self.gateway()
-        counts: Mapping[str, int] | None = (
-            json.loads(said.out.splitlines()[-1])["counts"] if said.code == 0 else None
-        )
+        counts: Mapping[str, int] | None = json.loads(said.out.splitlines()[-1])["counts"] if said.code == 0 else None
         return counts
 
 
-def tool(*arguments: str, nobody: bool = False, **variables: str) -> Said:
-    """Run the program in a process of its own, if need be as the user nobody."""
-    return _run([*(_AS_NOBODY if nobody else []), sys.executable, str(ROOT / "entrypoint.py"), *arguments], variables)
+def tool(*arguments: str, nobody: bool = False, online: bool = False, **variables: str) -> Said:
+    """Run the program in a process of its own: as the user nobody, or with this machine's network, if asked for."""
+    command = [*(_AS_NOBODY if nobody else []), sys.executable, str(ROOT / "entrypoint.py"), *arguments]
+    return _run(command, variables, online=online)
 
 
 def quotes(message: str, text: str) -> bool:
@@ -90,9 +89,14 @@ def quotes(message: str, text: str) -> bool:
     return re.search(".*".join(re.escape(part) for part in message.split("...")), text) is not None
 
 
-def _run(command: list[str], variables: Mapping[str, str]) -> Said:
+def _run(command: list[str], variables: Mapping[str, str], *, online: bool = False) -> Said:
     environment = {"PATH": os.environ["PATH"], **variables}
     done = subprocess.run(
-        [*_OFFLINE, *command], check=False, env=environment, capture_output=True, text=True, timeout=120
+        command if online else [*_OFFLINE, *command],
+        check=False,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     return Said(done.returncode, done.stdout, done.stderr)

@@ -1,263 +1,165 @@
-"""docs/output.md and docs/verify.schema.json describe what is printed: nothing more and nothing less."""
+"""docs/output.md and the JSON schemas describe the output: no field more and no field less."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.consumers.running import ROOT
-from tests.docs.clinic import tool
+from tests.containers.engine import ROOT
 from tests.docs.markdown import Section, section, spans
-from tests.docs.mistakes import CL100K, MISTAKES, Clinic, opened, rewritten
-from tests.samples import command
-
-SCHEMA = json.loads((ROOT / "docs" / "verify.schema.json").read_text())
-VALIDATOR: Any = import_module("jsonschema").Draft202012Validator(SCHEMA)
-
-PRIVATE = f"https://vocabularies.example/own.tiktoken#sha256={hashlib.sha256(b'').hexdigest()}"
+from tests.docs.running import CL100K, Place, quotes, tool
+from tiktoken_cache_init.cache.identify import Kind
+from tiktoken_cache_init.cache.inspect import State
+from tiktoken_cache_init.fill import Action
+from tiktoken_cache_init.gateway import Consequence
+from tiktoken_cache_init.output.documents import SCHEMA
 
 Document = dict[str, Any]
+
+COMMANDS = ("fill", "verify", "list")
+PRIVATE = f"https://vocabularies.example/own.tiktoken#sha256={hashlib.sha256(b'').hexdigest()}"
+STATES = [state.value for state in State if state is not State.WRONG] + [kind.value for kind in Kind]
+
+
+def schema(command: str) -> Document:
+    """Return the schema of a command's document."""
+    found: Document = json.loads((ROOT / "docs" / f"{command}.schema.json").read_text(encoding="utf-8"))
+    return found
 
 
 def page(title: str) -> Section:
     return section("docs/output.md", title)
 
 
-def fields_of(title: str) -> list[str]:
-    """Return the fields that the table of a section describes."""
-    return [field for row in page(title).tables[0][1:] for field in spans(row[0])]
-
-
-def top_fields_of(title: str) -> set[str]:
-    """Return the fields of the document itself, which stand in the text above the table."""
-    return set(spans(page(title).prose.partition("\n|")[0]))
-
-
-# --- verify --json -------------------------------------------------------------------------------------------------------
-
-
-def a_pipe(clinic: Clinic) -> None:
-    os.mkfifo(clinic.volume / CL100K.cache_key)
-
-
-def one_byte_flipped(clinic: Clinic) -> None:
-    rewritten(lambda content: bytes([content[0] ^ 1]) + content[1:])(clinic)
-
-
-def something_behind_it(clinic: Clinic) -> None:
-    rewritten(lambda content: content + b"\n")(clinic)
-
-
-def a_link_within(clinic: Clinic) -> None:
-    clinic.fill("real")
-    for path in (clinic.volume / "real").iterdir():
-        (clinic.volume / path.name).symlink_to(f"real/{path.name}")
-
-
-STATES: dict[str, Callable[[Clinic], Path | None]] = {
-    **{name: known.make for name, known in MISTAKES.items()},
-    "right": Clinic.fill,
-    "a pipe": a_pipe,
-    "one byte flipped": one_byte_flipped,
-    "something behind it": something_behind_it,
-    "a link within": a_link_within,
-}
-FLAGS = {
-    "published names wanted": ("--layout", "published"),
-    "both names wanted": ("--layout", "both"),
-    "every encoding": ("--encodings", "all"),
-    "a private vocabulary": ("--extra", PRIVATE),
-    "a reader": ("--as", "1:1"),
-}
+def rows(title: str) -> dict[str, list[str]]:
+    """Return field -> the code in its description."""
+    return {field: spans(row[1]) for row in page(title).tables[0][1:] for field in spans(row[0])}
 
 
 @pytest.fixture(scope="module")
-def verified(vocabularies: Path, gateway_program: Path) -> dict[str, Document]:
-    """What `verify --json` prints: a state of the volume, or flags -> the document."""
-    found = {}
-    for name, make in STATES.items():
-        with opened(vocabularies, gateway_program) as clinic:
-            folder = make(clinic) or clinic.volume
-            found[name] = verify(folder)
-    with opened(vocabularies, gateway_program) as clinic:
-        clinic.fill()
-        for name, flags in FLAGS.items():
-            found[name] = verify(clinic.volume, *flags)
-        clinic.volume.chmod(0o700)
-        found["a closed folder"] = verify(clinic.volume)
-        found["no folder"] = verify(clinic.place / "nothing")
-        found["a file in the folder's place"] = verify(clinic.program)
-        clinic.volume.chmod(0o755)
-        for path in clinic.volume.iterdir():
-            path.chmod(0o200)
-        user = (65534, 65534) if os.geteuid() == 0 else None
-        found["not ours to read"] = tool("verify", "--json", "--cache-dir", str(clinic.volume), user=user).document
+def documents(shared_place: Place) -> dict[str, list[Document]]:
+    """Documents of each command, in which each field has a value at least once."""
+    found: dict[str, list[Document]] = {command: [] for command in COMMANDS}
+
+    def run(command: str, *arguments: str, **variables: str) -> None:
+        said = shared_place.tool(command, "--json", *arguments, **variables)
+        found[command].append(said.document)
+
+    run("verify")
+    run("fill", TIKTOKEN_INIT_BAKED_DIR="/nowhere")
+    run("fill", TIKTOKEN_INIT_ENCODINGS="cl100k_base")
+    run("fill", "--extra", PRIVATE)
+    (shared_place.volume / CL100K.cache_key).chmod(0o600)
+    run("verify")
+    run("fill")
+    (shared_place.volume / CL100K.cache_key).write_bytes(b"")
+    run("verify", "--layout", "both")
+    run("fill")
+    (shared_place.volume / CL100K.cache_key).unlink()
+    (shared_place.volume / CL100K.cache_key).mkdir()
+    run("fill")
+    run("verify", "--encodings", "all", "--extra", PRIVATE)
+    shared_place.volume.chmod(0o700)
+    run("verify")
+    run("verify", TIKTOKEN_CACHE_DIR=str(shared_place.directory / "nothing"))
+    run("list", "--encodings", "all", "--extra", PRIVATE)
     return found
 
 
-def verify(folder: Path, *flags: str) -> Document:
-    document: Document = json.loads(command("verify", "--json", "--cache-dir", str(folder), *flags).stdout)
-    return document
+def test_each_document_fits_its_schema(documents: dict[str, list[Document]]) -> None:
+    validator: Any = import_module("jsonschema").Draft202012Validator
+    for command in COMMANDS:
+        validator.check_schema(schema(command))
+        for document in documents[command]:
+            assert [error.message for error in validator(schema(command)).iter_errors(document)] == []
 
 
-def test_the_schema_is_one() -> None:
-    VALIDATOR.check_schema(SCHEMA)
+def differences(described: Document, values: list[Any], place: str = "") -> list[str]:
+    """Return the fields that only the schema or only the documents have, and those that may be absent."""
+    if described.get("type") == "array":
+        return differences(described["items"], [item for value in values for item in value], f"{place}[]")
+    if "properties" not in described:
+        return []
+    fields = set(described["properties"])
+    found = [f"{place}.{field}" for field in fields.symmetric_difference(key for value in values for key in value)]
+    found += [f"{place}.{field} may be absent" for field in fields - set(described["required"])]
+    for field in fields:
+        inner = [value[field] for value in values if field in value]
+        found += differences(described["properties"][field], inner, f"{place}.{field}")
+    return found
 
 
-def test_what_verify_prints_fits_its_schema(verified: dict[str, Document]) -> None:
-    problems = {
-        name: [error.message for error in VALIDATOR.iter_errors(document)] for name, document in verified.items()
-    }
-    assert {name: found for name, found in problems.items() if found} == {}
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_schema_has_every_field_and_no_other(command: str, documents: dict[str, list[Document]]) -> None:
+    assert differences(schema(command), documents[command]) == []
 
 
-def test_the_schema_names_every_field_and_no_other(verified: dict[str, Document]) -> None:
-    documents = list(verified.values())
-    assert {key for document in documents for key in document} == set(SCHEMA["properties"])
-    files = [file for document in documents for file in document["files"]]
-    assert {key for file in files for key in file} == set(SCHEMA["properties"]["files"]["items"]["properties"])
+def test_the_words_of_the_schemas_are_those_of_the_program() -> None:
+    fill, verify = (schema(command)["properties"]["files"]["items"]["properties"] for command in ("fill", "verify"))
+    assert fill["found"]["enum"] == verify["state"]["enum"] == STATES
+    assert fill["action"]["enum"] == [action.value for action in Action]
+    assert verify["gateway"]["enum"] == [consequence.value for consequence in Consequence]
+    assert {schema(command)["properties"]["schema"]["const"] for command in COMMANDS} == {SCHEMA}
 
 
-def test_every_field_is_always_there() -> None:
-    files = SCHEMA["properties"]["files"]["items"]
-    assert set(SCHEMA["required"]) == set(SCHEMA["properties"])
-    assert set(files["required"]) == set(files["properties"])
+def test_the_page_has_the_fields_and_words_of_fill() -> None:
+    files = schema("fill")["properties"]["files"]["items"]["properties"]
+    described = rows("`fill --json`")
+    assert set(described) == set(files)
+    assert described["action"] == files["action"]["enum"]
+    assert described["tried"] == list(files["tried"]["items"]["properties"])
+    assert spans(page("`fill --json`").prose.partition("\n|")[0]) == list(schema("fill")["properties"])
 
 
-@pytest.mark.parametrize("field", SCHEMA["properties"]["files"]["items"]["required"])
-def test_the_schema_misses_a_field_of_a_file(field: str, verified: dict[str, Document]) -> None:
-    document = json.loads(json.dumps(verified["right"]))
-    del document["files"][0][field]
-    assert not VALIDATOR.is_valid(document)
+def test_the_page_has_the_fields_and_words_of_verify() -> None:
+    files = schema("verify")["properties"]["files"]["items"]["properties"]
+    described = rows("`verify --json`")
+    text = spans(page("`verify --json`").prose.partition("\n|")[0])
+    shared = ["name", "vocabulary", "url", "sha256", "size"]
+    assert [*shared, *described] == list(files)
+    assert described["state"] == files["state"]["enum"]
+    assert set(described["gateway"]) == set(files["gateway"]["enum"])
+    assert set(text) == {*schema("verify")["properties"], *shared}
 
 
-@pytest.mark.parametrize("field", SCHEMA["required"])
-def test_the_schema_misses_a_field(field: str, verified: dict[str, Document]) -> None:
-    assert not VALIDATOR.is_valid({key: value for key, value in verified["right"].items() if key != field})
+def test_the_page_has_the_fields_of_list() -> None:
+    document = schema("list")["properties"]
+    encodings = document["encodings"]["items"]["properties"]
+    fields = [*document, *encodings, *encodings["files"]["items"]["properties"]]
+    assert spans(page("`list --json`").prose) == fields
 
 
-def test_every_state_in_the_schema_is_one_that_is_found(verified: dict[str, Document]) -> None:
-    found = {file["state"] for document in verified.values() for file in document["files"]}
-    assert found == set(SCHEMA["properties"]["files"]["items"]["properties"]["state"]["enum"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_wrong_setting_gives_no_document(command: str) -> None:
+    said = tool(command, "--json", "--encodings", "none")
+    assert (said.code, said.out) == (2, "")
 
 
-def test_every_outcome_in_the_schema_is_one_that_is_found(verified: dict[str, Document]) -> None:
-    found = {file["gateway"] for document in verified.values() for file in document["files"]}
-    assert found == set(SCHEMA["properties"]["files"]["items"]["properties"]["gateway"]["enum"])
+# The log
 
-
-def test_the_page_describes_what_verify_prints(verified: dict[str, Document]) -> None:
-    documents = verified.values()
-    assert top_fields_of("`verify --json`") == {key for document in documents for key in document}
-    own = set(fields_of("`verify --json`"))
-    shared = set(fields_of("`fill --json`")[:5])
-    assert shared == {"name", "vocabulary", "url", "sha256", "size"}
-    assert own | shared == {key for document in documents for file in document["files"] for key in file}
-
-
-def test_the_page_lists_the_states_and_outcomes_of_the_schema() -> None:
-    rows = {field: row for row in page("`verify --json`").tables[0][1:] for field in spans(row[0])}
-    properties = SCHEMA["properties"]["files"]["items"]["properties"]
-    assert spans(rows["state"][1]) == properties["state"]["enum"]
-    assert spans(rows["gateway"][1]) == properties["gateway"]["enum"]
-
-
-@pytest.mark.parametrize("name", ["verify", "fill", "list"])
-def test_a_bad_setting_gives_no_document(name: str) -> None:
-    said = command(name, "--json", "--cache-dir", "/x", "--encodings", "none")
-    assert (said.code, said.stdout) == (2, b"")
-
-
-@pytest.mark.parametrize("name", ["no folder", "a file in the folder's place"])
-def test_where_the_folder_cannot_be_looked_into_the_error_says_why(name: str, verified: dict[str, Document]) -> None:
-    document = verified[name]
-    assert document["error"]
-    assert (document["ready"], document["files"]) == (False, [])
-
-
-def test_a_volume_that_does_not_answer_in_time_gives_a_document_too(vocabularies: Path) -> None:
-    # A busy machine may give us no turn to notice the deadline before the work is done.
-    tries = (verify(vocabularies, "--deadline", "0.001") for _ in range(20))
-    document = next(document for document in tries if document["error"])
-    assert "does not answer" in document["error"]
-    assert list(VALIDATOR.iter_errors(document)) == []
-
-
-# --- fill --json and list --json -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def filled(vocabularies: Path, gateway_program: Path) -> list[Document]:
-    """What `fill --json` prints, whatever becomes of a file."""
-    source = ["--sources", "baked", "--baked-dir", str(vocabularies)]
-    none = ["--sources", "baked", "--baked-dir", "/no-such-folder"]
-    with opened(vocabularies, gateway_program) as clinic:
-
-        def fill(*flags: str) -> Document:
-            said = command("fill", "--json", "--cache-dir", str(clinic.volume), *flags)
-            document: Document = json.loads(said.stdout)
-            assert document["ready"] is (said.code == 0)
-            return document
-
-        documents = [fill(*none), fill(*source), fill(*source)]
-        (clinic.volume / CL100K.cache_key).chmod(0o600)
-        documents.append(fill(*source))
-        (clinic.volume / CL100K.cache_key).write_bytes(b"")
-        documents.append(fill(*source))
-        documents.append(fill("--extra", PRIVATE, *source))
-    return documents
-
-
-def test_the_page_describes_what_fill_prints(filled: list[Document]) -> None:
-    assert top_fields_of("`fill --json`") == {key for document in filled for key in document}
-    files = [file for document in filled for file in document["files"]]
-    assert set(fields_of("`fill --json`")) == {key for file in files for key in file}
-
-
-def test_every_action_on_the_page_is_one_that_is_taken(filled: list[Document]) -> None:
-    [actions] = [spans(row[1]) for row in page("`fill --json`").tables[0] if row[0] == "`action`"]
-    assert set(actions) == {file["action"] for document in filled for file in document["files"]}
-
-
-def test_the_page_describes_what_was_tried_in_vain(filled: list[Document]) -> None:
-    [described] = [spans(row[1]) for row in page("`fill --json`").tables[0] if row[0] == "`tried`"]
-    tried = [each for document in filled for file in document["files"] for each in file["tried"]]
-    assert set(described) == {key for each in tried for key in each}
-
-
-def test_the_page_describes_what_list_prints() -> None:
-    said = command("list", "--json", "--encodings", "all", "--extra", PRIVATE)
-    rows = json.loads(said.stdout)
-    keys = {key for row in rows for key in row} | {key for row in rows for file in row["files"] for key in file}
-    assert set(spans(page("`list --json`").prose)) == keys
-
-
-# --- the log -------------------------------------------------------------------------------------------------------------
 
 LOG = page("The log").tables[0][1:]
 
 
 def described_for(event: str) -> set[str]:
-    """Return the fields that the page has for an event."""
+    """Return the fields that the page gives to an event."""
     fields = {field for row in LOG if row[1] == "all" or event in spans(row[1]) for field in spans(row[0])}
-    return fields | (set(fields_of("`fill --json`")) if event == "file" else set())
+    return (fields - {"fill --json"}) | set(rows("`fill --json`")) if event == "file" else fields
 
 
-@contextlib.contextmanager
+@contextmanager
 def slow_mirror(content: bytes) -> Iterator[str]:
-    """Serve one file, so slowly that the log must say how far it is."""
+    """Serve one file so slowly that the log shows the progress."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -277,39 +179,51 @@ def slow_mirror(content: bytes) -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.fixture(scope="module")
-def lines(vocabularies: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
-    """The lines of logs in JSON, in which each event comes up."""
-    folder = str(tmp_path_factory.mktemp("volume"))
-    baked = {"TIKTOKEN_INIT_SOURCES": "baked", "TIKTOKEN_INIT_BAKED_DIR": str(vocabularies)}
-    fetched = {"TIKTOKEN_INIT_SOURCES": "fetch", "TIKTOKEN_INIT_ORIGIN": "off", "NO_PROXY": "*"}
-    common = {"TIKTOKEN_INIT_LOG": "json", "TIKTOKEN_CACHE_DIR": folder}
-    with slow_mirror((vocabularies / CL100K.cache_key).read_bytes()) as mirror:
-        fetched |= {"TIKTOKEN_INIT_MIRRORS": mirror, "TIKTOKEN_INIT_ENCODINGS": "cl100k_base"}
-        logs = [command("fill", environment=common | fetched).stderr]
-    logs.append(command("fill", environment=common | baked | {"TIKTOKEN_INIT_BAKED_DIR": "/no-such-folder"}).stderr)
-    logs.append(command("fill", environment=common | baked).stderr)
-    logs.append(command("fill", environment=common | {"TIKTOKEN_INIT_ENCODING": "x"}).stderr)
+@pytest.fixture
+def lines(place: Place) -> list[Document]:
+    """The lines of logs in JSON, in which each event occurs."""
+    form = {"TIKTOKEN_INIT_LOG": "json"}
+    logs = [
+        place.tool("fill", **form, TIKTOKEN_INIT_BAKED_DIR="/nowhere").err,
+        place.tool("fill", **form, TIKTOKEN_INIT_ENCODINGS="cl100k_base").err,
+        place.tool("fill", **form, TIKTOKEN_CACHEDIR="/x").err,
+        place.tool("fill", **form).err,
+        progress(place),
+    ]
     return [json.loads(line) for log in logs for line in log.splitlines()]
 
 
-def test_every_line_has_the_fields_of_its_event_and_no_other(lines: list[Document]) -> None:
-    wrong = [line for line in lines if not set(line) <= described_for(line["event"])]
-    assert wrong == []
+def progress(place: Place) -> str:
+    """Return the log of a slow download."""
+    with slow_mirror((place.vocabularies / CL100K.cache_key).read_bytes()) as mirror:
+        return tool(
+            "fill",
+            online=True,
+            TIKTOKEN_CACHE_DIR=str(place.directory / "fetched"),
+            TIKTOKEN_INIT_ENCODINGS="cl100k_base",
+            TIKTOKEN_INIT_LOG="json",
+            TIKTOKEN_INIT_MIRRORS=mirror,
+            TIKTOKEN_INIT_ORIGIN="off",
+            TIKTOKEN_INIT_SOURCES="fetch",
+        ).err
 
 
-def test_every_field_of_an_event_comes_up(lines: list[Document]) -> None:
+def test_each_event_has_its_fields_and_no_other(lines: list[Document]) -> None:
     seen: dict[str, set[str]] = {}
     for line in lines:
         seen.setdefault(line["event"], set()).update(line)
     assert seen == {event: described_for(event) for event in seen}
-
-
-@pytest.mark.parametrize("field", ["event", "level"])
-def test_every_word_on_the_page_comes_up(field: str, lines: list[Document]) -> None:
-    [words] = [spans(row[2]) for row in LOG if row[0] == f"`{field}`"]
-    assert {line[field] for line in lines} == set(words)
-
-
-def test_the_time_is_utc(lines: list[Document]) -> None:
+    for field in ("event", "level"):
+        [words] = [spans(row[2]) for row in LOG if row[0] == f"`{field}`"]
+        assert {line[field] for line in lines} == set(words)
     assert [line for line in lines if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", line["time"])] == []
+
+
+def test_the_log_on_the_page_is_one_of_a_real_run(place: Place) -> None:
+    place.put()
+    (place.volume / CL100K.cache_key).write_bytes(b"")
+    printed = place.tool("fill").err.splitlines()
+    [shown] = [fence.lines for fence in page("The log").fences if fence.language == "text"]
+    changing = re.compile(r"/\S+ as \d+:\d+|from baked, fetch|from baked|in /\S+|\([\d.]+ s\)")
+    assert [changing.sub("...", line) for line in shown] == [changing.sub("...", line) for line in printed]
+    assert quotes("ready: 2 files in ... (... s)", shown[-1])

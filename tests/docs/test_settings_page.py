@@ -34,8 +34,12 @@ def test_the_page_names_every_encoding() -> None:
     assert {encoding.name for encoding in ENCODINGS} | {"all"} <= set(spans(text))
 
 
-@pytest.mark.parametrize(("command", "code"), [(command, code) for command, codes in COMMAND_CODES.items() for code in codes])
-def test_a_command_ends_with_each_of_its_exit_codes(command: str, code: str, tmp_path: Path, vocabularies: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "code"), [(command, code) for command, codes in COMMAND_CODES.items() for code in codes]
+)
+def test_a_command_ends_with_each_of_its_exit_codes(
+    command: str, code: str, tmp_path: Path, vocabularies: Path
+) -> None:
     file = tmp_path / "file"
     file.touch()
     directory, more = {
@@ -48,7 +52,9 @@ def test_a_command_ends_with_each_of_its_exit_codes(command: str, code: str, tmp
     if command == "list":
         # It reads no directory; its exit code 3 is a standard output that cannot be written.
         with Path("/dev/full" if code == "3" else "/dev/null").open("w") as out:
-            done = subprocess.run([sys.executable, ROOT / "entrypoint.py", "list", *more], stdout=out, stderr=out, check=False)
+            done = subprocess.run(
+                [sys.executable, ROOT / "entrypoint.py", "list", *more], stdout=out, stderr=out, check=False
+            )
         assert done.returncode == int(code)
     else:
         assert tool(command, "--cache-dir", str(directory), *more).code == int(code)
@@ -56,7 +62,9 @@ def test_a_command_ends_with_each_of_its_exit_codes(command: str, code: str, tmp
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_json_is_offered_where_the_page_says(command: str, vocabularies: Path) -> None:
-    [sentence] = [line for line in section("docs/settings.md", "Commands").prose.splitlines() if "take `--json`" in line]
+    [sentence] = [
+        line for line in section("docs/settings.md", "Commands").prose.splitlines() if "take `--json`" in line
+    ]
     directory = () if command == "list" else ("--cache-dir", str(vocabularies))
     said = tool(command, *directory, "--json")
     assert (said.code == 0 and said.out.startswith("{")) is (command in spans(sentence))
