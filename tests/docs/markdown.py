@@ -1,11 +1,11 @@
-"""Takes a Markdown page apart: headings, fenced blocks, tables, links. As much of the grammar as the pages here use."""
+"""Parses Markdown pages into headings, fenced blocks, tables and links, as far as the pages here use them."""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
-from tests.consumers.running import ROOT
+from tests.containers.engine import ROOT
 
 
 class Fence(NamedTuple):
@@ -16,7 +16,7 @@ class Fence(NamedTuple):
 
 
 class Section(NamedTuple):
-    """A heading, and what stands below it until the next."""
+    """A heading and the text below it, up to the next heading."""
 
     level: int
     title: str
@@ -35,19 +35,19 @@ class Section(NamedTuple):
 
     @property
     def links(self) -> list[str]:
-        """The targets of the links and the pictures."""
+        """The targets of links and pictures."""
         written = re.findall(r"\]\(([^)\s]+)\)", self.prose)
         return written + re.findall(r"""(?:href|src|srcset)=["']([^"'\s]+)["']""", self.prose)
 
     @property
     def anchor(self) -> str:
-        """What a link to the heading ends in, as the code hosts make it."""
+        """The anchor that code hosts give the heading."""
         kept = re.sub(r"[^\w\- ]", "", self.title.replace("`", "").strip().lower())
         return kept.replace(" ", "-")
 
 
 def spans(text: str) -> list[str]:
-    """Return what stands in backquotes."""
+    """Return the texts in backquotes."""
     return re.findall(r"`([^`]+)`", text)
 
 
@@ -57,7 +57,7 @@ def read(path: str) -> list[Section]:
 
 
 def parse(text: str) -> list[Section]:
-    """Return the sections of a page. What stands before the first heading belongs to none, and is left out."""
+    """Return the sections of a page. Text before the first heading is left out."""
     sections: list[Section] = []
     fence: list[str] | None = None
     language = ""
@@ -85,7 +85,7 @@ def pages() -> list[str]:
     """Return every page of the project, relative to it."""
     skipped = ("build", "dist")
     found = [path.relative_to(ROOT) for path in ROOT.rglob("*.md")]
-    # Hidden folders hold what tools leave behind; those that belong to the project are named.
+    # Other hidden directories belong to tools.
     own = [p for p in found if not any(part.startswith(".") and part != ".github" for part in p.parts)]
     return sorted(str(path) for path in own if path.parts[0] not in skipped)
 

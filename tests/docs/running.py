@@ -24,6 +24,9 @@ _OFFLINE = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-roo
 _AS_NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"] if os.geteuid() == 0 else []
 
 
+Variables = Mapping[str, str]
+
+
 class Said(NamedTuple):
     """The result of a command."""
 
@@ -57,17 +60,17 @@ class Place:
             content = (self.vocabularies / vocabulary.cache_key).read_bytes()
             (self.volume / vocabulary.cache_key).write_bytes(change(content))
 
-    def tool(self, *arguments: str, nobody: bool = False, **variables: str) -> Said:
+    def tool(self, *arguments: str, variables: Variables | None = None, nobody: bool = False) -> Said:
         """Run the program on the volume, with no source but the vocabularies."""
         given = {
             "TIKTOKEN_CACHE_DIR": str(self.volume),
             "TIKTOKEN_INIT_SOURCES": "baked",
             "TIKTOKEN_INIT_BAKED_DIR": str(self.vocabularies),
         }
-        return tool(*arguments, nobody=nobody, **(given | variables))
+        return tool(*arguments, variables={**given, **(variables or {})}, nobody=nobody)
 
-    def gateway(self, *, nobody: bool = False, **variables: str) -> Said:
-        """Start the gateway stand-in on the volume. It prints its counts and ends."""
+    def gateway(self, *, variables: Variables | None = None, nobody: bool = False) -> Said:
+        """Start the gateway stand-in, on the volume if no variables are given. It prints its counts and ends."""
         given = variables or {"TIKTOKEN_CACHE_DIR": str(self.volume)}
         return _run([*(_AS_NOBODY if nobody else []), str(self._gateway), "--check"], given)
 
@@ -78,10 +81,10 @@ class Place:
         return counts
 
 
-def tool(*arguments: str, nobody: bool = False, online: bool = False, **variables: str) -> Said:
+def tool(*arguments: str, variables: Variables | None = None, nobody: bool = False, online: bool = False) -> Said:
     """Run the program in a process of its own: as the user nobody, or with this machine's network, if asked for."""
     command = [*(_AS_NOBODY if nobody else []), sys.executable, str(ROOT / "entrypoint.py"), *arguments]
-    return _run(command, variables, online=online)
+    return _run(command, variables or {}, online=online)
 
 
 def quotes(message: str, text: str) -> bool:
@@ -89,7 +92,7 @@ def quotes(message: str, text: str) -> bool:
     return re.search(".*".join(re.escape(part) for part in message.split("...")), text) is not None
 
 
-def _run(command: list[str], variables: Mapping[str, str], *, online: bool = False) -> Said:
+def _run(command: list[str], variables: Variables, *, online: bool = False) -> Said:
     environment = {"PATH": os.environ["PATH"], **variables}
     done = subprocess.run(
         command if online else [*_OFFLINE, *command],

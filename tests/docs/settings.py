@@ -113,7 +113,7 @@ def written(text: str, language: str) -> str:
     """Return a page with its tables in their places."""
     for name, content in tables(language).items():
         place = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
-        text, count = place.subn(lambda match, content=content: match[1] + content + match[2], text)
+        text, count = place.subn(lambda match: f"{match[1]}{content}{match[2]}", text)  # noqa: B023 - called at once
         assert count == 1, f"the page has no place for the table '{name}'"
     return text
 

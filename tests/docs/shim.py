@@ -6,6 +6,7 @@ its package index. Run as ``python shim.py PLAN ARGUMENTS...``, where `tests.doc
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -21,7 +22,7 @@ def translated(arguments: list[str], plan: dict[str, Any]) -> list[str]:
     if command == "run":
         return [command, "--label", plan["label"], *rest]
     if command == "compose":
-        named = [word for before, word in zip(rest, rest[1:], strict=False) if before == "-f"]
+        named = [word for before, word in itertools.pairwise(rest) if before == "-f"]
         while "-f" in rest:
             at = rest.index("-f")
             del rest[at : at + 2]

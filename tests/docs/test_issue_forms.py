@@ -1,4 +1,4 @@
-"""The issue forms are ones that the code host takes, and what they ask people to run works."""
+"""The issue forms fit the code host's schema, and the commands that they ask people to run work."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.consumers.running import ROOT
-from tests.docs.clinic import tool
+from tests.containers.engine import ROOT
+from tests.docs.running import tool
 from tests.docs.shell import Shell
 
-FOLDER = ROOT / ".github" / "ISSUE_TEMPLATE"
-FORMS = sorted(path.name for path in FOLDER.glob("*.yml") if path.name != "config.yml")
+DIRECTORY = ROOT / ".github" / "ISSUE_TEMPLATE"
+FORMS = sorted(path.name for path in DIRECTORY.glob("*.yml") if path.name != "config.yml")
 
 
 def judged(schema: str, *names: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.github-{schema}"]
     return subprocess.run(
-        [*command, *(str(FOLDER / name) for name in names)], check=False, capture_output=True, text=True
+        [*command, *(str(DIRECTORY / name) for name in names)], check=False, capture_output=True, text=True
     )
 
 
@@ -38,19 +38,19 @@ def test_their_configuration_fits_its_schema() -> None:
 
 
 def asked() -> dict[str, Any]:
-    """Return what the form for a gateway that does not work asks for first."""
-    form = yaml.safe_load((FOLDER / "not-ready.yml").read_text(encoding="utf-8"))
+    """Return the first field of the form for a gateway that does not work."""
+    form = yaml.safe_load((DIRECTORY / "not-ready.yml").read_text(encoding="utf-8"))
     first: dict[str, Any] = form["body"][0]
     return first
 
 
-def test_what_is_asked_for_first_is_the_doctors_result() -> None:
+def test_the_form_asks_for_the_result_of_verify_first() -> None:
     first = asked()
     assert "verify --json" in first["attributes"]["label"]
     assert first["validations"]["required"] is True
 
 
-def test_the_promise_that_it_holds_no_credentials_is_kept(tmp_path: Path) -> None:
+def test_the_result_holds_no_credentials_as_promised(tmp_path: Path) -> None:
     assert "no credentials" in asked()["attributes"]["description"]
     secret = {
         "TIKTOKEN_INIT_MIRRORS": "https://user:hunter2@mirror.example/x",
@@ -62,16 +62,17 @@ def test_the_promise_that_it_holds_no_credentials_is_kept(tmp_path: Path) -> Non
 
 
 def commands() -> list[str]:
-    return re.findall(r"`(docker [^`]+)`", asked()["attributes"]["description"])
+    return re.findall(r"`(docker [^`]+verify --json)`", asked()["attributes"]["description"])
 
 
 @pytest.mark.parametrize("command", commands())
 def test_the_commands_print_the_result(command: str, with_volume: Shell) -> None:
-    # Compose then finds the file that people have.
-    example = (with_volume.folder / "docker-compose.example.yml").read_text(encoding="utf-8")
-    (with_volume.folder / "docker-compose.yml").write_text(example, encoding="utf-8")
-    changes = f"services: {{tiktoken-init: {{image: '{with_volume.image}', build: !reset null}}}}"
-    with_volume.lay_over("docker-compose.yml", changes)
+    # The directory then has the compose file that people have.
+    example = (with_volume.directory / "docker-compose.example.yml").read_text(encoding="utf-8")
+    (with_volume.directory / "docker-compose.yml").write_text(example, encoding="utf-8")
+    with_volume.change_compose(
+        f"services: {{tiktoken-init: {{image: '{with_volume.image}', build: !reset null}}}}",
+    )
     printed = with_volume.run(command.replace("YOUR_VOLUME", "tiktoken") + " || test $? = 1")
     document = json.loads(printed[printed.index("{") :])
     assert document["command"] == "verify"

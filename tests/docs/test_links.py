@@ -1,4 +1,4 @@
-"""The links between the pages lead somewhere."""
+"""Every link between the pages leads to a file and a heading."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from tests.consumers.running import ROOT
+from tests.containers.engine import ROOT
 from tests.docs.markdown import pages, read
 
 
@@ -17,9 +17,9 @@ def test_every_link_leads_somewhere(page: str) -> None:
 
 
 def resolves(page: str, link: str) -> bool:
-    """Say whether a link of a page names a file or a folder of the project, and a heading in it if it names one."""
+    """Say whether a link names a file or a directory of the project, and an existing heading if it names one."""
     if link.startswith(("https://", "http://")):
-        # Not followed: the tests keep to this machine.
+        # The tests do not reach the internet.
         return True
     path, _, anchor = link.partition("#")
     target = ROOT / PurePosixPath(page).parent / path if path else ROOT / page

@@ -52,7 +52,7 @@ def documents(shared_place: Place) -> dict[str, list[Document]]:
     found: dict[str, list[Document]] = {command: [] for command in COMMANDS}
 
     def run(command: str, *arguments: str, **variables: str) -> None:
-        said = shared_place.tool(command, "--json", *arguments, **variables)
+        said = shared_place.tool(command, "--json", *arguments, variables=variables)
         found[command].append(said.document)
 
     run("verify")
@@ -182,12 +182,15 @@ def slow_mirror(content: bytes) -> Iterator[str]:
 @pytest.fixture
 def lines(place: Place) -> list[Document]:
     """The lines of logs in JSON, in which each event occurs."""
-    form = {"TIKTOKEN_INIT_LOG": "json"}
+
+    def fill(**variables: str) -> str:
+        return place.tool("fill", variables={"TIKTOKEN_INIT_LOG": "json", **variables}).err
+
     logs = [
-        place.tool("fill", **form, TIKTOKEN_INIT_BAKED_DIR="/nowhere").err,
-        place.tool("fill", **form, TIKTOKEN_INIT_ENCODINGS="cl100k_base").err,
-        place.tool("fill", **form, TIKTOKEN_CACHEDIR="/x").err,
-        place.tool("fill", **form).err,
+        fill(TIKTOKEN_INIT_BAKED_DIR="/nowhere"),
+        fill(TIKTOKEN_INIT_ENCODINGS="cl100k_base"),
+        fill(TIKTOKEN_CACHEDIR="/x"),
+        fill(),
         progress(place),
     ]
     return [json.loads(line) for log in logs for line in log.splitlines()]
@@ -196,16 +199,15 @@ def lines(place: Place) -> list[Document]:
 def progress(place: Place) -> str:
     """Return the log of a slow download."""
     with slow_mirror((place.vocabularies / CL100K.cache_key).read_bytes()) as mirror:
-        return tool(
-            "fill",
-            online=True,
-            TIKTOKEN_CACHE_DIR=str(place.directory / "fetched"),
-            TIKTOKEN_INIT_ENCODINGS="cl100k_base",
-            TIKTOKEN_INIT_LOG="json",
-            TIKTOKEN_INIT_MIRRORS=mirror,
-            TIKTOKEN_INIT_ORIGIN="off",
-            TIKTOKEN_INIT_SOURCES="fetch",
-        ).err
+        variables = {
+            "TIKTOKEN_CACHE_DIR": str(place.directory / "fetched"),
+            "TIKTOKEN_INIT_ENCODINGS": "cl100k_base",
+            "TIKTOKEN_INIT_LOG": "json",
+            "TIKTOKEN_INIT_MIRRORS": mirror,
+            "TIKTOKEN_INIT_ORIGIN": "off",
+            "TIKTOKEN_INIT_SOURCES": "fetch",
+        }
+        return tool("fill", variables=variables, online=True).err
 
 
 def test_each_event_has_its_fields_and_no_other(lines: list[Document]) -> None:

@@ -62,11 +62,11 @@ def of_gateway_without_the_variable(place: Place) -> str:
     place.volume.rename(place.directory / "data-gym-cache")
     for path in (place.directory / "data-gym-cache").iterdir():
         path.chmod(0)
-    return place.gateway(nobody=True, TMPDIR=str(place.directory)).err
+    return place.gateway(variables={"TMPDIR": str(place.directory)}, nobody=True).err
 
 
 def of_fill(**variables: str) -> Output:
-    return lambda place: place.tool("fill", **variables).err
+    return lambda place: place.tool("fill", variables=variables).err
 
 
 def of_verify_at_the_deadline(place: Place) -> str:
