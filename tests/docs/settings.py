@@ -43,7 +43,7 @@ CHINESE = {
     "cache_dir": "网关等程序读取的目录",
     "encodings": "编码名，用逗号分隔，或写 `all`",
     "extra": "私有词表；后面可以加 `&size=BYTES`",
-    "layout": "文件名：`cache`（缓存键）、`published`（原名）或 `both`（两种都要）",
+    "layout": "文件名：`cache`（缓存键）、`published`（发布名）或 `both`（两种都要）",
     "mode": "文件的权限位，八进制",
     "owner": "文件属主（需要 root 和 CHOWN capability）",
     "sources": "`baked`、`fetch`、`wheel`：依次尝试哪些来源",
