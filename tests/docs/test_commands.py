@@ -14,7 +14,7 @@ import yaml
 
 from tests.containers import engine
 from tests.containers.engine import ROOT
-from tests.docs.markdown import read
+from tests.docs.markdown import pages, read
 from tests.docs.running import RIGHT, tool
 from tests.docs.shell import Shell
 from tests.vocabularies import shared_folder
@@ -26,10 +26,16 @@ PAGES = [
     "docs/how-it-works.md",
     "docs/output.md",
     "docs/releases.md",
+    "docs/reproducible-builds.md",
     "docs/settings.md",
     "docs/troubleshooting.md",
 ]
-"""English pages. `test_translation` holds the Chinese ones to the same blocks. tests/orchestrators runs those of the others."""
+"""The pages whose commands run here. `tests.docs.test_translation` holds the Chinese pages to the same commands."""
+ELSEWHERE = {
+    "docs/air-gapped.md": "tests/orchestrators/test_air_gapped.py",
+    "docs/podman.md": "tests/orchestrators/test_podman.py",
+}
+"""Another page with commands -> the test that runs them."""
 
 BLOCKS = [fence.lines for page in PAGES for section in read(page) for fence in section.fences if fence.language == "sh"]
 
@@ -47,6 +53,13 @@ def runs(*commands: str) -> Callable[[Test], Test]:
         return pytest.mark.parametrize("commands", [commands], ids=[""])(test)
 
     return note
+
+
+def test_every_page_with_commands_is_known() -> None:
+    with_commands = {page for page in pages() for each in read(page) for fence in each.fences if fence.language == "sh"}
+    english = {page for page in with_commands if not page.endswith(".zh-CN.md")}
+    assert english - {*PAGES, *ELSEWHERE} == set()
+    assert [test for test in ELSEWHERE.values() if not (ROOT / test).exists()] == []
 
 
 def test_every_block_of_commands_is_run_by_a_test() -> None:
@@ -261,6 +274,23 @@ def test_the_mirrors_are_build_arguments_of_the_dockerfile(commands: tuple[str, 
     assert len(given) == 3
     assert {name for name, _ in given} <= set(known)
     assert all(re.fullmatch(r"(https?://)?[\w.-]+/[\w./:-]+", value) for _, value in given)
+
+
+@runs("make image")
+def test_make_builds_the_image_of_a_commit(commands: tuple[str, ...], with_engine: Shell) -> None:
+    author = "-c user.name=nobody -c user.email=nobody@example.invalid"
+    with_engine.run(f"git init -q && git add --all && git {author} commit -q -m 'A commit'")
+    with_engine.run(commands[0])
+    labels = json.loads(engine.docker("image", "inspect", with_engine.image).stdout)[0]["Config"]["Labels"]
+    assert labels["org.opencontainers.image.revision"] == with_engine.run("git rev-parse HEAD").strip()
+
+
+@runs("make pins")
+def test_make_records_new_versions(commands: tuple[str, ...], shell: Shell) -> None:
+    # The command resolves all requirements anew, which takes minutes and a network, so its steps are only listed.
+    steps = shell.run(f"{commands[0]} --dry-run")
+    assert "pip-compile" in steps
+    assert "--target packages" in steps
 
 
 def test_the_lines_that_mount_the_image_are_those_of_the_example() -> None:
