@@ -4,7 +4,7 @@ import os
 import stat
 
 from ..errors import VolumeError
-from .advice import explain_modes, explain_owner, volume_errors
+from .advice import explain, explain_modes, explain_owner, volume_errors
 
 
 def directory_mode(mode: int) -> int:
@@ -45,6 +45,9 @@ def prepare(path: str, mode: int, owner: tuple[int, int] | None) -> None:
         os.chmod(path, found | missing)
     except OSError as error:
         refused = error.strerror or str(error)
+        if not os.access(path, os.W_OK | os.X_OK):
+            # Its owner can do both, so that is the one piece of advice.
+            raise VolumeError(explain(error, "write in", path)) from error
     if missing_bits(path, wanted):
         if os.stat(path).st_uid == os.geteuid():
             raise VolumeError(explain_modes(path, found, wanted))
