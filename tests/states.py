@@ -1,0 +1,624 @@
+"""The table of starting states: what is in the volume, how the command ends, what it prints, what a gateway does with it.
+
+One table feeds five suites: `tests.test_states` (this host, the image, the doctor and the gateway), `tests.test_crowd`
+(a hundred fills at once) and `tests.faults` (every system call fails).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shlex
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from tiktoken_cache_init.cache.staging import PREFIX
+from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
+
+CL100K, O200K, _, R50K, MERGES, RANKS = VOCABULARIES
+DEFAULT = (CL100K, O200K)
+SMALL = (MERGES, RANKS)
+"""The two vocabularies of gpt2, for the suites that run thousands of times."""
+
+NOWHERE = ("--sources", "baked", "--baked-dir", "/nowhere")
+"""No source but the volume itself."""
+FAILS, COUNTS_WRONG, COUNTS_RIGHT = "fails", "counts-wrong", "counts-right"
+
+
+class State(NamedTuple):
+    """A starting state, and what must come of it."""
+
+    name: str
+    prepare: str = ""
+    """Shell script, run as root, that makes the state. $V is the volume, $H a directory beside it, $S holds every vocabulary
+    under its cache key, $A and $B are the keys of the two wanted vocabularies, $PA and $PB their published names, $R that of
+    r50k_base."""
+    code: int = 0
+    line: str = ""
+    """Part of what is printed, with the same variables."""
+    arguments: tuple[str, ...] = ()
+    gateway: str = ""
+    """What a gateway does that finds this; empty if the doctor is not asked."""
+    told: str = ""
+    """Part of what the doctor says."""
+    fixes: tuple[str, ...] = ("fill",)
+    """What the doctor proposes. Each is tried."""
+    inside: str = ""
+    """The directory below the volume that the operator names."""
+    user: str = ""
+    """``UID:GID`` instead of root. Neither has a capability."""
+    groups: str = ""
+    capabilities: tuple[str, ...] = ()
+    tmpfs: str = ""
+    """Options of a tmpfs that is mounted as the volume."""
+    read_only: bool = False
+    mode: int = 0o644
+    """What the files must have at least."""
+    layout: str = "cache"
+    after: str = "true"
+    """Shell script that must end 0 in the volume afterwards."""
+    unchanged: bool | None = None
+    """Whether nothing may change; None: if the run does not end 0."""
+    repeated: bool = False
+    """Whether the crowd and the fault tests start from it too."""
+
+    @property
+    def needs_root(self) -> bool:
+        """Whether only root can make the state."""
+        return bool(self.user or self.capabilities or self.tmpfs or self.read_only or "chown" in self.prepare)
+
+
+_BOTH = "cp $S/$A $S/$B $V"
+_SWAPPED = "cp $S/$A $V/$B; cp $S/$B $V/$A"
+_OTHER = "cp $S/$B $V; "
+"""The second of the two is right."""
+_PUBLISHED = "cp $S/$A $V/$PA; cp $S/$B $V/$PB"
+_REPLACED = ": replaced from baked"
+_INSTALLED = "($A): installed from baked"
+_PAGE = "<!DOCTYPE html><html><body>502</body></html>"
+_KEPT = "test -f $A && ! test -L $A"
+
+
+def _cut(rest: str) -> str:
+    """Keep 50,000 lines of the first vocabulary, and of the next line what a filter leaves."""
+    return f"(head -n 50000 $S/$A; sed -n 50001p $S/$A | {rest}) >$V/$A"
+
+
+def _wrong(name: str, prepare: str, text: str, gateway: str = FAILS, **more: object) -> State:
+    """Return a state in which the first of the two files is wrong."""
+    told = text.removesuffix(_REPLACED)
+    state = State(name, _OTHER + prepare, 0, f"($A): was {text}", gateway=gateway, told=told, after=_KEPT)
+    return state._replace(**more)  # type: ignore[arg-type]
+
+
+_WRONG = (
+    _wrong("empty file", ": >$V/$A", f"empty (0 bytes){_REPLACED}", COUNTS_WRONG),
+    _wrong(
+        "cut at the end of a line",
+        "head -n 50000 $S/$A >$V/$A",
+        "cut at the end of a line (800,030 bytes of 1,681,126)",
+        COUNTS_WRONG,
+    ),
+    _wrong("cut within a token", _cut("head -c 6"), "truncated (800,036 bytes of 1,681,126)"),
+    _wrong("cut after a token", _cut("cut -d' ' -f1 | tr -d '\\n'"), "truncated"),
+    _wrong("cut before a rank", _cut("cut -d' ' -f1 | tr '\\n' ' '"), "truncated"),
+    _wrong("cut within a rank", _cut("sed 's/.$//' | tr -d '\\n'"), "truncated"),
+    _wrong("HTML page", f"echo '{_PAGE}' >$V/$A", "an HTML page, such as an error page or a captive portal's (45 bytes)"),
+    _wrong("XML error", "echo '<?xml version=\"1.0\"?><Error/>' >$V/$A", "an XML document, such as a storage service's"),
+    _wrong("JSON error", """echo '{"error": "no"}' >$V/$A""", "a JSON error message"),
+    _wrong("still compressed", "gzip -c $S/$A >$V/$A", "a compressed file that was not unpacked"),
+    _wrong("Git LFS pointer", "echo 'version https://git-lfs.github.com/spec/v1' >$V/$A", "a Git LFS pointer"),
+    _wrong("zero bytes", "head -c 1681126 /dev/zero >$V/$A", "zero bytes only (1,681,126 bytes)"),
+    _wrong(
+        "another vocabulary",
+        "cp $S/$R $V/$A",
+        "the bytes of another vocabulary, r50k_base.tiktoken",
+        COUNTS_WRONG,
+        after="cmp $A $S/$A",
+    ),
+    _wrong("CRLF line ends", "awk '{printf \"%s\\r\\n\", $0}' $S/$A >$V/$A", "the right text with CRLF line ends"),
+    _wrong("byte order mark", "(printf '\\357\\273\\277'; cat $S/$A) >$V/$A", "the right text after a byte order mark"),
+    _wrong(
+        "wrong bytes of the right length",
+        "sed 's/^IHdpdGg= /IHdpdHg= /' $S/$A >$V/$A",
+        "wrong bytes (1,681,126 bytes, the right length)",
+        COUNTS_WRONG,
+    ),
+    _wrong(
+        "too long", "(cat $S/$A; echo 'IQ 100256') >$V/$A", "too long (1,681,136 bytes of 1,681,126)"
+    ),
+    _wrong("FIFO", "mkfifo $V/$A", f"not a regular file{_REPLACED}", ""),
+    _wrong(
+        "directory in the way",
+        "mkdir $V/$A; echo keep >$V/$A/precious",
+        "a directory: replaced from baked, and the directory is now called $A.moved-aside-1",
+        told="WRONG: a directory",
+        after="test -f $A && grep -q keep $A.moved-aside-1/precious",
+        repeated=True,
+    ),
+    _wrong("link to a wrong file", "echo no >$V/x; ln -s x $V/$A", "cut at the end of a line (3 bytes of 1,681,126), a link to x"),
+    _wrong("link to nothing", "ln -s nothing $V/$A", f"a link to nothing, which consumers may not reach{_REPLACED}"),
+    _wrong("link that loops", "ln -s y $V/x; ln -s x $V/y; ln -s y $V/$A", "a link to y, which consumers may not reach"),
+    _wrong("link out of the volume", "ln -s /etc/passwd $V/$A", "a link to /etc/passwd, which consumers may not reach", ""),
+    _wrong("link to a directory", "mkdir $V/kept; ln -s kept $V/$A", f"a directory, a link to kept{_REPLACED}"),
+)  # fmt: skip
+
+_CONTENT = (
+    State("nothing there", "", 0, _INSTALLED, gateway=FAILS, told="($A): missing", repeated=True),
+    State("no directory", "rmdir $V", 0, "($B): installed from baked"),
+    State("both right", _BOTH, 0, "($A): already right", gateway=COUNTS_RIGHT, told="starts and counts right", unchanged=True),
+    State("the first missing", _OTHER, 0, _INSTALLED, gateway=FAILS, told="failed to get gpt-3.5-turbo token encoder"),
+    State(
+        "the second missing",
+        "cp $S/$A $V",
+        0,
+        "($B): installed from baked",
+        gateway=FAILS,
+        told="failed to get gpt-4o token encoder",
+    ),
+    State(
+        "poisoned: HTML page and empty file",
+        f"echo '{_PAGE}' >$V/$A; : >$V/$B; echo keep >$V/note",
+        0,
+        "($B): was empty (0 bytes): replaced from baked",
+        gateway=FAILS,
+        told="an HTML page",
+        repeated=True,
+    ),
+    State(
+        "temporary files of killed runs",
+        f"cp $S/$A $V; head -c 300000 $S/$B >$V/{PREFIX}0123; touch -d 1970-01-02 $V/{PREFIX}0123",
+        0,
+        "($B): installed from baked",
+        after=f"! test -e {PREFIX}0123",
+        repeated=True,
+    ),
+    State(
+        "whole temporary file of a killed run",
+        f"cp $S/$B $V; cp $S/$A $V/{PREFIX}0123",
+        0,
+        f"($A): installed from {PREFIX}0123 in the volume",
+        NOWHERE,
+        gateway=FAILS,
+        told=f"the right bytes are under another name, {PREFIX}0123: run fill",
+    ),
+    State(
+        "link to a right file",
+        _OTHER + "mkdir $V/kept; cp $S/$A $V/kept/x; ln -s kept/x $V/$A",
+        0,
+        "($A): already right, a link to kept/x",
+        gateway=COUNTS_RIGHT,
+        unchanged=True,
+    ),
+    State(
+        "link to a link to a right file",
+        _OTHER + "cp $S/$A $V/x; ln -s x $V/y; ln -s y $V/$A",
+        0,
+        "($A): already right, a link to y",
+        gateway=COUNTS_RIGHT,
+        unchanged=True,
+    ),
+)  # fmt: skip
+
+_FOUND = (
+    State(
+        "published names",
+        _PUBLISHED,
+        0,
+        "installed from cl100k_base.tiktoken in the volume",
+        NOWHERE,
+        gateway=FAILS,
+        told="the right bytes have the published name, which gateways do not look for: run fill, or rename $PA to $A",
+        fixes=("fill", "rename"),
+    ),
+    State(
+        "names as a browser saves a second download",
+        "cp $S/$A $V/'cl100k_base (1).tiktoken'; cp $S/$B $V/o200k_base.tiktoken.txt",
+        0,
+        "installed from cl100k_base (1).tiktoken in the volume",
+        NOWHERE,
+        gateway=FAILS,
+        told="the right bytes are under another name, cl100k_base (1).tiktoken: run fill, or rename it to $A",
+        fixes=("fill", "rename"),
+    ),
+    State(
+        "a directory too deep",
+        "mkdir $V/tiktoken; cp $S/$A $S/$B $V/tiktoken",
+        0,
+        "installed from tiktoken/$A in the volume",
+        NOWHERE,
+        gateway=FAILS,
+        told="the right bytes are one directory too deep, in tiktoken/$A: mount that directory, or run fill",
+        fixes=("fill", "mount"),
+    ),
+    State(
+        "a directory too high",
+        _BOTH + "; mkdir $V/tiktoken",
+        0,
+        _INSTALLED,
+        inside="tiktoken",
+        gateway=FAILS,
+        told="the right bytes are one directory too high, in ../$A: mount that directory, or move the file to $A",
+        fixes=("mount", "move"),
+    ),
+    State("three directories too deep", _OTHER + "mkdir -p $V/a/b/c; cp $S/$A $V/a/b/c/x", 0, "installed from a/b/c/x in", NOWHERE),
+    State(
+        "names swapped, no source",
+        _SWAPPED,
+        0,
+        "the bytes of another vocabulary, o200k_base.tiktoken: replaced from $B in the volume",
+        NOWHERE,
+        gateway=COUNTS_WRONG,
+        told="the right bytes are under another vocabulary's name, $B: run fill",
+        repeated=True,
+    ),
+    State("under a directory in the way", _OTHER + "mkdir $V/$A; cp $S/$A $V/$A", 0, "from $A/$A in the volume", NOWHERE),
+    State(
+        "among files that must not be read",
+        _OTHER + "mkfifo $V/a; truncate -s 10G $V/b; ln -s /dev/zero $V/c; mkdir $V/d; cp $S/$A $V/d/x",
+        0,
+        "installed from d/x in the volume",
+        NOWHERE,
+    ),
+    State("one in the volume, one baked", "cp $S/$A $V/x", 0, "($B): installed from baked"),
+    State(
+        "a link out of the volume to the right bytes",
+        _OTHER + "ln -s $S/$A $V/cl100k_base.tiktoken",
+        4,
+        "error: could not obtain cl100k_base.tiktoken: ",
+        NOWHERE,
+    ),
+    State(
+        "only one of the two, no source",
+        "cp $S/$A $V/x; echo keep >$V/$B",
+        4,
+        "error: could not obtain o200k_base.tiktoken: ",
+        NOWHERE,
+        after="test -f $A && grep -q keep $B",
+        unchanged=False,
+    ),
+    State(
+        "in a directory that is handed in",
+        "mkdir $H $H/deeper; cp $S/$A $H/'cl100k_base.tiktoken (1)'; cp $S/$B $H/deeper/any",
+        0,
+        "($B): installed from $H",
+        ("--sources", "fetch", "--origin", "off", "--mirror", "$H"),
+    ),
+)  # fmt: skip
+
+_THEIRS = "chown 1234:1234 $V; "
+_RUN_AS_OWNER = (
+    'this runs as 0:0, the directory belongs to 1234:1234 with mode {}: run as its owner (docker run --user 1234:1234; '
+    'compose: user: "1234:1234"; Kubernetes: securityContext.runAsUser: 1234)'
+)  # fmt: skip
+_OF_ROOT = (
+    'this runs as 65532:65532, the directory belongs to 0:0 with mode 0755: run as its owner (docker run --user 0:0; '
+    'compose: user: "0:0"), or, in Kubernetes, set securityContext.fsGroup: 65532'
+)  # fmt: skip
+_GROUPS_ONLY = "chown 0:2000 $V; chmod 2770 $V"
+
+_PERMISSIONS = (
+    State("root's directory, another user", "", 3, _OF_ROOT, user="65532:65532"),
+    State("root's directory, another user, ready", _BOTH, 0, "($A): already right", user="65532:65532", unchanged=True),
+    State("root's directory, another user, poisoned", _OTHER + ": >$V/$A", 3, _OF_ROOT, user="65532:65532"),
+    State("another user's directory", _THEIRS, 3, _RUN_AS_OWNER.format("0755")),
+    State("another user's directory, DAC_OVERRIDE", _THEIRS, 0, _INSTALLED, capabilities=("DAC_OVERRIDE",)),
+    State("another user's directory, as its owner", _THEIRS, 0, _INSTALLED, user="1234:1234", after="test $(stat -c %u $A) = 1234"),
+    State("another user's directory, 0777", _THEIRS + "chmod 0777 $V", 0, _INSTALLED),
+    State("another user's directory, 0700", _THEIRS + "chmod 0700 $V", 3, _RUN_AS_OWNER.format("0700")),
+    State(
+        "set-gid directory, through the group",
+        "chown 0:2000 $V; chmod 2775 $V",
+        0,
+        _INSTALLED,
+        user="1000:2000",
+        after="test $(stat -c %g $A) = 2000 && test $(stat -c %a .) = 2775",
+    ),
+    State(
+        "set-gid directory, through fsGroup",
+        "chown 0:2000 $V; chmod 2775 $V",
+        0,
+        _INSTALLED,
+        user="65532:65532",
+        groups="2000",
+        after="test $(stat -c %g $A) = 2000",
+    ),
+    State(
+        "set-gid directory closed to others",
+        _GROUPS_ONLY,
+        3,
+        "$V has mode 2770, so not every user can read its files, and this user cannot change it (Operation not permitted): "
+        "run chmod 2775 on it, or set TIKTOKEN_INIT_MODE=0640 if the gateway is among those who can",
+        user="65532:65532",
+        groups="2000",
+    ),
+    State(
+        "set-gid directory closed to others, MODE=0640",
+        _GROUPS_ONLY,
+        0,
+        _INSTALLED,
+        ("--mode", "0640"),
+        user="65532:65532",
+        groups="2000",
+        mode=0o640,
+    ),
+    State("sticky directory, 1777", "chmod 1777 $V", 0, _INSTALLED, user="4321:4321"),
+    State(
+        "sticky directory, another user's wrong file",
+        _OTHER + "chmod 1777 $V; : >$V/$A",
+        3,
+        "cannot install $V/$A: Operation not permitted: this runs as 4321:4321, the directory belongs to 0:0 with mode 1777: "
+        "run as its owner",
+        user="4321:4321",
+    ),
+    State(
+        "sticky directory, another user's swapped files",
+        _SWAPPED + "; chmod 1777 $V",
+        3,
+        "Operation not permitted: this runs as 4321:4321",
+        NOWHERE,
+        user="4321:4321",
+    ),
+    State("another user's unreadable file in our directory", _OTHER + "cp $S/$A $V; chmod 0600 $V/$A; chown 1234:1234 $V/$A", 0,
+          "($A): was unreadable for user 0 (Permission denied): replaced from baked"),
+    State("our file, 0600", _BOTH + "; chmod 0600 $V/$A", 0, "($A): right, but not readable by every user (mode 0600): mended",
+          told="run fill, or chmod 0644 the file", gateway=FAILS, fixes=("fill", "chmod")),
+    State(
+        "another user's file, 0640, readable for us",
+        _BOTH + "; chown 1234:1234 $V; chown 0:1234 $V/$A; chmod 0640 $V/$A",
+        0,
+        "($A): was right, but not readable by every user (mode 0640): replaced from",
+        user="1234:1234",
+    ),
+    State("our directory, 0700", "chmod 0700 $V", 0, _INSTALLED, after="test $(stat -c %a .) = 755"),
+    State("our directory, 0700, ready", _BOTH + "; chmod 0700 $V", 0, "($A): already right", after="test $(stat -c %a .) = 755"),
+    State("MODE=0600", "chmod 0700 $V", 0, _INSTALLED, ("--mode", "0600"), mode=0o600, after="test $(stat -c %a .) = 700"),
+    State("MODE=0640", "", 0, _INSTALLED, ("--mode", "0640"), mode=0o640, after="test $(stat -c %a $A) = 640"),
+    State("MODE=0664", _BOTH, 0, "right, but lacks permissions (mode 0644): mended", ("--mode", "0664"), mode=0o664),
+    State("OWNER=0:0", "", 0, _INSTALLED, ("--owner", "0:0")),
+    State(
+        "OWNER=1234:1234, no capability",
+        "",
+        3,
+        "cannot give the files to 1234:1234: Operation not permitted: run as root with the capability CHOWN (compose: "
+        'cap_add: [CHOWN]), or as that user (docker run --user 1234:1234; compose: user: "1234:1234"; ',
+        ("--owner", "1234:1234"),
+        capabilities=("DAC_OVERRIDE",),
+    ),
+    State(
+        "OWNER=1234:1234, CHOWN",
+        "",
+        0,
+        _INSTALLED,
+        ("--owner", "1234:1234"),
+        capabilities=("CHOWN",),
+        after="test $(stat -c %u:%g $A) = 1234:1234",
+    ),
+    State(
+        "OWNER=1234, CHOWN, ready",
+        _BOTH,
+        0,
+        "($A): right, but owned by 0:0: mended",
+        ("--owner", "1234"),
+        capabilities=("CHOWN", "FOWNER"),
+        after="test $(stat -c %u:%g $A) = 1234:0",
+    ),
+)  # fmt: skip
+
+
+def _read_only(name: str, prepare: str, code: int, line: str, **more: object) -> State:
+    state = State(f"read-only, {name}", prepare, code, line, read_only=True, unchanged=True)
+    return state._replace(**more)  # type: ignore[arg-type]
+
+
+def _full(name: str, tmpfs: str, prepare: str, code: int, line: str, **more: object) -> State:
+    return State(name, prepare, code, line, tmpfs=tmpfs)._replace(**more)  # type: ignore[arg-type]
+
+
+_NOT_READY = "is mounted read-only and is not ready: cl100k_base.tiktoken "
+_NO_SPACE = "cannot write in $V: No space left on device: free at least 5,295,048 bytes"
+_MOUNTS = (
+    _read_only("ready", _BOTH, 0, "($A): already right"),
+    _read_only("ready, another user", _BOTH, 0, "($A): already right", user="65532:65532"),
+    _read_only(
+        "ready, with a ConfigMap's links",
+        "mkdir $V/..1; cp $S/$A $S/$B $V/..1; ln -s ..1 $V/..data; ln -s ..data/$A $V/$A; ln -s ..data/$B $V/$B",
+        0,
+        "($A): already right, a link to ..data/$A",
+    ),
+    _read_only(
+        "nothing there", "", 3, f"{_NOT_READY}(missing); o200k_base.tiktoken (missing): mount it read-write in the init container"
+    ),
+    _read_only("wrong file", _OTHER + ": >$V/$A", 3, f"{_NOT_READY}(empty (0 bytes)): mount it read-write"),
+    _read_only("right, but 0600", _BOTH + "; chmod 0600 $V/$A", 3, f"{_NOT_READY}(not readable by every user (mode 0600))"),
+    _full("2 MB, nothing there", "size=2m", "", 3, _NO_SPACE),
+    _full("2 MB, poisoned", "size=2m", "echo old >$V/$A; echo older >$V/$B", 3, _NO_SPACE),
+    _full("4 MB, one right", "size=4m", "cp $S/$A $V", 3, "free at least 3,613,922 bytes"),
+    _full("full to the last byte", "size=2m", "cat /dev/zero >$V/theirs 2>&- || true", 3, f"{_NO_SPACE} (0 bytes and "),
+    _full("7 MB, names swapped, no room for two copies", "size=7m", _SWAPPED, 3, _NO_SPACE, arguments=NOWHERE),
+    _full("6 MB, nothing there: just enough", "size=6m", "", 0, _INSTALLED),
+    _full("no inodes", "size=20m,nr_inodes=2", ": >$V/theirs", 3, "and 0 inodes are free); the files that were there are untouched"),
+    _full("one inode, both wrong", "size=20m,nr_inodes=4", ": >$V/$A; : >$V/$B", 3, "and 0 inodes are free)"),
+)  # fmt: skip
+
+
+def _layout(name: str, layout: str, prepare: str, line: str) -> State:
+    after = "test -f cl100k_base.tiktoken && ! test -L cl100k_base.tiktoken"
+    return State(f"layout {layout}, {name}", prepare, 0, line, ("--layout", layout), layout=layout, after=after)
+
+
+_LAYOUTS = (
+    _layout("nothing there", "published", "", "cl100k_base.tiktoken: installed from baked"),
+    _layout("cache keys there", "published", _BOTH, "cl100k_base.tiktoken: installed from $A in the volume"),
+    _layout("nothing there", "both", "", "cl100k_base.tiktoken: installed from baked"),
+    _layout("cache keys there", "both", _BOTH, "cl100k_base.tiktoken: installed from $A in the volume"),
+    _layout("wrong published name", "both", _BOTH + "; echo no >$V/$PA", "3 bytes of 1,681,126): replaced from $A in the volume"),
+    _layout("links in a circle", "both", "ln -s $A $V/$A; ln -s $A $V/$PA", "a link to $A, which consumers may not reach: replaced"),
+)  # fmt: skip
+
+STATES: tuple[State, ...] = (*_CONTENT, *_WRONG, *_FOUND, *_PERMISSIONS, *_MOUNTS, *_LAYOUTS)
+REPEATED = tuple(state for state in STATES if state.repeated)
+"""Where the crowd and the fault tests start."""
+
+
+def slug(state: State) -> str:
+    """Return the state's name for a test's id."""
+    return state.name.replace(" ", "-").replace("/", "-")
+
+
+class Place(NamedTuple):
+    """A directory that every user can reach, with a volume in it."""
+
+    directory: Path
+    vocabularies: Path
+    """Every vocabulary under its cache key, readable by every user."""
+    pair: tuple[Vocabulary, Vocabulary] = DEFAULT
+
+    @property
+    def volume(self) -> Path:
+        """The volume."""
+        return self.directory / "volume"
+
+    def text(self, text: str) -> str:
+        """Put the values of the table's variables into a text."""
+        for name, value in sorted(self._variables().items(), reverse=True):
+            text = text.replace(f"${name}", value)
+        return text
+
+    def shell(self, script: str) -> None:
+        """Run a script of the table in the volume, if it exists."""
+        given = "".join(f"{name}={shlex.quote(value)}\n" for name, value in self._variables().items())
+        where = self.volume if self.volume.is_dir() else self.directory
+        whole = f"set -e\numask 022\n{given}{script}\n"
+        done = subprocess.run(["sh"], input=whole, cwd=where, check=False, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
+
+    def _variables(self) -> dict[str, str]:
+        first, second = self.pair
+        return {
+            "V": str(self.volume),
+            "H": str(self.directory / "handed-in"),
+            "S": str(self.vocabularies),
+            "A": first.cache_key,
+            "B": second.cache_key,
+            "PA": first.published_name,
+            "PB": second.published_name,
+            "R": R50K.cache_key,
+        }
+
+    def make(self, state: State) -> None:
+        """Make the volume and bring it into the state."""
+        self.volume.mkdir(mode=0o755)
+        if state.tmpfs:
+            mount("-t", "tmpfs", "-o", state.tmpfs, "tmpfs", str(self.volume))
+        self.shell(state.prepare)
+
+    def names(self, layout: str) -> dict[str, Vocabulary]:
+        """Return each wanted name and the vocabulary that belongs there."""
+        keys = {vocabulary.cache_key: vocabulary for vocabulary in self.pair}
+        published = {vocabulary.published_name: vocabulary for vocabulary in self.pair}
+        return {"cache": keys, "published": published, "both": keys | published}[layout]
+
+
+def mount(*arguments: str) -> None:
+    """Run mount."""
+    subprocess.run(["mount", *arguments], check=True, capture_output=True, timeout=60)
+
+
+@contextlib.contextmanager
+def place(
+    vocabularies: Path, pair: tuple[Vocabulary, Vocabulary] = DEFAULT, under: str | None = None
+) -> Iterator[Place]:
+    """Make a place, and take it away with all that is mounted there.
+
+    Args:
+        vocabularies: a directory with every vocabulary under its cache key. Its files are copied, for every user to read.
+        pair: the two vocabularies that the table's scripts are about.
+        under: the directory in which to make it.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="tiktoken-state-", dir=under)).resolve()
+    try:
+        directory.chmod(0o755)
+        readable = directory / "vocabularies"
+        readable.mkdir(mode=0o755)
+        for vocabulary in (*pair, R50K):
+            shutil.copy(vocabularies / vocabulary.cache_key, readable)
+        yield Place(directory, readable, pair)
+    finally:
+        # A bind mount of a directory on itself does not look like a mount point to os.path.ismount.
+        while not subprocess.run(["umount", str(directory / "volume")], check=False, capture_output=True).returncode:
+            pass
+        shutil.rmtree(directory)
+
+
+class Entry(NamedTuple):
+    """One thing in a volume."""
+
+    kind: int
+    mode: int
+    owner: tuple[int, int]
+    content: str
+    """SHA-256 of a file, text of a link. A file of over 100 MB is not read."""
+
+
+def snapshot(directory: Path) -> dict[str, Entry]:
+    """Return everything in a directory and the directory itself, by its path there."""
+    found = {}
+    for path in (directory, *directory.rglob("*")):
+        with contextlib.suppress(FileNotFoundError):
+            status = path.lstat()
+            content = ""
+            if stat.S_ISLNK(status.st_mode):
+                content = str(path.readlink())
+            elif stat.S_ISREG(status.st_mode) and status.st_size < 100 << 20:
+                content = hashlib.sha256(path.read_bytes()).hexdigest()
+            mode, owner = stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid)
+            found[str(path.relative_to(directory))] = Entry(stat.S_IFMT(status.st_mode), mode, owner, content)
+    return found
+
+
+def is_right(path: Path, vocabulary: Vocabulary) -> bool:
+    """Say whether a name holds a vocabulary."""
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == vocabulary.sha256
+
+
+def temporary(entries: dict[str, Entry]) -> set[str]:
+    """Return the temporary files among the entries."""
+    return {name for name in entries if name.startswith(PREFIX)}
+
+
+def changed(names: dict[str, Vocabulary], before: dict[str, Entry], after: dict[str, Entry]) -> list[str]:
+    """Return what was changed although it is none of ours. A directory under a wanted name may be moved aside."""
+    lost = []
+    for path, entry in before.items():
+        top = path.partition("/")[0]
+        if path == "." or top.startswith(PREFIX) or (path in names and not stat.S_ISDIR(entry.kind)):
+            continue
+        aside = f"{top}.moved-aside-1{path.removeprefix(top)}" if top in names else ""
+        if entry not in (after.get(path), after.get(aside)):
+            lost.append(f"{path} was {entry}, is {after.get(path)}")
+    return lost
+
+
+def check_filled(state: State, place: Place, code: int, said: str, before: dict[str, Entry]) -> None:
+    """Compare the end of a fill with the state's row, and with what is true of every fill."""
+    assert (code, "Traceback" in said) == (state.code, False), said
+    assert place.text(state.line) in said, f"{place.text(state.line)!r} is not in:\n{said}"
+    assert len([line for line in said.splitlines() if "error:" in line]) == (code != 0), said
+    directory = place.volume / state.inside
+    after, names = snapshot(directory), place.names(state.layout)
+    assert temporary(after) <= (temporary(before) if code else set())
+    assert changed(names, before, after) == []
+    if state.unchanged if state.unchanged is not None else code != 0:
+        assert after == before
+    if code == 0:
+        for name, vocabulary in names.items():
+            assert is_right(directory / name, vocabulary), f"{name} is {after.get(name)}"
+            assert (directory / name).stat().st_mode & state.mode == state.mode
+            assert (directory / name).resolve().is_relative_to(place.volume)
+    place.shell(f"cd {shlex.quote(str(directory))}; {state.after}")

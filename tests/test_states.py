@@ -1,0 +1,53 @@
+"""A fill from each starting state of the table, on this host and in the image with real mounts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.containers.engine import LOCKED_DOWN
+from tests.drivers import Container, Driver, Host
+from tests.states import STATES, Place, State, check_filled, mount, place, slug, snapshot
+
+
+def host(state: State) -> Driver:
+    """Return a driver with the state's user, groups and capabilities."""
+    if os.geteuid():
+        return Host()
+    user, _, group = (state.user or "0:0").partition(":")
+    groups = f"--groups={state.groups}" if state.groups else "--clear-groups"
+    kept = ",".join(["-all", *(f"+{name.lower()}" for name in state.capabilities)])
+    rights = ["--inh-caps=-all", f"--bounding-set={kept}", f"--reuid={user}", f"--regid={group}", groups]
+    return Host(("setpriv", *rights))
+
+
+def image(name: str, state: State, place: Place) -> Driver:
+    """Return a driver for the image with the state's user, groups and capabilities."""
+    options = [*LOCKED_DOWN, "--security-opt", "no-new-privileges"]
+    options += ["--user", state.user] if state.user else []
+    options += ["--group-add", state.groups] if state.groups else []
+    options += [word for capability in state.capabilities for word in ("--cap-add", capability)]
+    options += ["--volume", f"{place.volume}:{place.volume}:ro"] if state.read_only else []
+    return Container(name, [place.directory], options)
+
+
+@pytest.mark.parametrize("state", STATES, ids=slug)
+@pytest.mark.parametrize("driven", ["host", "image"])
+def test_a_fill_ends_as_the_table_says_and_harms_nothing(
+    driven: str, state: State, vocabularies: Path, request: pytest.FixtureRequest
+) -> None:
+    if state.needs_root and os.geteuid():
+        pytest.skip("only root can make this state")
+    with place(vocabularies) as at:
+        at.make(state)
+        before = snapshot(at.volume / state.inside)
+        if state.read_only and driven == "host":
+            mount("--bind", str(at.volume), str(at.volume))
+            mount("-o", "remount,bind,ro", str(at.volume))
+        driver = host(state) if driven == "host" else image(request.getfixturevalue("image"), state, at)
+        sources = ["--sources", "baked", *(["--baked-dir", str(at.vocabularies)] if driven == "host" else [])]
+        arguments = [at.text(argument) for argument in state.arguments]
+        ended = driver.run("fill", "--cache-dir", str(at.volume / state.inside), *sources, *arguments)
+        check_filled(state, at, ended.code, ended.said, before)
