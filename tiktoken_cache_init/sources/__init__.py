@@ -97,6 +97,8 @@ def supply(name: str, deliveries: Sequence[Delivery], settings: Settings, end: f
         module = importlib.import_module(f".{_MODULES[name]}", __package__)
     except ImportError as error:
         advice = "use the default image, or install what requirements/runtime.txt names (make fill does)"
+        if name == "wheel":
+            advice = "remove wheel from TIKTOKEN_INIT_SOURCES: it needs pip, so it works outside the image only"
         for delivery in wanted:
             delivery.label = name
             delivery.failed(SourceError(f"this installation has no {error.name}", advice=advice))
