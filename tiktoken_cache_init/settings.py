@@ -274,7 +274,8 @@ def _encoding(name: str) -> Encoding:
         if stem == beginning or stem.startswith(f"{beginning}-"):
             raise SettingError(f"'{name}' is a model, not an encoding: write {meant}")
     names = [known.name for known in catalogue.ENCODINGS]
-    guess = nearest(stem.replace("-", "_"), names)
+    # People leave out "_base".
+    guess = nearest(stem.replace("-", "_"), names, cutoff=0.6)
     hint = f"did you mean {guess}? There are" if guess else "write one or more of"
     raise SettingError(f"unknown encoding '{name}': {hint} {', '.join(names)}, or 'all'")
 
