@@ -186,7 +186,13 @@ class _Work:
             with contextlib.suppress(DeadlinePassed):
                 self._stage(files)
                 in_time = True
-            right = {finding: staged for finding, staged in files.items() if staged.is_right}
+            failed = {finding.target.vocabulary for finding, staged in files.items() if not staged.is_right}
+            # A wrong file that holds what could not be staged may be the only copy of it, so it stays.
+            right = {
+                finding: staged
+                for finding, staged in files.items()
+                if staged.is_right and not (finding.identity and finding.identity.other in failed)
+            }
             for staged in right.values():
                 staged.finish(self._settings.mode, self._settings.owner)
             for finding, staged in right.items():

@@ -41,6 +41,8 @@ class Identity(NamedTuple):
 
     kind: Kind
     text: str
+    other: Vocabulary | None = None
+    """For `Kind.OTHER_VOCABULARY`."""
 
 
 def looks_like(data: bytes) -> Identity | None:
@@ -75,7 +77,7 @@ def identify(data: bytes, vocabulary: Vocabulary, length: int) -> Identity:
         return Identity(Kind.EMPTY, "empty (0 bytes)")
     for other in VOCABULARIES:
         if other.size == len(data) and other != vocabulary and has_digest(data, other):
-            return Identity(Kind.OTHER_VOCABULARY, f"the bytes of another vocabulary, {other.published_name}")
+            return Identity(Kind.OTHER_VOCABULARY, f"the bytes of another vocabulary, {other.published_name}", other)
     if found := looks_like(data):
         return Identity(found.kind, f"{found.text} ({size})")
     if not data.strip(b"\0"):
