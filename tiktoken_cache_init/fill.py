@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from . import sources
 from .cache import search, staging
-from .cache.directory import prepare
+from .cache.directory import is_read_only, prepare
 from .cache.inspect import Finding, State, inspect
 from .cache.mounts import not_mounted
 from .cache.staging import StagedFile, VanishedError
@@ -123,7 +123,7 @@ class _Work:
         Raises:
             InitError: something could not be done.
         """
-        if os.statvfs(self._directory).f_flag & os.ST_RDONLY:
+        if is_read_only(self._directory):
             raise self._read_only()
         for finding in self._missing():
             if finding.lacks and self._repaired(finding):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .cache import search
-from .cache.directory import directory_mode, missing_bits, permissions
+from .cache.directory import directory_mode, is_read_only, missing_bits, permissions
 from .cache.inspect import Finding, State, inspect
 from .cache.mounts import not_mounted
 from .catalogue import Vocabulary
@@ -80,8 +80,7 @@ def verify(settings: Settings) -> Verified:
     findings = inspect(settings.cache_dir, settings.targets, settings.mode, settings.owner)
     elsewhere = _elsewhere(directory, [finding.target.vocabulary for finding in findings if not finding.ready])
     files = tuple(Examined(finding, _fix(finding, elsewhere, findings, settings)) for finding in findings)
-    read_only = bool(os.statvfs(directory).f_flag & os.ST_RDONLY)
-    return Verified(files, tuple(_directory_problems(settings)), read_only)
+    return Verified(files, tuple(_directory_problems(settings)), is_read_only(directory))
 
 
 def _directory_problems(settings: Settings) -> list[Fix]:

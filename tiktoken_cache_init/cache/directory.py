@@ -68,6 +68,16 @@ def permissions(path: str) -> int:
         return stat.S_IMODE(os.stat(path).st_mode)
 
 
+def is_read_only(path: str) -> bool:
+    """Say whether a directory is mounted read-only.
+
+    Raises:
+        VolumeError: it cannot be looked at.
+    """
+    with volume_errors("open", path):
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+
+
 def missing_bits(path: str, wanted: int) -> int:
     """Return the bits that a directory lacks. The owner's write bit does not count: the owner decides."""
     return wanted & ~permissions(path) & ~stat.S_IWUSR
