@@ -21,7 +21,7 @@ from .cache.inspect import Finding, State, inspect
 from .cache.mounts import not_mounted
 from .cache.staging import StagedFile, VanishedError
 from .catalogue import VOCABULARIES, Target, Vocabulary
-from .errors import DeadlinePassed, InitError, NotObtainedError, VolumeError
+from .errors import DeadlinePassed, InitError, Interrupted, NotObtainedError, VolumeError
 from .gateway import others_loaded
 from .settings import Settings, in_image
 from .sources import Delivery, Failure, Watch
@@ -180,7 +180,7 @@ class _Work:
         missing = self._missing()
         needed = sum(finding.target.vocabulary.size or 0 for finding in missing)
         files = {finding: StagedFile(self._directory, finding.target.vocabulary, needed) for finding in missing}
-        in_time = installed = vanished = False
+        in_time = installing = installed = vanished = False
         right: dict[Finding, StagedFile] = {}
         try:
             with contextlib.suppress(DeadlinePassed):
@@ -195,6 +195,7 @@ class _Work:
             }
             for staged in right.values():
                 staged.finish(self._settings.mode, self._settings.owner)
+            installing = True
             for finding, staged in right.items():
                 try:
                     aside = staged.install(finding.target.name)
@@ -205,9 +206,10 @@ class _Work:
                     self._note_installed(finding, aside)
             if installed:
                 staging.sync(self._directory)
-        except BaseException:
-            # Once a name is overwritten, a staged file may hold the last copy of another vocabulary.
-            if installed:
+        except BaseException as error:
+            # Once a name is overwritten, a staged file may hold the last copy of another vocabulary. A signal does not tell
+            # whether the rename was done.
+            if installed or (installing and isinstance(error, Interrupted)):
                 for staged in right.values():
                     staged.keep()
             raise
