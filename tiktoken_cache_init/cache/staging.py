@@ -168,10 +168,11 @@ class StagedFile:
 
     def discard(self) -> None:
         """Remove the temporary file if it is still there, and close it."""
+        # Network file systems only rename a file that is removed while it is open.
+        self._close()
         if not self._kept:
             with contextlib.suppress(OSError):
                 os.unlink(self.path)
-        self._close()
 
     def _close(self) -> None:
         fd, self._fd = self._fd, -1
