@@ -15,6 +15,8 @@ _OVERFLOW_ID = 65534
 """The owner that the kernel shows for a user who has no number in this user namespace."""
 _OPENSHIFT_IDS = 1_000_000_000
 """OpenShift assigns users from this number on."""
+_DAC_OVERRIDE = 1 << 1
+"""The bit of the capability in ``/proc/self/status``."""
 _IDENTITY_MAP = ["0", "0", "4294967295"]
 """The fields of ``/proc/self/uid_map`` outside user namespaces."""
 
@@ -56,11 +58,19 @@ def explain(error: OSError, doing: str, path: str, needed: int = 0) -> str:
 
 def explain_modes(path: str, found: int, wanted: int) -> str:
     """Return one line for a volume that keeps no permission bits, with everything that must be set there."""
+    us, directories = _id(os.geteuid(), os.getegid()), readable_directory(wanted)
+    owner = f"uid={os.geteuid()},gid={os.getegid()}"
     return (
-        f"{path} does not keep permissions: everything has mode {found:04o} where {wanted:04o} is needed: set them on the "
-        "mount (SMB, azureFile: file_mode=0644,dir_mode=0755; vfat, blobfuse, other FUSE: allow_other,umask=0022), or, if the "
-        f"gateway runs as {_id(os.geteuid(), os.getegid())} too, set TIKTOKEN_INIT_MODE=0{found & 0o666:03o}"
+        f"{path} does not keep permissions: everything has mode {found:04o} where {wanted:04o} is needed: set them on the mount "
+        f"(SMB, azureFile: {owner},file_mode={wanted & 0o666:04o},dir_mode={directories:04o}; vfat, blobfuse, other FUSE: "
+        f"{owner},allow_other,umask={0o777 & ~directories:04o}), or, if the gateway runs as {us} too, set "
+        f"TIKTOKEN_INIT_MODE=0{found & 0o666:03o}"
     )
+
+
+def readable_directory(mode: int) -> int:
+    """Return the mode that a directory needs so that whoever may read its files can reach them: 0644 -> 0755."""
+    return mode | (mode & 0o444) >> 2
 
 
 def explain_owner(error: OSError, owner: tuple[int, int]) -> str:
@@ -83,11 +93,10 @@ def _free_space(path: str) -> str:
 def _permission_advice(path: str, number: int) -> str:
     uid, gid = os.geteuid(), os.getegid()
     us = _id(uid, gid)
-    try:
-        directory = path if os.path.isdir(path) else os.path.dirname(path) or "."
-        status = os.stat(directory)
-    except OSError:
+    directory = path if os.path.isdir(path) else os.path.dirname(path) or "."
+    if directory != path and not os.access(directory, os.X_OK):
         return f"this runs as {us}, and a parent directory is not searchable by it: chmod o+x the parents, or run as their owner"
+    status = os.stat(directory)
     mode = stat.S_IMODE(status.st_mode)
     owner = _id(status.st_uid, status.st_gid)
     facts = f"this runs as {us}, the directory belongs to {owner} with mode {mode:04o}"
@@ -100,35 +109,47 @@ def _permission_advice(path: str, number: int) -> str:
         return f"{facts}: {_own_directory_advice(directory, number, mode, uid)}"
     if uid >= _OPENSHIFT_IDS:
         return (
-            f"{facts}, and OpenShift assigned this user: set securityContext.fsGroup in the pod, or make the directory "
-            "writable by its group: chgrp 0 and chmod g+rwxs"
+            f"{facts}, and OpenShift assigned this user: set securityContext.fsGroup: {uid} in the pod, or make the directory "
+            f"writable by the group of this user: chgrp {gid} and chmod g+rwxs"
         )
     if uid and status.st_uid == 0:
         return (
             f'{facts}: run as its owner (docker run --user {owner}; compose: user: "{owner}"), or, in Kubernetes, set '
             f"securityContext.fsGroup: {gid}, or chown the directory to {us}"
         )
+    root = "" if _has_dac_override() or _is_nfs(directory) else ", or as root with the capability DAC_OVERRIDE"
     return (
         f'{facts}: run as its owner (docker run --user {owner}; compose: user: "{owner}"; Kubernetes: '
-        f"securityContext.runAsUser: {status.st_uid}), or as root with the capability DAC_OVERRIDE"
+        f"securityContext.runAsUser: {status.st_uid}){root}"
     )
 
 
 def _own_directory_advice(directory: str, number: int, mode: int, uid: int) -> str:
     """Say why the owner of a directory is refused."""
     if number == errno.EPERM:
-        return f"a file or the directory is immutable: on the host, find it with lsattr {directory} and run chattr -i on it"
+        return "the directory or a file in it is immutable: on the host, run: chattr -R -i DIRECTORY"
     if mode & 0o300 != 0o300:
         return f"its owner may not write: run chmod u+rwx {directory}"
-    if uid == 0 and file_system(directory).startswith("nfs"):
-        return (
-            "the NFS server maps root to nobody (root_squash): on the server, chown the exported directory to a UID and run as "
-            'it (docker run --user UID; compose: user: "UID"; Kubernetes: runAsUser: UID), or chmod 0777 the directory'
-        )
-    return (
-        "the mode allows it, so something else forbids it: SELinux (mount with :z), or a network file system that maps root to "
-        "nobody (root_squash: chown the directory to a UID and run as it: docker run --user UID)"
+    squashed = (
+        'chown the directory to a UID and run as it (docker run --user UID; compose: user: "UID"; Kubernetes: runAsUser: UID), '
+        "or chmod 0777 the directory"
     )
+    if uid == 0 and _is_nfs(directory):
+        return f"the NFS server maps root to nobody (root_squash): on the server, {squashed}"
+    text = "the mode allows it, so something else forbids it: if it is SELinux, mount with :z"
+    return text if uid else f"{text}; if it is storage that maps root to nobody (NFS with root_squash), {squashed}"
+
+
+def _is_nfs(directory: str) -> bool:
+    return file_system(directory).startswith("nfs")
+
+
+def _has_dac_override() -> bool:
+    """Say whether this process may write anywhere, so that a refusal comes from the storage itself."""
+    with contextlib.suppress(OSError), open("/proc/self/status") as status:
+        effective = next((line for line in status if line.startswith("CapEff:")), "CapEff: 0")
+        return bool(int(effective.split()[1], 16) & _DAC_OVERRIDE)
+    return False
 
 
 def _host_id(uid: int) -> int | None:

@@ -1,15 +1,15 @@
 """Make the directory that consumers mount, and open it to everyone who may read its files."""
 
+import errno
 import os
 import stat
 
 from ..errors import VolumeError
-from .advice import explain, explain_modes, explain_owner, volume_errors
+from .advice import NOT_OFFERED, explain, explain_modes, explain_owner, readable_directory, volume_errors
+from .mounts import file_system
 
-
-def directory_mode(mode: int) -> int:
-    """Return the mode that a directory needs so that whoever may read its files can reach them: 0644 -> 0755."""
-    return mode | (mode & 0o444) >> 2
+_WITHOUT_MODES = ("cifs", "smb", "vfat", "msdos", "exfat", "ntfs", "fuse", "9p")
+"""How the types of file systems begin that have one mode for everything."""
 
 
 def prepare(path: str, mode: int, owner: tuple[int, int] | None) -> None:
@@ -35,27 +35,35 @@ def prepare(path: str, mode: int, owner: tuple[int, int] | None) -> None:
                 os.chown(path, *owner)
             except OSError as error:
                 raise VolumeError(explain_owner(error, owner)) from error
-    wanted = directory_mode(mode)
+    wanted = readable_directory(mode)
     missing = missing_bits(path, wanted)
     if not missing:
         return
     found = permissions(path)
-    refused = ""
+    refused = None
     try:
         os.chmod(path, found | missing)
     except OSError as error:
-        refused = error.strerror or str(error)
-        if not os.access(path, os.W_OK | os.X_OK):
-            # Its owner can do both, so that is the one piece of advice.
-            raise VolumeError(explain(error, "write in", path)) from error
+        refused = error
     if missing_bits(path, wanted):
-        if os.stat(path).st_uid == os.geteuid():
-            raise VolumeError(explain_modes(path, found, wanted))
-        raise VolumeError(
-            f"{path} has mode {found:04o}, so not every user can read its files, and this user cannot change it ({refused}): "
-            f"run chmod {found | missing:04o} on it, or set TIKTOKEN_INIT_MODE=0{mode & _readers(found):03o} if the gateway "
-            "is among those who can"
-        )
+        raise VolumeError(_why_closed(path, mode, found, refused))
+
+
+def _why_closed(path: str, mode: int, found: int, refused: OSError | None) -> str:
+    """Return one line for a directory that keeps readers out and cannot be opened to them."""
+    wanted = readable_directory(mode)
+    if refused and refused.errno not in (errno.EPERM, errno.EACCES, *NOT_OFFERED):
+        return explain(refused, "change the mode of", path)
+    if refused and not os.access(path, os.W_OK | os.X_OK):
+        # Whoever may write in it may also change its mode, so that is the one piece of advice.
+        return explain(PermissionError(errno.EACCES, os.strerror(errno.EACCES)), "write in", path)
+    if not refused or os.stat(path).st_uid == os.geteuid() or file_system(path).startswith(_WITHOUT_MODES):
+        return explain_modes(path, found, wanted)
+    return (
+        f"{path} has mode {found:04o}, so not every user can read its files, and this user cannot change it "
+        f"({refused.strerror}): run chmod {found | wanted:04o} on it, or set TIKTOKEN_INIT_MODE=0{mode & _readers(found):03o} "
+        "if the gateway is among those who can"
+    )
 
 
 def permissions(path: str) -> int:
