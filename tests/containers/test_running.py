@@ -109,7 +109,8 @@ def test_help_version_and_list_need_no_volume(image: str, arguments: list[str]) 
 def busy(image: str, volume: str) -> Iterator[str]:
     """A container that waits for a mirror that never answers."""
     name = f"tiktoken-cache-init-test-{uuid.uuid4().hex[:12]}"
-    options = ["--name", name, *platform(), *LOCKED_DOWN, "--network", "host", "--volume", f"{volume}:/cache/tiktoken"]
+    options = ["--name", name, *platform(), "--read-only", "--cap-drop", "ALL", "--network", "host"]
+    options += ["--volume", f"{volume}:/cache/tiktoken"]
     with socket.create_server(("127.0.0.1", 0)) as silent:
         mirror = f"http://127.0.0.1:{silent.getsockname()[1]}"
         fetching = ["--sources", "fetch", "--origin", "off", "--mirror", mirror, "--timeout", "200"]

@@ -1,0 +1,1 @@
+"""The hosts that people run on."""
