@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .cache import search
-from .cache.advice import readable_directory
+from .cache.advice import directory_mode
 from .cache.directory import is_read_only, missing_bits, permissions
 from .cache.inspect import Finding, State, inspect
 from .cache.mounts import not_mounted
@@ -85,7 +85,7 @@ def verify(settings: Settings) -> Verified:
 
 
 def _directory_problems(settings: Settings) -> list[Fix]:
-    missing = missing_bits(settings.cache_dir, readable_directory(settings.mode))
+    missing = missing_bits(settings.cache_dir, directory_mode(settings.mode))
     if not missing:
         return []
     mode = permissions(settings.cache_dir)

@@ -58,7 +58,7 @@ def explain(error: OSError, doing: str, path: str, needed: int = 0) -> str:
 
 def explain_modes(path: str, found: int, wanted: int) -> str:
     """Return one line for a volume that keeps no permission bits, with everything that must be set there."""
-    us, directories = _id(os.geteuid(), os.getegid()), readable_directory(wanted)
+    us, directories = _id(os.geteuid(), os.getegid()), directory_mode(wanted)
     owner = f"uid={os.geteuid()},gid={os.getegid()}"
     return (
         f"{path} does not keep permissions: everything has mode {found:04o} where {wanted:04o} is needed: set them on the mount "
@@ -68,7 +68,7 @@ def explain_modes(path: str, found: int, wanted: int) -> str:
     )
 
 
-def readable_directory(mode: int) -> int:
+def directory_mode(mode: int) -> int:
     """Return the mode that a directory needs so that whoever may read its files can reach them: 0644 -> 0755."""
     return mode | (mode & 0o444) >> 2
 

@@ -5,7 +5,7 @@ import os
 import stat
 
 from ..errors import VolumeError
-from .advice import NOT_OFFERED, explain, explain_modes, explain_owner, readable_directory, volume_errors
+from .advice import NOT_OFFERED, explain, explain_modes, explain_owner, directory_mode, volume_errors
 from .mounts import file_system
 
 _WITHOUT_MODES = ("cifs", "smb", "vfat", "msdos", "exfat", "ntfs", "fuse", "9p")
@@ -35,7 +35,7 @@ def prepare(path: str, mode: int, owner: tuple[int, int] | None) -> None:
                 os.chown(path, *owner)
             except OSError as error:
                 raise VolumeError(explain_owner(error, owner)) from error
-    wanted = readable_directory(mode)
+    wanted = directory_mode(mode)
     missing = missing_bits(path, wanted)
     if not missing:
         return
@@ -51,7 +51,7 @@ def prepare(path: str, mode: int, owner: tuple[int, int] | None) -> None:
 
 def _why_closed(path: str, mode: int, found: int, refused: OSError | None) -> str:
     """Return one line for a directory that keeps readers out and cannot be opened to them."""
-    wanted = readable_directory(mode)
+    wanted = directory_mode(mode)
     if refused and refused.errno not in (errno.EPERM, errno.EACCES, *NOT_OFFERED):
         return explain(refused, "change the mode of", path)
     if refused and not os.access(path, os.W_OK | os.X_OK):

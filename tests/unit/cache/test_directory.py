@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.conftest import Refuse
-from tiktoken_cache_init.cache.directory import directory_mode, missing_bits, permissions, prepare
+from tiktoken_cache_init.cache.advice import directory_mode
+from tiktoken_cache_init.cache.directory import missing_bits, permissions, prepare
 from tiktoken_cache_init.errors import VolumeError
 
 
