@@ -84,7 +84,6 @@ class _Console:
 
 def _handle_signals() -> None:
     """Have signals raise. PID 1 of a container has no default handlers: ``docker stop`` would wait ten seconds."""
-
     stopping = False
 
     def stop(signum: int, _: FrameType | None) -> None:

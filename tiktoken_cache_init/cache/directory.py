@@ -5,7 +5,7 @@ import os
 import stat
 
 from ..errors import VolumeError
-from .advice import NOT_OFFERED, explain, explain_modes, explain_owner, directory_mode, volume_errors
+from .advice import NOT_OFFERED, directory_mode, explain, explain_modes, explain_owner, volume_errors
 from .mounts import file_system
 
 _WITHOUT_MODES = ("cifs", "smb", "vfat", "msdos", "exfat", "ntfs", "fuse", "9p")

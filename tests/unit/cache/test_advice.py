@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,6 +19,7 @@ def as_user(monkeypatch: pytest.MonkeyPatch, uid: int, gid: int = 0) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: uid)
     monkeypatch.setattr(os, "getegid", lambda: gid)
     monkeypatch.setattr(module, "_host_id", lambda _: None)
+    monkeypatch.setattr(module, "_has_dac_override", lambda: False)
 
 
 def owned(monkeypatch: pytest.MonkeyPatch, uid: int, mode: int = 0o755) -> str:
@@ -70,7 +70,7 @@ def test_an_error_of_the_volume_becomes_a_volume_error() -> None:
         (1000, 2000, 0o755, "securityContext.runAsUser: 2000), or as root with the capability DAC_OVERRIDE"),
         (0, 2000, 0o755, "or as root with the capability DAC_OVERRIDE"),
         (1000, 1000, 0o555, "its owner may not write: run chmod u+rwx /cache"),
-        (1000, 1000, 0o755, "SELinux (mount with :z)"),
+        (1000, 1000, 0o755, "if it is SELinux, mount with :z"),
         (1_000_660_000, 0, 0o755, "OpenShift assigned this user: set securityContext.fsGroup"),
     ],
 )
@@ -96,23 +96,25 @@ def test_an_immutable_file_is_reported_with_the_command_that_frees_it(
     volume: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     as_user(monkeypatch, volume.stat().st_uid)
-    assert f"find it with lsattr {volume} and run chattr -i on it" in said(errno.EPERM, volume)
+    assert "on the host, run: chattr -R -i DIRECTORY" in said(errno.EPERM, volume)
 
 
 def test_a_squashed_root_is_reported_with_the_remedy_on_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     as_user(monkeypatch, 0)
     monkeypatch.setattr(module, "file_system", lambda _: "nfs4")
-    assert "on the server, chown the exported directory to a UID" in said(errno.EACCES, owned(monkeypatch, 0))
+    assert "on the server, chown the directory to a UID" in said(errno.EACCES, owned(monkeypatch, 0))
+
+
+def test_root_that_may_write_anywhere_is_not_told_to_get_a_capability(monkeypatch: pytest.MonkeyPatch) -> None:
+    as_user(monkeypatch, 0)
+    monkeypatch.setattr(module, "_has_dac_override", lambda: True)
+    assert said(errno.EACCES, owned(monkeypatch, 2000)).endswith("runAsUser: 2000)")
 
 
 def test_an_unsearchable_parent_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     as_user(monkeypatch, 1000)
-
-    def refuse(*_: Any, **__: Any) -> None:
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(os, "stat", refuse)
-    assert "a parent directory is not searchable by it: chmod o+x the parents" in said(errno.EACCES)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert "a parent directory is not searchable by it: chmod o+x the parents" in said(errno.EACCES, "/no/such")
 
 
 def test_a_user_namespace_is_reported_with_the_number_that_the_host_knows(
@@ -121,6 +123,7 @@ def test_a_user_namespace_is_reported_with_the_number_that_the_host_knows(
     table = tmp_path / "uid_map"
     real = open
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(module, "file_system", lambda _: "ext4")
     monkeypatch.setattr("builtins.open", lambda _: real(table))
     path = owned(monkeypatch, 65534)
     table.write_text("         0       1000          1\n         1     100000      65536\n")

@@ -48,13 +48,13 @@ def test_wrong_bytes_are_named(content: bytes, kind: Kind, text: str | None) -> 
 def test_the_bytes_of_another_vocabulary_are_named_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "VOCABULARIES", (TINY, OTHER))
     found = identify(OTHER_CONTENT, TINY, len(OTHER_CONTENT))
-    assert found == (Kind.OTHER_VOCABULARY, "the bytes of another vocabulary, other.tiktoken")
+    assert found == (Kind.OTHER_VOCABULARY, "the bytes of another vocabulary, other.tiktoken", OTHER)
     assert identify(b"x" * len(OTHER_CONTENT), TINY, len(OTHER_CONTENT)).kind is Kind.TRUNCATED
 
 
 def test_a_private_vocabulary_of_unknown_size_is_compared_by_its_digest_alone() -> None:
     private = vocabulary(size=None, limit=1000)
-    assert identify(CONTENT * 2, private, 42) == (Kind.WRONG_BYTES, "wrong bytes (42 bytes)")
+    assert identify(CONTENT * 2, private, 42) == (Kind.WRONG_BYTES, "wrong bytes (42 bytes)", None)
 
 
 def test_a_file_that_was_not_read_whole_is_named_after_its_length() -> None:
