@@ -50,7 +50,11 @@ def fetch(url: str, volume: Path, wanted: Vocabulary = WANTED, begun: bytes = b"
 
     with staged_file(volume, wanted) as staged:
         staged.write(begun)
-        asyncio.run(run())
+        try:
+            asyncio.run(run())
+        except SourceError as error:
+            error.add_note(f"{staged.position} bytes are kept")
+            raise
         return staged.head()
 
 
@@ -94,16 +98,9 @@ def test_a_download_starts_again_if_the_server_does_not_continue(server: Server,
 
 def test_a_body_that_breaks_off_keeps_its_bytes_and_can_pass(server: Server, volume: Path) -> None:
     server.script("/x", give(LONG, upto=5000))
-    with staged_file(volume, WANTED) as staged:
-
-        async def run() -> None:
-            async with httpx.AsyncClient() as client:
-                await download(client, f"{server.url}/x", staged, 20)
-
-        with pytest.raises(SourceError) as caught:
-            asyncio.run(run())
-        assert caught.value.passing
-        assert staged.head() == LONG[:5000]
+    error = failure(f"{server.url}/x", volume)
+    assert error.passing
+    assert error.__notes__ == ["5000 bytes are kept"]
 
 
 def test_a_body_that_is_too_short_for_the_vocabulary_can_pass(server: Server, volume: Path) -> None:
@@ -123,6 +120,7 @@ def test_a_body_that_is_too_long_is_not_the_file(server: Server, volume: Path, l
     error = failure(f"{server.url}/x", volume)
     assert isinstance(error, NotThereError)
     assert str(error) == "has more than 360,000 bytes"
+    assert error.__notes__ == ["0 bytes are kept"]
 
 
 def test_a_private_vocabulary_that_is_too_long_comes_with_advice(server: Server, volume: Path) -> None:

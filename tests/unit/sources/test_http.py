@@ -300,6 +300,7 @@ def test_no_client_is_made_if_there_is_no_route(volume: Path, monkeypatch: pytes
     assert [failure.reason for failure in found.failures] == ["there is no directory /nowhere"]
 
 
+@pytest.mark.filterwarnings("error")
 def test_a_failure_of_the_volume_ends_every_transfer(
     server: Server, volume: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
