@@ -83,6 +83,8 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
         loop.run_until_complete(main)
     finally:
         loop.run_until_complete(_cancel(asyncio.all_tasks(loop)))
+        # Otherwise Python warns on stderr of bodies that were not read to their end.
+        loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
         for each, handler in handlers.items():
             signal.signal(each, handler)
