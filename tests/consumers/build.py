@@ -127,7 +127,7 @@ def once(name: str, inputs: list[bytes], build: Callable[[Path], None]) -> Path:
 
 @pytest.fixture(scope="session")
 def gateway_program() -> Path:
-    """The gateway stand-in, a static binary; ``--check`` makes it exit once its encoders are loaded."""
+    """Return the gateway stand-in, a static binary; with ``--check`` it exits when its encoders are loaded."""
     return go_program("gateway")
 
 

@@ -1,4 +1,4 @@
-"""The consumers that the tests run: how to start each, what it reads, and what it does when its cache is not right.
+"""List the consumers that the tests run: how to start each, what it reads, and what it does with a wrong cache.
 
 ``test_consumers.py`` compares every line with a run. ``docs/consumers.md`` tells users the same.
 """

@@ -36,7 +36,7 @@ class Outcome(NamedTuple):
 def offline(
     command: list[str], variables: dict[str, str], standard_input: str = "", read_only: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command with no network interface and no variables but ``PATH``, ``HOME`` and those given.
+    """Run a command with no network interface and only the variables ``PATH``, ``HOME`` and those given.
 
     The directory ``read_only`` is mounted read-only for it.
     """
@@ -69,7 +69,7 @@ def tokenize(
 
 
 def fill(directory: Path, vocabularies: Path, *flags: str) -> None:
-    """Fill ``directory`` through the entry point, as the init container does, from ``vocabularies`` and nothing else."""
+    """Fill ``directory`` through the entry point, as the init container does, from ``vocabularies`` alone."""
     command = [sys.executable, str(ROOT / "entrypoint.py"), "fill", "--sources", "baked", "--encodings", "all"]
     command += ["--baked-dir", str(vocabularies), "--cache-dir", str(directory), *flags]
     done = offline(command, {})

@@ -47,7 +47,7 @@ def behaves(outcome: Outcome, names: tuple[str, ...], expectation: str) -> bool:
 
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory, vocabularies: Path) -> dict[str, Path]:
-    """Layout -> a directory that the entry point filled in that layout."""
+    """Return layout -> a directory that the entry point filled in that layout."""
     directories = {layout: tmp_path_factory.mktemp(layout) for layout in ("cache", "published", "both")}
     for layout, directory in directories.items():
         fill(directory, vocabularies, "--layout", layout)

@@ -1,4 +1,4 @@
-"""The gateway stand-in, with no network interface: what starts it, what kills it, and what makes it count wrongly."""
+"""Run the gateway stand-in with no network interface: what starts it, what kills it, what makes it count wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of consumers says only what was run or read, and says it in both languages."""
+"""Compare the table of consumers with what is run, and its two languages with each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The texts that every consumer tokenizes, and the token ids that each encoding has for them.
+"""Hold the texts that every consumer tokenizes, and the token ids that each encoding gives for them.
 
 ``expected.json`` was written by ``python -m tests.consumers.texts``, with the newest tiktoken on vocabularies whose digests
 were checked; writing it again must change nothing.

@@ -1,4 +1,4 @@
-"""Fixtures of the orchestrator tests: the images under test, stand-ins for others, and engines to run them on."""
+"""Provide the images under test, stand-ins for other projects' images, and engines to run them on."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SLEEPER = 'FROM busybox\nSTOPSIGNAL SIGKILL\nENTRYPOINT ["sleep", "3600"]\n'
 
 @pytest.fixture(scope="session")
 def data_image(image: str) -> str:
-    """The data-only image, in the machine's engine."""
+    """Build the data-only image in the machine's engine."""
     tag = f"{image.partition(':')[0]}:test-data"
     machine.build("--target", "data", "--tag", tag)
     return tag
@@ -54,7 +54,7 @@ def data_image(image: str) -> str:
 
 @pytest.fixture(scope="session")
 def app_images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Published name -> the stand-in for that application, in the machine's engine."""
+    """Build the applications' stand-ins in the machine's engine; return published name -> tag."""
     machine.require_engine()
     python = "tiktoken-cache-init-test-python"
     machine.build("--target", "debian", "--tag", python)
@@ -69,7 +69,7 @@ def app_images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def engine(image: str, data_image: str, gateway_image: str, app_images: dict[str, str]) -> Iterator[Engine]:
-    """An engine of the tests' own with the images under test, and the stand-ins under their published names."""
+    """Start an engine with the images under test, and with the stand-ins under their published names."""
     with running_engine() as engine:
         engine.load(image, data_image, gateway_image, *app_images.values(), "busybox")
         engine.docker("tag", image, "tiktoken-cache-init")
@@ -86,7 +86,7 @@ def engine(image: str, data_image: str, gateway_image: str, app_images: dict[str
 
 @pytest.fixture(scope="session")
 def engine_28(image: str, gateway_image: str) -> Iterator[Engine]:
-    """A Docker 28 engine, which can mount images.
+    """Start a Docker 28 engine, which can mount images.
 
     ``DOCKER_28`` names a directory with its programs in ``bin/`` and its plug-ins in ``config/``, if the machine's own engine
     is older.
@@ -115,14 +115,14 @@ def _podman(image: str, data_image: str, gateway_image: str) -> Iterator[Podman]
 
 @pytest.fixture
 def podman(_podman: Podman) -> Iterator[Podman]:
-    """podman as root, with the images under test and the stand-in as New-API, and nothing else."""
+    """Provide podman as root, with the images under test and the stand-in as New-API."""
     yield _podman
     _podman.clear()
 
 
 @pytest.fixture(scope="session")
 def rootless_podman(image: str, gateway_image: str) -> Iterator[Podman]:
-    """podman as a user who has no other user's ids to lend."""
+    """Provide podman as a user without entries in /etc/subuid."""
     with own_podman(rootless=True) as podman:
         podman.load(image, "localhost/tiktoken-cache-init:latest")
         podman.load(gateway_image, f"docker.io/{NEW_API}")

@@ -1,4 +1,4 @@
-"""What a fleet costs: the table in docs/kubernetes.md, computed from the figures that the benchmarks measured.
+"""Compute what a fleet costs, for the table in docs/kubernetes.md, from the figures that the benchmarks measured.
 
 ``python -m tests.orchestrators.fleet`` writes the table into the document.
 """

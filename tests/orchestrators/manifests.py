@@ -1,4 +1,4 @@
-"""The Kubernetes manifests as data: read, taken apart, and put together as charts do."""
+"""Read the Kubernetes manifests, take them apart, and put them together as charts do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs commands, waits for what they bring about, and reads the commands that the docs tell people to type."""
+"""Run commands, wait for their effects, and read the commands that the docs tell people to type."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def run(
     given: str | None = None,
     timeout: float = 300,
 ) -> Done:
-    """Run a command, with its standard error in its standard output; where it fails and must not, show what it said."""
+    """Run a command with its stderr in its stdout; if it fails and must not, show the output."""
     done = subprocess.run(
         command,
         check=False,
@@ -85,7 +85,7 @@ def documented(document: str, heading: str) -> str:
 
 
 def lacking(reason: str) -> None:
-    """Skip the test for want of what it runs on; with REQUIRE_DOCKER=1, fail it."""
+    """Skip the test because something is not installed; with REQUIRE_DOCKER=1, fail it."""
     if os.environ.get("REQUIRE_DOCKER") == "1":
         pytest.fail(reason, pytrace=False)
     pytest.skip(f"{reason} (set REQUIRE_DOCKER=1 to make that a failure)")

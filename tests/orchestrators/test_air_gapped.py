@@ -26,7 +26,7 @@ def type_in(engine: Engine, directory: Path, heading: str, first: str = "") -> s
 
 @pytest.fixture
 def closed(gateway_image: str) -> Iterator[Engine]:
-    """An engine with an empty store and no network."""
+    """Start an engine with an empty store and no network."""
     with running_engine() as engine:
         assert engine.docker("images", "--quiet").stdout == ""
         assert engine.docker("pull", "busybox", check=False).returncode

@@ -1,4 +1,4 @@
-"""The data-only image: its content, and the ways to a consumer that run nothing."""
+"""Check the data-only image, and the ways to a consumer that run nothing."""
 
 from __future__ import annotations
 

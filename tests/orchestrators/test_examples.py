@@ -1,4 +1,4 @@
-"""The compose examples, merged with files of the shape that each project publishes, and run as people type them."""
+"""Merge the compose examples with files of each project's published shape, and run them as people type them."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ Make = Callable[..., Project]
 
 @pytest.fixture
 def project(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Make]:
-    """Makes a project, and takes it down in the end."""
+    """Make projects, and take them down in the end."""
     made: list[Project] = []
 
     def make(
@@ -311,7 +311,7 @@ networks:
 
 @pytest.fixture
 def swarm(engine: Engine, tmp_path: Path) -> Iterator[Callable[[str], None]]:
-    """Deploys a stack on a Swarm of one node."""
+    """Start a Swarm of one node; return what deploys a stack on it."""
     engine.docker("swarm", "init", "--advertise-addr", "127.0.0.1")
     (tmp_path / "host.yml").write_text(HOST_NETWORK)
 

@@ -164,7 +164,7 @@ def named(manifests: list[Manifest]) -> dict[str, Manifest]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A copy of the manifests, to change and to add to."""
+    """Copy the manifests to a directory where a test may change them."""
     return shutil.copytree(KUBERNETES, tmp_path / "kubernetes")
 
 

@@ -1,4 +1,4 @@
-"""Applications that overwrite the variable: the mount must be at their own directory, whatever the variable says."""
+"""Run applications that overwrite the variable: the mount must be at their own directory."""
 
 from __future__ import annotations
 

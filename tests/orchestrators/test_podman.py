@@ -1,4 +1,4 @@
-"""podman: the plain run, root and rootless, and the Kubernetes manifests played for real."""
+"""Run the image with podman, root and rootless, and play the Kubernetes manifests."""
 
 from __future__ import annotations
 
@@ -121,14 +121,14 @@ def test_a_failing_init_container_keeps_the_gateway_from_starting(podman: Podman
 
 @pytest.fixture
 def fleet(podman: Podman) -> Podman:
-    """A podman with the fleet's claim, and the Secret that its gateways ask for."""
+    """Give podman the fleet's claim, and the Secret that its gateways ask for."""
     play(podman, *pods("fleet", "claim.yaml"))
     podman("secret", "create", "new-api", "-", given='{"SQL_DSN": "eA==", "SESSION_SECRET": "eQ=="}')
     return podman
 
 
 def run_job(podman: Podman) -> str:
-    """Run the Job's pod to its end; return what it said."""
+    """Run the Job's pod to its end; return its log."""
     play(podman, *pods("fleet", "job.yaml"))
     assert podman("wait", "tiktoken-init-tiktoken-init").stdout == "0\n"
     log = said(podman, "tiktoken-init-tiktoken-init")
@@ -137,7 +137,7 @@ def run_job(podman: Podman) -> str:
 
 
 def stamps(directory: Path) -> set[tuple[str, int, int]]:
-    """Return what would tell of a write: the files, the times of their last change, and which files they are."""
+    """Return each file with the time of its last change and its inode, which a write would change."""
     return {(path.name, path.stat().st_ctime_ns, path.stat().st_ino) for path in directory.iterdir()}
 
 
