@@ -1,9 +1,13 @@
-# A gateway's image with the vocabularies in it: no volume, no init container, nothing to mount.
+# New-API's image with the vocabularies inside: no volume, no init container, nothing to mount.
 #
-#   docker build --target data -t tiktoken-cache-init:data /path/to/tiktoken-cache-init
+#   docker build -t tiktoken-cache-init /path/to/tiktoken-cache-init
 #   docker build -t new-api-offline - <new-api.Dockerfile
 #
-# For another consumer, change the first line; in a Dockerfile of your own, add the last two.
+# For another program, change the second FROM. In a Dockerfile of yours, add the first FROM and the last two lines.
+# To use an image from your registry, add: --build-arg TIKTOKEN_CACHE_INIT_IMAGE=NAME
+ARG TIKTOKEN_CACHE_INIT_IMAGE=tiktoken-cache-init
+FROM ${TIKTOKEN_CACHE_INIT_IMAGE} AS tiktoken
+
 FROM calciumion/new-api:v0.8.2.0
-COPY --from=tiktoken-cache-init:data / /tiktoken/
+COPY --from=tiktoken /vocabularies /tiktoken
 ENV TIKTOKEN_CACHE_DIR=/tiktoken

@@ -117,6 +117,13 @@ def test_one_directory_serves_both_layouts(name: str, filled: dict[str, Path]) -
     assert is_right(run(BY_NAME[name], filled["both"], BY_NAME[name].names).tokens, BY_NAME[name].names)
 
 
+def test_published_names_take_precedence_in_harmony(filled: dict[str, Path], tmp_path: Path) -> None:
+    harmony = BY_NAME["openai-harmony 0.0.8"]
+    variables = {harmony.variable: str(filled["cache"]), "TIKTOKEN_ENCODINGS_BASE": str(tmp_path)}
+    outcome = tokenize(harmony.command(), variables, harmony.names)
+    assert "invalid tiktoken vocab file: No such file or directory" in outcome.messages, outcome
+
+
 @pytest.mark.parametrize(("release", "trims"), [("v0.1.7", False), ("v0.1.8", True)])
 def test_a_space_in_the_variable_is_trimmed_from_0_1_8_on(release: str, trims: bool, filled: dict[str, Path]) -> None:
     command = BY_NAME[f"pkoukk/tiktoken-go {release}"].command()
@@ -138,6 +145,7 @@ def test_llama_index_has_its_own_copies_if_the_variable_is_not_set() -> None:
 def test_litellm_overwrites_the_variable_for_the_whole_process(filled: dict[str, Path]) -> None:
     command = BY_NAME["LiteLLM 1.106.0"].command()
     variables = {"TIKTOKEN_CACHE_DIR": str(filled["cache"])}
-    assert is_right(tokenize(command, variables, ("gpt2",)).tokens, ("gpt2",))
-    # From the first count on, tiktoken looks in LiteLLM's own directory, which has no gpt2.
-    assert "ConnectionError" in tokenize(command, variables, ("gpt-3.5-turbo", "gpt2")).messages
+    own = ("gpt-3.5-turbo", "gpt-4o")
+    assert is_right(tokenize(command, variables, own).tokens, own)
+    # From its first count on, tiktoken in the same process looks in LiteLLM's own directory, which has no gpt2.
+    assert "ConnectionError" in tokenize(command, variables, (*own, "gpt2")).messages
