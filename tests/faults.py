@@ -182,6 +182,14 @@ def faults(start: Start, vocabularies: Path) -> list[Fault]:
     return [Fault(call, number, what) for call, number in calls for what in FAULTS]
 
 
+def _sample(every: Sequence[Fault], count: int, seed: str) -> list[Fault]:
+    """Choose a call first, and then a fault at it, so that a rare call is tried as often as a frequent one."""
+    chooser = random.Random(seed)
+    calls = sorted({fault.call for fault in every})
+    names = [chooser.choice(calls) for _ in range(count)]
+    return [chooser.choice([fault for fault in every if fault.call == name]) for name in names]
+
+
 def campaign(starts: Sequence[Start], vocabularies: Path, jobs: int, sample: int = 0, seed: str = "") -> Counter[str]:
     """Try the faults, print a table and every problem, and return how many there were of each kind."""
     total: Counter[str] = Counter()
@@ -190,7 +198,7 @@ def campaign(starts: Sequence[Start], vocabularies: Path, jobs: int, sample: int
     with place(vocabularies, SMALL) as shared, ThreadPoolExecutor(jobs) as pool:
         for start in starts:
             every = faults(start, shared.vocabularies)
-            chosen = random.Random(f"{seed} {start}").sample(every, min(sample, len(every))) if sample else every
+            chosen = _sample(every, sample, f"{seed} {start}") if sample else every
             results = list(pool.map(lambda fault, start=start: attempt(start, shared.vocabularies, fault), chosen))
             counts = Counter(points=len(every) // len(FAULTS), tried=len(chosen), missed=results.count(None))
             for fault, found in zip(chosen, results, strict=True):

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.containers.engine import LOCKED_DOWN, docker, platform, run
+from tests.drivers import Container
 from tiktoken_cache_init.catalogue import VOCABULARIES
 
 WANTED = {vocabulary.cache_key: vocabulary.sha256 for vocabulary in VOCABULARIES[:2]}
@@ -103,6 +104,14 @@ def test_help_version_and_list_need_no_volume(image: str, arguments: list[str]) 
     done = run(image, [], *arguments)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_twenty_containers_that_start_at_once_on_one_volume_all_end_0(image: str, volume: str, busybox: str) -> None:
+    driver = Container(image, [], [*LOCKED_DOWN, "--volume", f"{volume}:/cache/tiktoken"])
+    started = [driver.start() for _ in range(20)]
+    ended = [running.wait() for running in started]
+    assert {each.code for each in ended} == {0}, [each.said for each in ended if each.code]
+    assert digests(volume, busybox) == WANTED
 
 
 @pytest.fixture

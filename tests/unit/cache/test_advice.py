@@ -139,6 +139,9 @@ def test_a_user_namespace_is_reported_with_the_number_that_the_host_knows(
 def test_a_volume_without_permissions_is_reported_with_the_mount_options_and_the_setting() -> None:
     text = explain_modes("/cache", 0o700, 0o644)
     assert "everything has mode 0700 where 0644 is needed" in text
+    options = f"uid={os.geteuid()},gid={os.getegid()}"
+    assert f"SMB, azureFile: {options},file_mode=0644,dir_mode=0755; vfat" in text
+    assert f"other FUSE: {options},allow_other,umask=0022)" in text
     assert text.endswith("set TIKTOKEN_INIT_MODE=0600")
 
 
