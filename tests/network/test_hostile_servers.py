@@ -146,9 +146,9 @@ def test_a_server_that_always_fails_is_given_up_and_named_with_the_reason(case: 
     server.script(PATH, *wanted.behaviours)
     for path in OTHER_PATHS:
         server.script(path, reply(404))
-    outcome = case.fill(server.url)
+    outcome = case.fill(server.url, environment={"TIKTOKEN_INIT_DEADLINE": "3"})
     outcome.is_failure(f"tried http://{server.authority}: ", wanted.reason)
-    assert outcome.ended.seconds < 8
+    assert outcome.ended.seconds < 6
     assert server.moved <= wanted.moves
     assert len(server.asked(PATH)) <= wanted.requests
 

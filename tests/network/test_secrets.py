@@ -51,7 +51,7 @@ def test_credentials_in_the_url_of_a_mirror_are_sent_and_never_shown(
 ) -> None:
     there = f"http://{USER}:{QUOTED}@{server.authority}"
     server.script(PATH, answers(there)[answer])
-    outcome = case.fill(there, arguments=output)
+    outcome = case.fill(there, arguments=output, environment={"TIKTOKEN_INIT_DEADLINE": "3"})
     assert outcome.ended.code == (0 if answer == "good" else 4), outcome.said
     shows_no_secret(outcome.said)
     outcome.is_clean()
