@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any, TextIO
 
-from .errors import DeadlinePassed, ExitCode, InitError, OutputError, SettingError, Stopped
+from .errors import DeadlinePassed, ExitCode, InitError, OutputError, SettingError, Stopped, VolumeError
 from .fill import Filled, fill
 from .output.log import Log, printable, scrubbed
 from .redact import Scrubber
@@ -23,7 +23,6 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, 
     """Run one command and return its exit code."""
     scrub = Scrubber(_texts_with_secrets(arguments, environment))
     console = _Console(Log(err, _log_form(arguments, environment), scrub), scrub, out, err)
-    settings = None
     try:
         _handle_signals()
         # Otherwise a restrictive umask of the host would keep consumers out of new directories.
@@ -40,10 +39,6 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, 
         code = ExitCode.SIGNALLED + stopped.signum
         console.log.error(f"stopped by signal {stopped.signum}: run again to continue", code)
         return code
-    except DeadlinePassed:
-        where = settings.cache_dir if settings else "the directory"
-        console.log.error(f"the deadline passed and {where} does not answer: check its storage", ExitCode.VOLUME_FAILED)
-        return ExitCode.VOLUME_FAILED
     except InitError as error:
         console.log.error(str(error), error.exit_code)
         return error.exit_code
@@ -121,10 +116,18 @@ def _settings(arguments: Sequence[str], environment: Mapping[str, str], console:
 def _run(settings: Settings, console: _Console) -> int:
     for warning in settings.warnings:
         console.log.warning(warning)
-    if settings.command in ("fill", "verify"):
-        signal.setitimer(signal.ITIMER_REAL, settings.deadline)
+    return {"fill": _fill, "verify": _verify, "list": _list, "export": _export}[settings.command](settings, console)
+
+
+@contextlib.contextmanager
+def _deadline(settings: Settings) -> Iterator[None]:
+    signal.setitimer(signal.ITIMER_REAL, settings.deadline)
     try:
-        return {"fill": _fill, "verify": _verify, "list": _list, "export": _export}[settings.command](settings, console)
+        yield
+    except DeadlinePassed:
+        raise VolumeError(
+            f"the deadline of {settings.deadline:g} s passed and {settings.cache_dir} does not answer: check its storage"
+        ) from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -136,7 +139,8 @@ def _fill(settings: Settings, console: _Console) -> int:
     announce(console.log, settings)
     watch = _Watch(settings, console)
     try:
-        filled = fill(settings, watch)
+        with _deadline(settings):
+            filled = fill(settings, watch)
     except InitError as error:
         filled = Filled((), error)
     finally:
@@ -175,7 +179,8 @@ def _verify(settings: Settings, console: _Console) -> int:
     from .verify import verify
 
     try:
-        verified = verify(settings)
+        with _deadline(settings):
+            verified = verify(settings)
     except InitError as error:
         if settings.json:
             console.document(failed_verify_document(settings, error))

@@ -77,3 +77,6 @@ class Stopped(Interrupted):
 
 class DeadlinePassed(Interrupted):
     """The time of the whole run is used up."""
+
+    def __init__(self) -> None:
+        super().__init__(ExitCode.VOLUME_FAILED)

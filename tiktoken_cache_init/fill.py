@@ -9,8 +9,9 @@
 
 import contextlib
 import os
+import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -66,7 +67,7 @@ class Filled(NamedTuple):
 
     @property
     def changed(self) -> bool:
-        """Whether a gateway that is running has read other files than those that are there now."""
+        """Whether a gateway that is already running must be restarted to read the files."""
         return any(outcome.action in (Action.INSTALLED, Action.REPLACED) for outcome in self.outcomes)
 
 
@@ -105,7 +106,7 @@ class _Work:
         self._settings = settings
         self._directory = settings.cache_dir
         self._watch = watch
-        self._findings = findings
+        self._findings = {finding.target: finding for finding in findings}
         self._done = {finding.target: Outcome(finding, Action.KEPT) for finding in findings if finding.ready}
         self._deliveries: dict[Vocabulary, Delivery] = {}
         self._end = time.monotonic() + settings.deadline
@@ -113,8 +114,8 @@ class _Work:
     def outcomes(self) -> tuple[Outcome, ...]:
         """Return what became of each name, in the order of the findings."""
         return tuple(
-            self._done.get(finding.target) or Outcome(finding, Action.FAILED, failures=self._failures(finding))
-            for finding in self._findings
+            self._done.get(target) or Outcome(finding, Action.FAILED, failures=self._failures(target))
+            for target, finding in self._findings.items()
         )
 
     def put_right(self) -> None:
@@ -125,150 +126,149 @@ class _Work:
         """
         if is_read_only(self._directory):
             raise self._read_only()
-        for finding in self._missing():
-            if finding.lacks and self._repaired(finding):
-                self._done[finding.target] = Outcome(finding, Action.MENDED)
-        for _ in range(_MOST_PASSES):
-            if not self._missing():
-                return
-            vanished = self._stage_and_install()
-            if not self._missing():
-                return
-            if not self._worth_another_pass() and not vanished:
-                break
+        try:
+            self._repair_permissions()
+            for _ in range(_MOST_PASSES):
+                if not self._missing() or not self._pass():
+                    break
+        except DeadlinePassed:
+            raise self._not_obtained(f"the deadline of {self._settings.deadline:g} s passed") from None
         if self._missing():
             raise self._not_obtained()
 
-    def _worth_another_pass(self) -> bool:
-        # Other runs may have moved the bytes while this one looked for them.
-        try:
-            time.sleep(_BETWEEN_PASSES)
-            self._note_what_others_did()
-            return bool(search.find(self._directory, {finding.target.vocabulary for finding in self._missing()}))
-        except DeadlinePassed:
-            raise self._too_late() from None
+    def _missing(self) -> list[Target]:
+        return [target for target in self._findings if target not in self._done]
 
-    def _missing(self) -> list[Finding]:
-        return [finding for finding in self._findings if finding.target not in self._done]
-
-    def _failures(self, finding: Finding) -> tuple[Failure, ...]:
-        delivery = self._deliveries.get(finding.target.vocabulary)
+    def _failures(self, target: Target) -> tuple[Failure, ...]:
+        delivery = self._deliveries.get(target.vocabulary)
         return tuple(delivery.failures) if delivery else ()
-
-    def _repaired(self, finding: Finding) -> bool:
-        path = os.path.join(self._directory, finding.target.name)
-        repaired = staging.repair_permissions(path, self._settings.mode, self._settings.owner)
-        return repaired and finding.target in self._ready_now()
 
     def _ready_now(self) -> set[Target]:
         settings = self._settings
         findings = inspect(self._directory, settings.targets, settings.mode, settings.owner)
         return {finding.target for finding in findings if finding.ready}
 
-    def _note_what_others_did(self) -> None:
-        ready = self._ready_now()
-        for finding in self._missing():
-            if finding.target in ready:
-                self._done[finding.target] = Outcome(finding, Action.INSTALLED, "another run")
+    def _repair_permissions(self) -> None:
+        """Give right files the permissions that they lack. Where the kernel refuses, they are replaced by copies."""
+        for target in self._missing():
+            finding = self._findings[target]
+            path = os.path.join(self._directory, target.name)
+            repaired = finding.lacks and staging.repair_permissions(path, self._settings.mode, self._settings.owner)
+            if repaired and target in self._ready_now():
+                self._done[target] = Outcome(finding, Action.MENDED)
 
-    def _stage_and_install(self) -> bool:
-        """Stage all that is missing, then install all that is right; say whether another program removed a temporary file.
+    def _pass(self) -> bool:
+        """Stage all that is missing, then install all that is right; say whether another pass may help.
 
         Raises:
-            InitError: the directory or a setting is at fault, or the deadline passed.
+            InitError: the directory or a setting is at fault.
+            DeadlinePassed: it passed before all was staged. The files that were staged in time are installed.
         """
         missing = self._missing()
-        needed = sum(finding.target.vocabulary.size or 0 for finding in missing)
-        files = {finding: StagedFile(self._directory, finding.target.vocabulary, needed) for finding in missing}
-        in_time = installing = installed = vanished = False
-        right: dict[Finding, StagedFile] = {}
+        needed = sum(target.vocabulary.size or 0 for target in missing)
+        files = {target: StagedFile(self._directory, target.vocabulary, needed) for target in missing}
+        in_time = False
         try:
             with contextlib.suppress(DeadlinePassed):
                 self._stage(files)
                 in_time = True
-            failed = {finding.target.vocabulary for finding, staged in files.items() if not staged.is_right}
-            # A wrong file that holds what could not be staged may be the only copy of it, so it stays.
-            right = {
-                finding: staged
-                for finding, staged in files.items()
-                if staged.is_right and not (finding.identity and finding.identity.other in failed)
-            }
-            for staged in right.values():
-                staged.finish(self._settings.mode, self._settings.owner)
-            installing = True
-            for finding, staged in right.items():
-                try:
-                    aside = staged.install(finding.target.name)
-                except VanishedError:
-                    vanished = True
-                else:
-                    installed = True
-                    self._note_installed(finding, aside)
-            if installed:
-                staging.sync(self._directory)
-        except BaseException as error:
-            # Once a name is overwritten, a staged file may hold the last copy of another vocabulary. A signal does not tell
-            # whether the rename was done.
-            if installed or (installing and isinstance(error, Interrupted)):
-                for staged in right.values():
-                    staged.keep()
-            raise
+            vanished = self._install(self._installable(files))
         finally:
             for staged in files.values():
                 staged.discard()
-        if not in_time and self._missing():
-            raise self._too_late()
-        return vanished
+        if not self._missing():
+            return False
+        if not in_time:
+            raise DeadlinePassed
+        return self._others_are_at_work() or vanished
 
-    def _stage(self, files: dict[Finding, StagedFile]) -> None:
+    def _stage(self, files: dict[Target, StagedFile]) -> None:
         """Fill the temporary files with right bytes, as far as they can be had."""
         from .sources.local import copy
 
-        found = search.find(self._directory, {finding.target.vocabulary for finding in files})
-        # What killed runs have left may fill a small volume.
+        found = search.find(self._directory, {target.vocabulary for target in files})
+        # The leftovers of killed runs may fill a small volume.
         staging.sweep(self._directory, spare=found.values())
         for staged in files.values():
             staged.create()
-        deliveries: dict[Vocabulary, Delivery] = {}
-        for finding, staged in files.items():
-            deliveries.setdefault(finding.target.vocabulary, Delivery(staged))
-        self._deliveries = deliveries
+        self._deliveries = {}
+        for target, staged in files.items():
+            self._deliveries.setdefault(target.vocabulary, Delivery(staged))
+        deliveries = list(self._deliveries.values())
         try:
             for vocabulary, path in found.items():
                 label = f"{os.path.relpath(path, self._directory)} in the volume"
-                copy(deliveries[vocabulary], path, label, "it was removed")
+                copy(self._deliveries[vocabulary], path, label, "it was removed")
             for name in self._settings.sources:
-                sources.supply(name, list(deliveries.values()), self._settings, self._end, self._watch)
+                sources.supply(name, deliveries, self._settings, self._end, self._watch)
         except DeadlinePassed:
-            for delivery in deliveries.values():
-                if not delivery.complete:
-                    delivery.cut_off()
+            for delivery in deliveries:
+                delivery.cut_off()
             raise
-        for finding, staged in files.items():
-            first = deliveries[finding.target.vocabulary].staged
+        for target, staged in files.items():
+            first = self._deliveries[target.vocabulary].staged
             if staged is not first and first.is_right:
                 copy(Delivery(staged), first.path, first.path, "it was removed")
 
-    def _note_installed(self, finding: Finding, aside: str) -> None:
-        delivery = self._deliveries[finding.target.vocabulary]
+    def _installable(self, files: dict[Target, StagedFile]) -> dict[Target, StagedFile]:
+        """Return the right files, without those that would overwrite the only copy of a vocabulary that failed."""
+        failed = {target.vocabulary for target, staged in files.items() if not staged.is_right}
+        right = {}
+        for target, staged in files.items():
+            identity = self._findings[target].identity
+            if staged.is_right and not (identity and identity.other in failed):
+                right[target] = staged
+        return right
+
+    def _install(self, right: dict[Target, StagedFile]) -> bool:
+        """Give the files their final names; say whether another program removed a temporary file."""
+        vanished = False
+        with _without_deadline():
+            for staged in right.values():
+                staged.finish(self._settings.mode, self._settings.owner)
+            try:
+                for target, staged in right.items():
+                    try:
+                        self._note_installed(target, staged.install(target.name))
+                    except VanishedError:
+                        vanished = True
+            except BaseException as error:
+                # The bytes of an overwritten file may now be in one of the temporary files only. A signal does not tell
+                # whether the rename was done.
+                if isinstance(error, Interrupted) or any(target in self._done for target in right):
+                    for staged in right.values():
+                        staged.keep()
+                raise
+            staging.sync(self._directory)
+        return vanished
+
+    def _others_are_at_work(self) -> bool:
+        """Note what other runs have installed, and say whether they may be moving bytes that are still missing."""
+        time.sleep(_BETWEEN_PASSES)
+        ready = self._ready_now()
+        for target in self._missing():
+            if target in ready:
+                self._done[target] = Outcome(self._findings[target], Action.INSTALLED, "another run")
+        return bool(search.find(self._directory, {target.vocabulary for target in self._missing()}))
+
+    def _note_installed(self, target: Target, aside: str) -> None:
+        finding, delivery = self._findings[target], self._deliveries[target.vocabulary]
         action = Action.INSTALLED if finding.state is State.MISSING else Action.REPLACED
-        self._done[finding.target] = Outcome(finding, action, delivery.label, tuple(delivery.failures), aside)
+        self._done[target] = Outcome(finding, action, delivery.label, tuple(delivery.failures), aside)
 
     def _read_only(self) -> VolumeError:
-        lacking = "; ".join(f"{f.target.vocabulary.published_name} ({f.lacks or f.text})" for f in self._missing())
+        findings = [self._findings[target] for target in self._missing()]
+        lacking = "; ".join(f"{f.target.vocabulary.published_name} ({f.lacks or f.text})" for f in findings)
         return VolumeError(
             f"{self._directory} is mounted read-only and is not ready: {lacking}: mount it read-write in the init container; "
             "only the consumer's mount may have ':ro'"
         )
 
-    def _too_late(self) -> NotObtainedError:
-        return self._not_obtained(f"the deadline of {self._settings.deadline:g} s passed")
-
     def _not_obtained(self, cause: str = "") -> NotObtainedError:
         """Return the error of vocabularies that could not be had, with each piece of advice once."""
-        names = dict.fromkeys(finding.target.vocabulary.published_name for finding in self._missing())
+        names = dict.fromkeys(target.vocabulary.published_name for target in self._missing())
         advice = dict.fromkeys(
-            failure.advice for finding in self._missing() for failure in self._failures(finding) if failure.advice
+            failure.advice for target in self._missing() for failure in self._failures(target) if failure.advice
         )
         remedies = [
             *advice,
@@ -280,8 +280,18 @@ class _Work:
         )
 
 
+@contextlib.contextmanager
+def _without_deadline() -> Iterator[None]:
+    """Suspend the deadline. Its signal must not interrupt the few moments of an install."""
+    left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, left)
+
+
 def _warnings(settings: Settings) -> list[str]:
-    """Return what a gateway would lack although all that was asked for is right."""
+    """Return a line for each file that a gateway needs and that neither the settings nor the directory have."""
     if settings.layout == "published":
         return []
     missing = [name for name in others_loaded(settings.vocabularies) if not _is_there(settings, name)]

@@ -66,7 +66,9 @@ class StagedFile:
                 if os.path.lexists(self.path):
                     return
                 self._close()
-            raise OSError(errno.EBUSY, "another program keeps removing temporary files")
+            raise VolumeError(
+                f"another program keeps removing temporary files from {self._directory}: stop it, then run again"
+            )
 
     def write(self, data: bytes) -> None:
         """Append bytes.
@@ -81,8 +83,9 @@ class StagedFile:
         with volume_errors("write in", self._directory, self._needed):
             while view:
                 count = os.write(self._fd, view)
-                self._digest.update(view[:count])
+                # In this order a signal in between leaves a digest that is not the vocabulary's.
                 self.position += count
+                self._digest.update(view[:count])
                 view = view[count:]
 
     def copy(self, file: IO[bytes]) -> None:
@@ -119,8 +122,13 @@ class StagedFile:
         return self.digest == self.vocabulary.sha256
 
     def head(self) -> bytes:
-        """Return the bytes written so far, up to `MOST_READ`."""
-        return os.pread(self._fd, MOST_READ, 0)
+        """Return the bytes written so far, up to `MOST_READ`.
+
+        Raises:
+            VolumeError: the storage fails.
+        """
+        with volume_errors("read", self.path):
+            return os.pread(self._fd, MOST_READ, 0)
 
     def finish(self, mode: int, owner: tuple[int, int] | None) -> None:
         """Set mode and owner and sync the file, so that only the rename is left to do.
@@ -132,7 +140,7 @@ class StagedFile:
             raise AssertionError("only a file with the right digest may be installed")
         with volume_errors("write in", self._directory, self._needed):
             if os.fstat(self._fd).st_size != self.position:
-                raise OSError(errno.EIO, "the file has lost bytes that were written")
+                raise VolumeError(f"{self._directory} has lost bytes that were written: check the volume's storage")
             self._set_mode(mode)
             if owner:
                 try:
@@ -160,7 +168,7 @@ class StagedFile:
                     raise VanishedError from None
                 else:
                     return aside
-            raise OSError(errno.EISDIR, "another program keeps making a directory there")
+            raise VolumeError(f"another program keeps making the directory {path}: stop it, then run again")
 
     def keep(self) -> None:
         """Leave the temporary file to the next run, which finds it by its digest."""
@@ -264,4 +272,4 @@ def _move_aside(path: str) -> str:
                     os.rename(path, aside)
                     return os.path.basename(aside)
             return ""
-    raise OSError(errno.EEXIST, "too many directories were moved aside already")
+    raise VolumeError(f"too many directories beside {path} were moved aside: remove {path}.moved-aside-*")
