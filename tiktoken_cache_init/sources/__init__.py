@@ -13,7 +13,7 @@ from ..cache.identify import Kind, identify
 from ..cache.staging import StagedFile
 from ..settings import Settings
 
-_MODULES = {"baked": "local", "fetch": "http", "wheel": "wheel"}
+_MODULES = {"baked": "local", "fetch": "fetch", "wheel": "wheel"}
 
 
 class Failure(NamedTuple):
@@ -58,7 +58,9 @@ class Delivery:
         self.failures.append(Failure(self.label, str(error), error.advice))
 
     def cut_off(self) -> None:
-        """Note how far the place that is being tried came before the deadline."""
+        """Note how far the place that is being tried came before the deadline, if the bytes are not complete."""
+        if self.complete or not self.label:
+            return
         size = f" of {self.vocabulary.size:,}" if self.vocabulary.size else ""
         reason = f"{self.staged.position:,}{size} bytes came before the deadline"
         self.failures.append(Failure(self.label, reason, "raise TIKTOKEN_INIT_DEADLINE"))
@@ -94,13 +96,12 @@ def supply(name: str, deliveries: Sequence[Delivery], settings: Settings, end: f
     if not wanted:
         return
     try:
-        module = importlib.import_module(f".{_MODULES[name]}", __package__)
+        importlib.import_module(f".{_MODULES[name]}", __package__).supply(wanted, settings, end, watch)
     except ImportError as error:
         advice = "use the default image, or install what requirements/runtime.txt names (make fill does)"
         if name == "wheel":
             advice = "remove wheel from TIKTOKEN_INIT_SOURCES: it needs pip, so it works outside the image only"
         for delivery in wanted:
-            delivery.label = name
-            delivery.failed(SourceError(f"this installation has no {error.name}", advice=advice))
-        return
-    module.supply(wanted, settings, end, watch)
+            if not delivery.complete:
+                delivery.label = name
+                delivery.failed(SourceError(f"this installation has no {error.name}", advice=advice))

