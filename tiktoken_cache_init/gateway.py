@@ -44,7 +44,7 @@ def foretell(finding: Finding) -> Prognosis:
         return Prognosis(Consequence.NOT_READ, "does not read it at start")
     fails = Prognosis(Consequence.FAILS, f"does not start: failed to get {model} token encoder")
     if finding.state is State.RIGHT:
-        if finding.lacks:
+        if not finding.readable:
             return Prognosis(Consequence.FAILS, f"does not start if its user cannot read the file: {finding.lacks}")
         return Prognosis(Consequence.COUNTS_RIGHT, "starts and counts right")
     if finding.state is not State.WRONG or len(finding.head) == MOST_READ:

@@ -1,17 +1,18 @@
 """The verify command: the state of each wanted name, what a gateway does with it, and the fix. Changes nothing."""
 
 import os
+import stat
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from .cache import search
-from .cache.advice import directory_mode
+from .cache.advice import directory_mode, volume_errors
 from .cache.directory import is_read_only, missing_bits, permissions
 from .cache.inspect import Finding, State, inspect
 from .cache.mounts import not_mounted
 from .catalogue import Vocabulary
 from .errors import NotReadyError, VolumeError
-from .gateway import LOADED_AT_START, Consequence, foretell
+from .gateway import LOADED_AT_START, Consequence, Prognosis, foretell
 from .settings import Settings, in_image
 
 
@@ -27,6 +28,7 @@ class Examined(NamedTuple):
     """One wanted name."""
 
     finding: Finding
+    prognosis: Prognosis
     fix: Fix | None
     """None if nothing is wrong."""
 
@@ -57,7 +59,7 @@ class Verified(NamedTuple):
         right = {
             examined.finding.target.vocabulary.published_name
             for examined in self.files
-            if foretell(examined.finding).consequence is Consequence.COUNTS_RIGHT
+            if examined.prognosis.consequence is Consequence.COUNTS_RIGHT
         }
         return self.ready and right >= LOADED_AT_START.keys()
 
@@ -72,15 +74,20 @@ def verify(settings: Settings) -> Verified:
     directory = settings.cache_dir
     if in_image() and (problem := not_mounted(directory)):
         return Verified((), (Fix(problem, by_fill=False),))
-    if not os.path.isdir(directory):
-        if os.path.lexists(directory):
-            raise VolumeError(f"{directory} is not a directory: mount a volume or a directory there")
-        raise NotReadyError(
-            f"there is no directory {directory}: run fill to make it, or name the right one{_nearby(settings)}"
-        )
+    with volume_errors("open", directory):
+        try:
+            is_directory = stat.S_ISDIR(os.stat(directory).st_mode)
+        except FileNotFoundError:
+            raise NotReadyError(
+                f"there is no directory {directory}: run fill to make it, or name the right one{_nearby(settings)}"
+            ) from None
+    if not is_directory:
+        raise VolumeError(f"{directory} is not a directory: mount a volume or a directory there")
     findings = inspect(settings.cache_dir, settings.targets, settings.mode, settings.owner)
     elsewhere = _elsewhere(directory, [finding.target.vocabulary for finding in findings if not finding.ready])
-    files = tuple(Examined(finding, _fix(finding, elsewhere, findings, settings)) for finding in findings)
+    files = tuple(
+        Examined(finding, foretell(finding), _fix(finding, elsewhere, findings, settings)) for finding in findings
+    )
     return Verified(files, tuple(_directory_problems(settings)), is_read_only(directory))
 
 
@@ -122,12 +129,11 @@ def _fix(
         return None
     name, vocabulary = finding.target.name, finding.target.vocabulary
     if finding.lacks:
-        chown = f" and chown {settings.owner[0]} it" if settings.owner else ""
-        return Fix(f"run fill, or chmod {settings.mode:04o} the file{chown}")
+        chown = " and chown {}:{}".format(*settings.owner).removesuffix(":-1") if settings.owner else ""
+        return Fix(f"run fill, or chmod {settings.mode:04o}{chown} the file")
     if finding.state is State.UNREADABLE:
         return Fix(
-            "run fill as root or as the owner of the directory; this user cannot read the file, and neither can a gateway "
-            "that runs as it"
+            "run fill as root or as the owner of the directory: a gateway that runs as this user cannot read the file either"
         )
     place = elsewhere.get(vocabulary)
     if place is None:
@@ -144,7 +150,7 @@ def _fix(
         )
     if directory:
         mount = "mount that directory, or " if all_there else ""
-        return Fix(f"the right bytes are one directory too deep, in {place}: {mount}run fill")
+        return Fix(f"the right bytes are in a subdirectory, in {place}: {mount}run fill")
     if place == vocabulary.published_name:
         return Fix(
             f"the right bytes have the published name, which gateways do not look for: run fill, or rename {place} to {name}"

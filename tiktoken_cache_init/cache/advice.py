@@ -69,7 +69,7 @@ def explain_modes(path: str, found: int, wanted: int) -> str:
 
 
 def directory_mode(mode: int) -> int:
-    """Return the mode that a directory needs so that whoever may read its files can reach them: 0644 -> 0755."""
+    """Return the mode of a directory that lets in every user who may read its files: 0644 -> 0755."""
     return mode | (mode & 0o444) >> 2
 
 
@@ -93,7 +93,9 @@ def _free_space(path: str) -> str:
 def _permission_advice(path: str, number: int) -> str:
     uid, gid = os.geteuid(), os.getegid()
     us = _id(uid, gid)
-    directory = path if os.path.isdir(path) else os.path.dirname(path) or "."
+    directory = path
+    while not os.path.isdir(directory) and os.path.dirname(directory) != directory:
+        directory = os.path.dirname(directory)
     if directory != path and not os.access(directory, os.X_OK):
         return f"this runs as {us}, and a parent directory is not searchable by it: chmod o+x the parents, or run as their owner"
     status = os.stat(directory)

@@ -1,4 +1,4 @@
-"""Make the directory that consumers mount, and open it to everyone who may read its files."""
+"""Make the directory that consumers mount, and let the readers of its files in."""
 
 import errno
 import os
@@ -29,7 +29,8 @@ def prepare(path: str, mode: int, owner: tuple[int, int] | None) -> None:
                 raise VolumeError(
                     f"{path} is not a directory: mount a volume or a directory there, not a file or a dead link"
                 )
-            os.makedirs(path)
+            # Another run may make it at the same time.
+            os.makedirs(path, exist_ok=True)
         if owner:
             try:
                 os.chown(path, *owner)
@@ -55,14 +56,14 @@ def _why_closed(path: str, mode: int, found: int, refused: OSError | None) -> st
     if refused and refused.errno not in (errno.EPERM, errno.EACCES, *NOT_OFFERED):
         return explain(refused, "change the mode of", path)
     if refused and not os.access(path, os.W_OK | os.X_OK):
-        # Whoever may write in it may also change its mode, so that is the one piece of advice.
+        # A user who can write in the directory can also change its mode, so one remedy is enough.
         return explain(PermissionError(errno.EACCES, os.strerror(errno.EACCES)), "write in", path)
     if not refused or os.stat(path).st_uid == os.geteuid() or file_system(path).startswith(_WITHOUT_MODES):
         return explain_modes(path, found, wanted)
     return (
-        f"{path} has mode {found:04o}, so not every user can read its files, and this user cannot change it "
+        f"{path} has mode {found:04o}, so not every user can read its files, and this user cannot change the mode "
         f"({refused.strerror}): run chmod {found | wanted:04o} on it, or set TIKTOKEN_INIT_MODE=0{mode & _readers(found):03o} "
-        "if the gateway is among those who can"
+        "if the gateway's user can read it"
     )
 
 

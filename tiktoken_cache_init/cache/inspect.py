@@ -43,8 +43,8 @@ class Finding(NamedTuple):
     """For `State.WRONG`: the file, or its first `MOST_READ` bytes."""
     lacks: str = ""
     """Permission or owner that a file with the right bytes lacks, for people; else empty."""
-    size: int = 0
-    """Bytes."""
+    readable: bool = True
+    """Whether its mode lets every wanted user read it."""
 
     @property
     def ready(self) -> bool:
@@ -110,11 +110,12 @@ def _inspect_file(
     with open(path, "rb", buffering=0) as file:
         status = os.fstat(file.fileno())
         if holds(file, target.vocabulary):
-            return Finding(target, State.RIGHT, f"right{note}", lacks=_lacks(status, mode, owner), size=status.st_size)
+            readable = not mode & ~status.st_mode & 0o444
+            return Finding(target, State.RIGHT, f"right{note}", lacks=_lacks(status, mode, owner), readable=readable)
         file.seek(0)
         head = file.read(MOST_READ)
     identity = identify(head, target.vocabulary, status.st_size)
-    return Finding(target, State.WRONG, f"{identity.text}{note}", identity, head, size=status.st_size)
+    return Finding(target, State.WRONG, f"{identity.text}{note}", identity, head)
 
 
 def _is_sound(directory: str, path: str, destination: str, names: frozenset[str]) -> bool:

@@ -1,9 +1,10 @@
 """The mount table: whether a volume is mounted at a directory, and on which file system it is."""
 
 import os
+from collections.abc import Collection
 
-# Mount points that engines make by themselves: no volume of the user's is there.
-_ENGINE_MOUNTS = ("/", "/proc", "/sys", "/dev", "/etc", "/run", "/var/run", "/sbin", "/tmp", "/var/tmp")  # noqa: S108
+_ENGINE_MOUNTS = ("/proc/", "/sys/", "/dev/", "/etc/", "/run/", "/var/run/", "/sbin/", "/tmp/", "/var/tmp/")  # noqa: S108
+"""Directories in which engines mount things that the user did not ask for."""
 
 
 def mounts() -> dict[str, str]:
@@ -22,19 +23,11 @@ def not_mounted(path: str) -> str:
     In a container, files there are lost when it is removed.
     """
     points = mounts()
-    place = os.path.realpath(path)
-    while place != "/" and place not in points:
-        place = os.path.dirname(place)
-    if place != "/" or not points:
+    if not points or _mount_point(path, points) != "/":
         return ""
-    own = sorted(
-        point for point in points if not any(f"{point}/".startswith(f"{each}/") for each in _ENGINE_MOUNTS[1:])
-    )
-    others = ", ".join(point for point in own if point != "/")
+    own = [point for point in sorted(points) if point != "/" and not f"{point}/".startswith(_ENGINE_MOUNTS)]
     hint = (
-        f", or set TIKTOKEN_CACHE_DIR to the directory that is mounted ({others}), here and in the gateway"
-        if others
-        else ""
+        f", or set TIKTOKEN_CACHE_DIR to a mounted directory ({', '.join(own)}), here and in the gateway" if own else ""
     )
     return f"nothing is mounted at {path}, so its files would be lost with this container: add -v tiktoken:{path}{hint}"
 
@@ -42,10 +35,14 @@ def not_mounted(path: str) -> str:
 def file_system(path: str) -> str:
     """Return the type of the file system that a path is on, such as ``nfs4``; an empty text where the kernel does not tell."""
     types = mounts()
+    return types.get(_mount_point(path, types), "")
+
+
+def _mount_point(path: str, points: Collection[str]) -> str:
     place = os.path.realpath(path)
-    while place != "/" and place not in types:
+    while place != "/" and place not in points:
         place = os.path.dirname(place)
-    return types.get(place, "")
+    return place
 
 
 def _unescaped(field: bytes) -> str:

@@ -7,7 +7,6 @@ from .. import __version__
 from ..cache.inspect import Finding
 from ..errors import InitError
 from ..fill import Action, Filled, Outcome
-from ..gateway import foretell
 from ..listing import Listed
 from ..redact import shown
 from ..settings import Settings
@@ -54,11 +53,11 @@ def verify_document(settings: Settings, verified: Verified) -> dict[str, Any]:
                 "state": _state(finding),
                 "detail": finding.lacks or finding.text,
                 "ready": finding.ready,
-                "gateway": foretell(finding).consequence.value,
-                "gateway_detail": foretell(finding).text,
+                "gateway": prognosis.consequence.value,
+                "gateway_detail": prognosis.text,
                 "fix": fix.text if fix else None,
             }
-            for finding, fix in verified.files
+            for finding, prognosis, fix in verified.files
         ],
     }
 

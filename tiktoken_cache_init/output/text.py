@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from .. import __version__
 from ..cache.inspect import Finding, State
 from ..fill import Action, Filled, Outcome
-from ..gateway import foretell
 from ..listing import Listed
 from ..redact import shown
 from ..settings import Settings
@@ -18,7 +17,7 @@ _RED, _GREEN, _PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[0m"
 
 
 def announce(log: Log, settings: Settings) -> None:
-    """Write the first line of a fill, which tells whoever reads a pasted log what was asked for."""
+    """Write the first line of a fill, which shows in a pasted log what was asked for."""
     encodings = [encoding.name for encoding in settings.encodings]
     mirrors = [shown(mirror) for mirror in settings.mirrors]
     extra = f" and {len(settings.extra)} private" if settings.extra else ""
@@ -59,10 +58,10 @@ def report_fill(log: Log, settings: Settings, filled: Filled, seconds: float) ->
 def verify_lines(settings: Settings, verified: Verified, *, colour: bool) -> list[str]:
     """Return the state of each file, indented below it what a gateway does and the fix, and one line at the end."""
     lines = []
-    for finding, fix in verified.files:
+    for finding, prognosis, fix in verified.files:
         lines.append(f"{_name(finding)}: {_coloured(_state(finding), finding.ready, colour)}")
         if fix:
-            lines += [f"  gateway: {foretell(finding).text}", f"  fix: {fix.text}"]
+            lines += [f"  gateway: {prognosis.text}", f"  fix: {fix.text}"]
     lines += [problem.text for problem in verified.problems]
     if verified.gateway_starts:
         last = f"a gateway with {settings.cache_dir} starts and counts right"
@@ -127,7 +126,7 @@ def _state(finding: Finding) -> str:
 
 
 def _not_ready(settings: Settings, verified: Verified) -> str:
-    wrong = sum(not finding.ready for finding, _ in verified.files)
+    wrong = sum(not finding.ready for finding, _, _ in verified.files)
     what = f"{wrong} of {len(verified.files)} files in {settings.cache_dir}" if wrong else settings.cache_dir
     if not verified.fill_helps:
         return what
