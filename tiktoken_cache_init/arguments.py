@@ -90,6 +90,7 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         super().__init__(formatter_class=_formatter, allow_abbrev=False, add_help=False, **options)
         self.add_argument("-h", "--help", action=_Help, nargs=0, help="print this help")
+        self.add_argument("--version", action=_Version, nargs=0, help="print the version")
 
     def error(self, message: str) -> NoReturn:
         raise SettingError(f"{message.removeprefix('argument ')}: see {self.prog} --help")
@@ -108,7 +109,6 @@ def _parser() -> _Parser:
         "keys) that New-API, one-api and other readers of TIKTOKEN_CACHE_DIR look for.",
         epilog=_MAIN_EPILOG.format(program=_PROGRAM, codes=codes),
     )
-    main.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = main.add_subparsers(dest="command", title="commands", metavar="", parser_class=_Parser)
     for command, purpose in COMMANDS.items():
         _add_options(
@@ -151,7 +151,7 @@ def _unknown_option(command: str, word: str) -> str:
     if word in COMMANDS:
         return f"the command comes first: write {_PROGRAM} {word} ..."
     if not word.startswith("-"):
-        return f"'{word}' belongs to no option: see {_PROGRAM} {command} --help"
+        return f"'{word}' is not the value of an option: see {_PROGRAM} {command} --help"
     # Only the name: anything after it may be a secret.
     name, rest = re.findall("(?s)^([a-z-]+)(.*)", word)[0]
     takers = {setting.option: setting.commands for setting in SETTINGS if setting.help} | {"--json": tuple(_JSON)}

@@ -104,8 +104,6 @@ ENCODINGS: tuple[Encoding, ...] = (
     Encoding("gpt2", (_GPT2_MERGES, _GPT2_RANKS), "gpt2"),
 )
 
-VOCABULARIES: tuple[Vocabulary, ...] = (_CL100K, _O200K, _P50K, _R50K, _GPT2_MERGES, _GPT2_RANKS)
-
 MODELS = {
     "gpt-oss": "o200k_harmony",
     "gpt-3.5": "cl100k_base",
@@ -135,3 +133,7 @@ def encoding(name: str) -> Encoding:
 def vocabularies_of(encodings: tuple[Encoding, ...]) -> tuple[Vocabulary, ...]:
     """Return each vocabulary that the encodings need, once, in the order first needed."""
     return tuple(dict.fromkeys(vocabulary for known in encodings for vocabulary in known.vocabularies))
+
+
+VOCABULARIES = vocabularies_of(ENCODINGS)
+"""Every vocabulary, in the order of the encodings."""

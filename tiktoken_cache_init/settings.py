@@ -118,12 +118,13 @@ def load(command: str, given: Mapping[str, list[str]], as_json: bool, environmen
         SettingError: a name is misspelled or a value does not parse; the message gives the right spelling.
     """
     warnings = _check_names(environment)
-    read = {
-        setting.field: _from_option(setting, given[setting.field])
-        if setting.field in given
-        else _from_variable(setting, environment)
-        for setting in SETTINGS
-    }
+    read = {}
+    for setting in SETTINGS:
+        if setting.field in given:
+            read[setting.field] = _from_option(setting, given[setting.field])
+        else:
+            # A variable that the command does not use cannot be wrong.
+            read[setting.field] = _from_variable(setting, environment if command in setting.commands else {})
     if command == "list" and not ("encodings" in given or environment.get(f"{_PREFIX}ENCODINGS", "").strip()):
         read["encodings"] = catalogue.ENCODINGS
     if not read["cache_dir"] and command != "list":
@@ -173,7 +174,8 @@ def _default_sources(baked_dir: str) -> tuple[str, ...]:
 def _from_option(setting: Setting, texts: list[str]) -> Any:
     try:
         if setting.repeatable:
-            return tuple(dict.fromkeys(setting.parse(text) for text in texts))
+            words = (word for text in texts for word in text.split(","))
+            return tuple(dict.fromkeys(setting.parse(word) for word in words))
         return setting.parse(texts[-1])
     except SettingError as error:
         raise SettingError(f"{setting.option}: {error}") from None
@@ -236,12 +238,15 @@ def _directory(text: str) -> str:
         raise SettingError("it is empty: write the directory that the consumer mounts, such as /cache/tiktoken")
     if bare != text:
         raise SettingError(f"a stray space or quote is part of the path {text!r}: write {bare}")
-    if not text.isprintable() and ("\0" in text or "\n" in text):
+    if "\0" in text or "\n" in text:
         raise SettingError("the path has a line end or a NUL in it: remove it")
     if text.startswith("~"):
         meant = "/cache/tiktoken" if in_image() else os.path.expanduser(text)
         raise SettingError(f"'~' is not expanded here: write {'an absolute path' if meant == text else meant}")
-    return os.path.abspath(text)
+    try:
+        return os.path.abspath(text)
+    except FileNotFoundError:
+        raise SettingError("the working directory no longer exists: write an absolute path") from None
 
 
 def _consumers_directory(text: str) -> str:
@@ -296,9 +301,7 @@ def _sources(text: str) -> tuple[str, ...]:
 
 
 def _switch(text: str) -> bool:
-    if text not in ("on", "off"):
-        raise SettingError(f"'{text}' is unknown: write on or off")
-    return text == "on"
+    return _one_of("on", "off")(text) == "on"
 
 
 def _seconds(text: str) -> float:
@@ -337,6 +340,8 @@ def _is_id(text: str) -> bool:
 
 def _mirror(text: str) -> str:
     scheme, mark, rest = text.partition("://")
+    if mark and "#" in text:
+        raise SettingError(f"'{shown(text)}' has a '#' in it, which a server does not see: write %23")
     if not mark:
         if text.startswith(("http:", "https:", "file:")):
             name, _, rest = text.partition(":")
@@ -350,6 +355,8 @@ def _mirror(text: str) -> str:
     if scheme.lower() == "file":
         if rest.partition("/")[0] not in ("", "localhost"):
             raise SettingError(f"'{shown(text)}' names a host: mount its directory here, and write file:///DIRECTORY")
+        if not rest.partition("/")[2]:
+            raise SettingError(f"'{shown(text)}' names no directory: write file:///DIRECTORY")
     elif problem := url_problem(text):
         raise SettingError(f"'{shown(text)}' {problem}")
     return text
