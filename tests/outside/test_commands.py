@@ -182,8 +182,8 @@ def test_an_immutable_file_is_reported_with_the_command_that_frees_it(
 ) -> None:
     done = driver.run("--cache-dir", str(immutable), *offline)
     assert done.code == 3
-    assert re.search("immutable.*lsattr.*chattr -i", done.stderr)
-    subprocess.run(["chattr", "-i", immutable / CL100K.cache_key], check=True)
+    assert re.search("immutable.*run: chattr -R -i DIRECTORY", done.stderr)
+    subprocess.run(["chattr", "-R", "-i", immutable], check=True)
     assert driver.run("--cache-dir", str(immutable), *offline).code == 0
 
 
