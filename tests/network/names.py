@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-ADDRESS = "127.77.0.53"
-"""A loopback address that no resolver of the machine itself listens on."""
+ADDRESS = f"127.77.{os.getpid() % 250}.53"
+"""A loopback address of this test run's own, because several may run at once."""
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ SLACK = 1_000_000
 @pytest.fixture
 def origin(case: Case, contents: dict[str, bytes], authority: Authority) -> Iterator[Server]:
     """A stand-in for the origin with a certificate for its name. Only a hosts file leads to it."""
-    with Server(authority.context(HOST), host="127.77.0.1", port=443) as started:
+    with Server(authority.context(HOST), host=f"127.77.{os.getpid() % 250}.1", port=443) as started:
         for path, content in contents.items():
             started.offer(path, content)
         case.servers.append(started)
