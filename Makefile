@@ -23,9 +23,11 @@ test-unit: supported $(VENV)/dev
 	$(VENV)/bin/python -m pytest $(REPORT) tests/unit
 
 # The linters, the unit tests, and all other tests that this machine allows. The last lines say which were skipped and what they
-# need. With REQUIRE_DOCKER=1 a missing container engine is a failure.
+# need. With REQUIRE_DOCKER=1 a missing container engine is a failure. The network tests run side by side: most of their time they
+# wait for servers that do not answer.
 test: lint test-unit
-	$(VENV)/bin/python -m pytest $(REPORT) $(if $(CI),--cov-append) --ignore=tests/unit
+	$(VENV)/bin/python -m pytest $(REPORT) $(if $(CI),--cov-append) --ignore=tests/unit --ignore=tests/network
+	$(VENV)/bin/python -m pytest $(REPORT) $(if $(CI),--cov-append) --numprocesses 6 tests/network
 
 lint: supported $(VENV)/dev
 	$(VENV)/bin/ruff check .

@@ -44,24 +44,13 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-SUITES = pytest.StashKey[Counter[tuple[str, str, str]]]()
-"""(directory, what the test drives, outcome) -> how many tests."""
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Make room for the counts."""
-    config.stash[SUITES] = Counter()
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Count the tests of each directory."""
+    """Note in each report what its test drives. Reports also arrive from the processes that run tests side by side."""
     report = yield
-    if report.when == "call" or not report.passed:
-        directory = str(item.path.parent.relative_to(item.config.rootpath))
-        item.config.stash[SUITES][directory, _driven(item), report.outcome] += 1
+    report.user_properties.append(("driven", _driven(item)))
     return report
 
 
@@ -73,9 +62,13 @@ def _driven(item: pytest.Item) -> str:
     return next((each for each in variants if each in ("host", "image")), "")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the counts, and one line for each reason to skip tests, which says what they need."""
-    counts = config.stash[SUITES]
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Count the tests of each directory, and print one line for each reason to skip tests, which says what they need."""
+    counts = Counter(
+        (os.path.dirname(report.nodeid.partition("::")[0]), dict(report.user_properties).get("driven", ""), outcome)
+        for outcome in ("passed", "failed", "error", "skipped")
+        for report in terminalreporter.getreports(outcome)
+    )
     if counts:
         terminalreporter.section("tests by directory, and whether they drive the image or the command on this host")
     for directory, driven in sorted({key[:2] for key in counts}):

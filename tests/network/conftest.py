@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -16,13 +17,8 @@ from .authority import Authority  # noqa: E402 - the line above must come first
 from .cases import Case, Row, table  # noqa: E402
 from .server import Server  # noqa: E402
 
-ROWS = pytest.StashKey[list[Row]]()
+ROW = "row of the table of network cases"
 PASSED = pytest.StashKey[bool]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Make room for the table."""
-    config.stash[ROWS] = []
 
 
 @pytest.hookimpl(wrapper=True)
@@ -36,9 +32,10 @@ def pytest_runtest_makereport(
     return report
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the table."""
-    rows = config.stash[ROWS]
+    reports = (report for listed in terminalreporter.stats.values() for report in listed if hasattr(report, "when"))
+    rows = [Row(*value) for report in reports for name, value in report.user_properties if name == ROW]
     if rows:
         terminalreporter.section("fetching over networks that fail")
         for line in table(rows):
@@ -62,7 +59,7 @@ def case(driver: Driver, request: pytest.FixtureRequest, tmp_path: Path) -> Iter
     if case.outcomes:
         name = request.node.name.removeprefix("test_").replace("_", " ").replace(f"{driver.name}-", "")
         row = Row.of(name.replace(f"[{driver.name}]", ""), case, request.node.stash.get(PASSED, False))
-        request.config.stash[ROWS].append(row)
+        request.node.user_properties.append((ROW, dataclasses.astuple(row)))
 
 
 @pytest.fixture(scope="session")
