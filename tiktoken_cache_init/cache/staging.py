@@ -266,9 +266,9 @@ def _move_aside(path: str) -> str:
     for number in range(1, 1000):
         aside = f"{path}.moved-aside-{number}"
         if not os.path.lexists(aside):
-            # Another run may have moved the directory and put a good file there.
+            # At any moment another run may move the directory to the same name and put a good file in its place.
             if os.path.isdir(path) and not os.path.islink(path):
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(FileNotFoundError, IsADirectoryError):
                     os.rename(path, aside)
                     return os.path.basename(aside)
             return ""
