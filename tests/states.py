@@ -233,7 +233,7 @@ _FOUND = (
         "installed from tiktoken/$A in the volume",
         NOWHERE,
         gateway=FAILS,
-        told="the right bytes are one directory too deep, in tiktoken/$A: mount that directory, or run fill",
+        told="the right bytes are in a subdirectory, in tiktoken/$A: mount that directory, or run fill",
         fixes=("fill", "mount"),
     ),
     State(
@@ -332,8 +332,8 @@ _PERMISSIONS = (
         "set-gid directory closed to others",
         _GROUPS_ONLY,
         3,
-        "$V has mode 2770, so not every user can read its files, and this user cannot change it (Operation not permitted): "
-        "run chmod 2775 on it, or set TIKTOKEN_INIT_MODE=0640 if the gateway is among those who can",
+        "$V has mode 2770, so not every user can read its files, and this user cannot change the mode (Operation not permitted): "
+        "run chmod 2775 on it, or set TIKTOKEN_INIT_MODE=0640 if the gateway's user can read it",
         user="65532:65532",
         groups="2000",
     ),

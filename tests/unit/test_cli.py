@@ -201,7 +201,7 @@ def test_storage_that_does_not_answer_is_given_up_at_the_deadline(
     began = time.monotonic()
     ended = run("--deadline=0.1")
     assert ended.code == 3
-    assert f"the deadline passed and {volume} does not answer: check its storage" in ended.stderr
+    assert f"the deadline of 0.1 s passed and {volume} does not answer: check its storage" in ended.stderr
     assert time.monotonic() - began < 10
 
 

@@ -16,9 +16,11 @@ CL100K = vocabulary(name="cl100k_base.tiktoken")
 O200K = vocabulary(b"QQ== 0\n", "o200k_base.tiktoken")
 
 
-def found(state: State, head: bytes = b"", wanted: Vocabulary = CL100K, name: str = "", lacks: str = "") -> Finding:
+def found(
+    state: State, head: bytes = b"", wanted: Vocabulary = CL100K, name: str = "", readable: bool = True
+) -> Finding:
     identity = Identity(Kind.WRONG_BYTES, "wrong") if state is State.WRONG else None
-    return Finding(Target(wanted, name or wanted.cache_key), state, "text", identity, head, lacks)
+    return Finding(Target(wanted, name or wanted.cache_key), state, "text", identity, head, "lacks this", readable)
 
 
 def consequence(head: bytes) -> Consequence:
@@ -82,9 +84,9 @@ def test_a_gateway_that_fails_names_the_model_of_the_file(wanted: Vocabulary, mo
 
 
 def test_a_right_file_that_the_gateways_user_may_not_read_is_a_failure() -> None:
-    prognosis = foretell(found(State.RIGHT, lacks="not readable by every user (mode 0600)"))
+    prognosis = foretell(found(State.RIGHT, readable=False))
     assert prognosis.consequence is Consequence.FAILS
-    assert "if its user cannot read the file" in prognosis.text
+    assert prognosis.text == "does not start if its user cannot read the file: lacks this"
 
 
 def test_a_file_too_long_to_be_read_whole_is_a_failure() -> None:

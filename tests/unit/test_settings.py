@@ -335,7 +335,7 @@ def test_an_unknown_word_is_refused_with_the_right_one(field: str, right: str) -
 
 @pytest.mark.parametrize("text", ["1", "true", "YES", "0", "maybe"])
 def test_a_switch_is_on_or_off(text: str) -> None:
-    assert refused("origin", text).endswith("write on or off")
+    assert refused("origin", text).endswith(f"'{text}' is unknown: write one of on, off")
 
 
 # Numbers.

@@ -11,7 +11,7 @@ from tiktoken_cache_init import verify as module
 from tiktoken_cache_init.cache.staging import PREFIX
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import NotReadyError, VolumeError
-from tiktoken_cache_init.gateway import Consequence, foretell
+from tiktoken_cache_init.gateway import Consequence
 from tiktoken_cache_init.verify import Fix, Verified, verify
 
 # Small, under the names of those that a gateway loads when it starts.
@@ -48,7 +48,7 @@ def test_a_ready_directory_needs_no_fix(ready: Path) -> None:
     result = verified(ready)
     assert result.ready
     assert [(examined.finding.text, examined.fix) for examined in result.files] == [("right", None)] * 2
-    assert {foretell(examined.finding).consequence for examined in result.files} == {Consequence.COUNTS_RIGHT}
+    assert {examined.prognosis.consequence for examined in result.files} == {Consequence.COUNTS_RIGHT}
     assert (result.fill_helps, result.read_only) == (False, False)
 
 
@@ -151,7 +151,7 @@ def test_bytes_under_another_name_are_found(ready: Path, name: str) -> None:
 def test_bytes_one_directory_too_deep_are_found(ready: Path) -> None:
     (ready / "tiktoken").mkdir()
     (ready / CL100K.cache_key).rename(ready / "tiktoken" / CL100K.cache_key)
-    said = f"the right bytes are one directory too deep, in tiktoken/{CL100K.cache_key}: "
+    said = f"the right bytes are in a subdirectory, in tiktoken/{CL100K.cache_key}: "
     assert fix(ready).text == f"{said}run fill"
     (ready / O200K.cache_key).rename(ready / "tiktoken" / O200K.cache_key)
     assert fix(ready).text == f"{said}mount that directory, or run fill"
@@ -171,20 +171,20 @@ def test_swapped_names_are_found(ready: Path) -> None:
     (ready / O200K.cache_key).write_bytes(CONTENT)
     for examined, other in zip(verified(ready).files, (O200K, CL100K), strict=True):
         assert examined.fix == Fix(f"the right bytes are under another vocabulary's name, {other.cache_key}: run fill")
-        assert foretell(examined.finding).consequence is Consequence.COUNTS_WRONG
+        assert examined.prognosis.consequence is Consequence.COUNTS_WRONG
 
 
 def test_missing_permissions_and_owners_are_set_by_a_command(ready: Path) -> None:
     (ready / CL100K.cache_key).chmod(0o600)
     assert fix(ready) == Fix("run fill, or chmod 0644 the file")
-    assert fix(ready, owner=(4711, -1)) == Fix("run fill, or chmod 0644 the file and chown 4711 it")
+    assert fix(ready, owner=(4711, -1)) == Fix("run fill, or chmod 0644 and chown 4711 the file")
 
 
 def test_a_file_that_this_user_cannot_read_is_for_root_or_the_owner() -> None:
     with folder_for_all() as directory:
         (directory / CL100K.cache_key).touch(0)
         with as_nobody():
-            assert fix(directory).text.startswith("run fill as root or as the owner of the directory; ")
+            assert fix(directory).text.startswith("run fill as root or as the owner of the directory: ")
 
 
 def test_under_the_layout_of_published_names_the_cache_key_is_another_name(ready: Path) -> None:

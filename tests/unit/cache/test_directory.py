@@ -87,8 +87,8 @@ def test_a_directory_of_another_user_that_keeps_readers_out_is_reported_with_bot
     with pytest.raises(VolumeError) as caught:
         prepare(str(volume), 0o644, None)
     assert f"{volume} has mode 0705, so not every user can read its files" in str(caught.value)
-    assert "this user cannot change it (Operation not permitted): " in str(caught.value)
-    assert "run chmod 0755 on it, or set TIKTOKEN_INIT_MODE=0604 if the gateway" in str(caught.value)
+    assert "this user cannot change the mode (Operation not permitted): " in str(caught.value)
+    assert "run chmod 0755 on it, or set TIKTOKEN_INIT_MODE=0604 if the gateway's user can read it" in str(caught.value)
 
 
 def test_a_directory_of_our_own_that_keeps_no_permissions_is_reported_with_mount_options(

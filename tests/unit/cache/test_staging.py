@@ -88,7 +88,9 @@ def test_a_file_that_has_lost_bytes_is_not_installed(volume: Path) -> None:
     with staged_file(volume) as staged:
         staged.write(CONTENT)
         os.truncate(staged.path, 3)
-        with pytest.raises(VolumeError, match="the file has lost bytes that were written"):
+        with pytest.raises(
+            VolumeError, match=f"^{volume} has lost bytes that were written: check the volume's storage$"
+        ):
             staged.finish(0o644, None)
 
 
@@ -228,14 +230,17 @@ def test_there_is_an_end_to_moving_aside(volume: Path) -> None:
     (volume / "key").mkdir()
     for number in range(1, 1000):
         (volume / f"key.moved-aside-{number}").touch()
-    with pytest.raises(VolumeError, match="too many directories were moved aside already"):
+    with pytest.raises(
+        VolumeError,
+        match=f"too many directories beside {volume}/key were moved aside: remove {volume}/key.moved-aside-",
+    ):
         write_and_install(volume)
 
 
 def test_a_directory_that_keeps_coming_back_is_given_up(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (volume / "key").mkdir()
     monkeypatch.setattr(module, "_move_aside", lambda _: "")
-    with pytest.raises(VolumeError, match="another program keeps making a directory there"):
+    with pytest.raises(VolumeError, match=f"^another program keeps making the directory {volume}/key: stop it"):
         write_and_install(volume)
 
 
@@ -285,7 +290,7 @@ def test_a_program_that_keeps_removing_temporary_files_is_an_error(
 ) -> None:
     staged = StagedFile(str(volume), TINY)
     monkeypatch.setattr(fcntl, "flock", lambda *_: Path(staged.path).unlink())
-    with pytest.raises(VolumeError, match="another program keeps removing temporary files"):
+    with pytest.raises(VolumeError, match=f"^another program keeps removing temporary files from {volume}: stop it"):
         staged.create()
 
 

@@ -44,7 +44,7 @@ def test_a_source_that_this_installation_lacks_is_a_failure_with_advice(
     monkeypatch.setitem(sys.modules, "httpx", None)
     with staged_file(volume) as staged:
         delivery = Delivery(staged)
-        sources.supply("fetch", [delivery], settings(), 0.0, watch)
+        sources.supply("fetch", [delivery], settings(origin=True), 0.0, watch)
     [failure] = delivery.failures
     assert (failure.label, failure.reason) == ("fetch", "this installation has no httpx")
     assert "use the default image" in failure.advice
@@ -63,8 +63,9 @@ def test_the_deadline_is_noted_with_how_far_the_transfer_came(volume: Path) -> N
         with staged_file(volume, wanted) as staged:
             staged.write(CONTENT[:4])
             delivery = Delivery(staged)
+            delivery.label = "here"
             delivery.cut_off()
-        assert delivery.failures == [("", f"{size} bytes came before the deadline", "raise TIKTOKEN_INIT_DEADLINE")]
+        assert delivery.failures == [("here", f"{size} bytes came before the deadline", "raise TIKTOKEN_INIT_DEADLINE")]
 
 
 @pytest.mark.parametrize(
