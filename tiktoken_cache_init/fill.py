@@ -126,15 +126,16 @@ class _Work:
         """
         if is_read_only(self._directory):
             raise self._read_only()
+        cause = ""
         try:
             self._repair_permissions()
             for _ in range(_MOST_PASSES):
                 if not self._missing() or not self._pass():
                     break
         except DeadlinePassed:
-            raise self._not_obtained(f"the deadline of {self._settings.deadline:g} s passed") from None
+            cause = f"the deadline of {self._settings.deadline:g} s passed"
         if self._missing():
-            raise self._not_obtained()
+            raise self._not_obtained(cause)
 
     def _missing(self) -> list[Target]:
         return [target for target in self._findings if target not in self._done]
@@ -264,7 +265,7 @@ class _Work:
             "only the consumer's mount may have ':ro'"
         )
 
-    def _not_obtained(self, cause: str = "") -> NotObtainedError:
+    def _not_obtained(self, cause: str) -> NotObtainedError:
         """Return the error of vocabularies that could not be had, with each piece of advice once."""
         names = dict.fromkeys(target.vocabulary.published_name for target in self._missing())
         advice = dict.fromkeys(

@@ -289,6 +289,22 @@ def test_files_that_are_complete_at_the_deadline_are_installed(volume: Path, mon
     assert contents(volume) == {TINY.cache_key: CONTENT}
 
 
+def test_a_deadline_after_the_last_install_does_not_matter(
+    volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    discard, discarded = StagedFile.discard, list[str]()
+
+    def late(self: StagedFile) -> None:
+        discard(self)
+        discarded.append(self.path)
+        if len(discarded) == 2:
+            raise DeadlinePassed
+
+    monkeypatch.setattr(StagedFile, "discard", late)
+    result = filled(volume, baked)
+    assert (result.error, actions(result)) == (None, [Action.INSTALLED] * 2)
+
+
 def test_a_signal_leaves_no_temporary_file(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def supply(delivery: Delivery) -> None:
         delivery.staged.write(CONTENT[:3])
