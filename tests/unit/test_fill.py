@@ -4,7 +4,7 @@ import errno
 import os
 import signal
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,6 +17,7 @@ from tests.samples import (
     TINY,
     left_behind,
     names_in,
+    process_state,
     settings,
     vocabulary,
 )
@@ -289,6 +290,31 @@ def test_files_that_are_complete_at_the_deadline_are_installed(volume: Path, mon
     assert contents(volume) == {TINY.cache_key: CONTENT}
 
 
+def test_a_file_that_was_not_tried_before_the_deadline_has_no_failure(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def supply(_: str, deliveries: Sequence[Delivery], *__: object) -> None:
+        deliveries[0].label = "told"
+        raise DeadlinePassed
+
+    monkeypatch.setattr(sources, "supply", supply)
+    result = filled(volume, "/nowhere")
+    assert [len(outcome.failures) for outcome in result.outcomes] == [1, 0]
+
+
+@pytest.fixture
+def alarm() -> Iterator[Callable[[float], None]]:
+    """Have the deadline pass after so many seconds, as the command line does."""
+
+    def end(*_: object) -> NoReturn:
+        raise DeadlinePassed
+
+    with process_state():
+        signal.signal(signal.SIGALRM, end)
+        yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds) and None
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 def test_a_deadline_after_the_last_install_does_not_matter(
     volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,6 +329,24 @@ def test_a_deadline_after_the_last_install_does_not_matter(
     monkeypatch.setattr(StagedFile, "discard", late)
     result = filled(volume, baked)
     assert (result.error, actions(result)) == (None, [Action.INSTALLED] * 2)
+
+
+@pytest.mark.parametrize("step", ["finish", "install"])
+def test_a_deadline_does_not_interrupt_the_install(
+    volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch, alarm: Callable[[float], None], step: str
+) -> None:
+    real = getattr(StagedFile, step)
+
+    def slowly(self: StagedFile, *arguments: Any) -> Any:
+        alarm_was, _ = signal.getitimer(signal.ITIMER_REAL)
+        assert alarm_was == 0, "the deadline is not suspended"
+        return real(self, *arguments)
+
+    monkeypatch.setattr(StagedFile, step, slowly)
+    alarm(60)
+    result = filled(volume, baked)
+    assert (result.error, actions(result)) == (None, [Action.INSTALLED] * 2)
+    assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 60
 
 
 def test_a_signal_leaves_no_temporary_file(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import stat
 import time
@@ -13,7 +14,7 @@ from tests.samples import CONTENT, TINY, as_nobody, folder_for_all, left_behind,
 from tests.unit.conftest import Refuse
 from tiktoken_cache_init.cache import staging as module
 from tiktoken_cache_init.cache.staging import PREFIX, StagedFile, TooLongError, VanishedError, sweep, sync
-from tiktoken_cache_init.errors import VolumeError
+from tiktoken_cache_init.errors import DeadlinePassed, VolumeError
 
 
 def mode_of(path: Path) -> int:
@@ -92,6 +93,35 @@ def test_a_file_that_has_lost_bytes_is_not_installed(volume: Path) -> None:
             VolumeError, match=f"^{volume} has lost bytes that were written: check the volume's storage$"
         ):
             staged.finish(0o644, None)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_deadline_during_a_write_leaves_a_file_that_is_not_right_or_whole(volume: Path, late: bool) -> None:
+    digest = hashlib.sha256()
+
+    class Interrupted:
+        hexdigest = digest.hexdigest
+
+        def update(self, data: bytes) -> None:
+            if late:
+                digest.update(data)
+            raise DeadlinePassed
+
+    with staged_file(volume) as staged:
+        staged._digest = Interrupted()  # type: ignore[assignment]
+        with pytest.raises(DeadlinePassed):
+            staged.write(CONTENT)
+        assert staged.is_right == late
+        if late:
+            staged.finish(0o644, None)
+
+
+def test_a_file_that_cannot_be_read_back_is_an_error(volume: Path, refuse: Refuse) -> None:
+    with staged_file(volume) as staged:
+        staged.write(CONTENT)
+        refuse("pread", errno.EIO)
+        with pytest.raises(VolumeError, match=f"^cannot read {staged.path}: Input/output error: check "):
+            staged.head()
 
 
 def test_more_bytes_than_the_vocabulary_can_have_are_not_written(volume: Path) -> None:
