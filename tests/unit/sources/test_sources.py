@@ -40,7 +40,8 @@ def test_a_source_is_not_asked_for_a_complete_file(volume: Path, baked: Path) ->
 def test_a_source_that_this_installation_lacks_is_a_failure_with_advice(
     volume: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "tiktoken_cache_init.sources.http", raising=False)
+    for name in ("fetch", "http"):
+        monkeypatch.delitem(sys.modules, f"tiktoken_cache_init.sources.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "httpx", None)
     with staged_file(volume) as staged:
         delivery = Delivery(staged)
@@ -48,6 +49,22 @@ def test_a_source_that_this_installation_lacks_is_a_failure_with_advice(
     [failure] = delivery.failures
     assert (failure.label, failure.reason) == ("fetch", "this installation has no httpx")
     assert "use the default image" in failure.advice
+
+
+@pytest.mark.parametrize("origin", [False, True])
+def test_a_directory_as_mirror_needs_no_http_client(
+    volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch, origin: bool
+) -> None:
+    for name in ("fetch", "http"):
+        monkeypatch.delitem(sys.modules, f"tiktoken_cache_init.sources.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    chosen = settings(mirrors=(str(baked),), origin=origin)
+    with staged_file(volume) as first, staged_file(volume, vocabulary(b"unknown")) as second:
+        found, missing = Delivery(first), Delivery(second)
+        sources.supply("fetch", [found, missing], chosen, 0.0, watch)
+        assert (found.complete, found.label, found.failures) == (True, str(baked), [])
+    wanted = [str(baked), "fetch"] if origin else [str(baked)]
+    assert [failure.label for failure in missing.failures] == wanted
 
 
 def test_a_failure_is_noted_with_the_place_and_its_advice(volume: Path) -> None:
@@ -66,6 +83,16 @@ def test_the_deadline_is_noted_with_how_far_the_transfer_came(volume: Path) -> N
             delivery.label = "here"
             delivery.cut_off()
         assert delivery.failures == [("here", f"{size} bytes came before the deadline", "raise TIKTOKEN_INIT_DEADLINE")]
+
+
+def test_the_deadline_is_not_noted_for_a_file_that_is_complete_or_was_not_tried(volume: Path) -> None:
+    with staged_file(volume) as staged:
+        delivery = Delivery(staged)
+        delivery.cut_off()
+        delivery.label = "here"
+        staged.write(CONTENT)
+        delivery.cut_off()
+    assert delivery.failures == []
 
 
 @pytest.mark.parametrize(
