@@ -165,6 +165,26 @@ def test_a_page_in_place_of_the_file_is_recognised(server: Server, volume: Path)
     assert said.startswith(f"redirected to {elsewhere.removeprefix('http://')}: answered with an HTML page")
 
 
+def chunked(body: bytes) -> Answer:
+    """Answer with a body of one chunk, whose length no header tells."""
+    framed = f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
+    return give(framed, headers={"Transfer-Encoding": "chunked"}, length=False)
+
+
+def test_a_page_in_place_of_a_private_vocabulary_is_recognised(server: Server, volume: Path) -> None:
+    private = vocabulary(LONG, size=None, limit=2 * len(LONG))
+    server.script("/x", chunked(HTML))
+    error = failure(f"{server.url}/x", volume, private)
+    assert isinstance(error, NotThereError)
+    assert str(error).startswith("answered with an HTML page")
+    assert error.__notes__ == ["0 bytes are kept"]
+
+
+def test_a_body_in_chunks_is_whole_although_no_header_tells_its_length(server: Server, volume: Path) -> None:
+    server.script("/x", chunked(LONG[:1000]))
+    assert fetch(f"{server.url}/x", volume, vocabulary(LONG, size=None, limit=2 * len(LONG))) == LONG[:1000]
+
+
 # Redirects and credentials.
 
 
@@ -266,11 +286,12 @@ def test_no_header_makes_trouble(text: str) -> None:
 # Broken connections.
 
 
-def test_a_server_that_never_answers_is_given_up_after_the_time_out(server: Server, volume: Path) -> None:
+@pytest.mark.parametrize("begun", [0, 1000])
+def test_a_server_that_never_answers_is_given_up_after_the_time_out(server: Server, volume: Path, begun: int) -> None:
     server.script("/x", silent)
     began = time.monotonic()
-    error = failure(f"{server.url}/x", volume, timeout=0.2)
-    assert (str(error), error.passing) == ("stalled after 0 bytes", True)
+    error = failure(f"{server.url}/x", volume, timeout=0.2, begun=LONG[:begun])
+    assert (str(error), error.passing) == (f"stalled after {begun:,} bytes", True)
     assert time.monotonic() - began < 5
 
 

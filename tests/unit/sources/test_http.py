@@ -354,6 +354,27 @@ def test_a_signal_ends_a_transfer_at_once(
     assert time.monotonic() - began < 2
 
 
+def test_a_signal_that_comes_while_the_event_loop_is_closed_is_handled(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Closing(asyncio.SelectorEventLoop):
+        def close(self) -> None:
+            super().close()
+            signal.raise_signal(signal.SIGINT)
+
+    def handler(signum: int, _: FrameType | None) -> None:
+        raise Stopped(signum)
+
+    monkeypatch.setattr(asyncio, "new_event_loop", Closing)
+    with process_state():
+        signal.signal(signal.SIGINT, handler)
+        with pytest.raises((Stopped, KeyboardInterrupt)) as caught:
+            supplied(
+                settings(origin=True)._replace(timeout=0.1, mirrors=("http://127.0.0.1:1",)), volume, (TINY, CONTENT)
+            )
+    assert caught.type is Stopped
+
+
 # Trust.
 
 
@@ -417,6 +438,14 @@ def test_a_directory_of_authorities_must_exist(tmp_path: Path, monkeypatch: pyte
         _trust("")
 
 
+def test_one_directory_of_a_list_of_authorities_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path}/none:{tmp_path}")
+    assert _trust("")
+    monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path}/none:{tmp_path}/neither")
+    with pytest.raises(SettingError, match=f"^SSL_CERT_DIR: there is no directory {tmp_path}"):
+        _trust("")
+
+
 def test_authorities_of_corporate_proxies_are_not_refused_for_their_form() -> None:
     assert not _trust("").verify_flags & ssl.VERIFY_X509_STRICT
 
@@ -445,11 +474,19 @@ def test_a_netrc_file_is_looked_for_in_the_home_directory_and_may_be_absent(
     assert isinstance(_netrc(), httpx.NetRCAuth)
 
 
-def test_a_netrc_file_that_cannot_be_read_as_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "netrc").write_text("\nmachin a.example\n")
+@pytest.mark.parametrize("content", [b"\nmachin a.example\n", b"machine a.example login \xe9 password secret\n"])
+def test_a_netrc_file_that_cannot_be_read_as_one_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    (tmp_path / "netrc").write_bytes(content)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     with pytest.raises(SettingError, match=f"^{tmp_path}/netrc is not a netrc file: correct it, or set NETRC"):
-        _netrc()
+        _client(settings())
+
+
+def test_a_directory_in_the_netrc_files_place_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETRC", str(tmp_path))
+    assert _netrc() is None
 
 
 def test_a_file_is_fetched_through_the_proxy_of_the_environment(
@@ -486,6 +523,15 @@ def test_a_socks_proxy_without_its_library_is_an_error_without_credentials(monke
     with pytest.raises(SettingError, match=r"^a proxy cannot be used: correct HTTPS_PROXY") as caught:
         _client(settings())
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["a.example:port", "[::1"])
+def test_a_list_of_hosts_without_a_proxy_that_cannot_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("NO_PROXY", value)
+    with pytest.raises(SettingError, match="write only hosts and domains in NO_PROXY"):
+        _client(settings())
 
 
 @pytest.mark.parametrize("value", ["p:1", "http://u:p@p.example", "https://p:1", "socks5://p:1", "SOCKS5H://p:1"])

