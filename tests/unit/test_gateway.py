@@ -89,6 +89,10 @@ def test_a_right_file_that_the_gateways_user_may_not_read_is_a_failure() -> None
     assert prognosis.text == "does not start if its user cannot read the file: lacks this"
 
 
+def test_a_right_file_that_lacks_something_else_is_not_a_failure() -> None:
+    assert foretell(found(State.RIGHT)).consequence is Consequence.COUNTS_RIGHT
+
+
 def test_a_file_too_long_to_be_read_whole_is_a_failure() -> None:
     assert consequence(b"IQ== 0\n" + b"\n" * (MOST_READ - 7)) is Consequence.FAILS
 

@@ -81,6 +81,18 @@ def test_a_file_is_no_directory(tmp_path: Path) -> None:
         verified(tmp_path / "file")
 
 
+def test_a_directory_that_this_user_may_not_look_at_is_an_error_and_not_missing() -> None:
+    with folder_for_all() as above:
+        directory = above / "closed/directory"
+        directory.mkdir(parents=True)
+        directory.parent.chmod(0)
+        try:
+            with as_nobody(), pytest.raises(VolumeError, match=f"^cannot open {directory}: Permission denied: "):
+                verified(directory)
+        finally:
+            directory.parent.chmod(0o700)
+
+
 @pytest.mark.parametrize("place", ["raedy", "ready/tiktoken", "ready/a/b"])
 def test_a_misspelled_directory_is_not_ready_and_the_right_one_is_named(ready: Path, place: str) -> None:
     with pytest.raises(NotReadyError) as caught:
@@ -178,6 +190,22 @@ def test_missing_permissions_and_owners_are_set_by_a_command(ready: Path) -> Non
     (ready / CL100K.cache_key).chmod(0o600)
     assert fix(ready) == Fix("run fill, or chmod 0644 the file")
     assert fix(ready, owner=(4711, -1)) == Fix("run fill, or chmod 0644 and chown 4711 the file")
+    assert fix(ready, owner=(4711, 12)) == Fix("run fill, or chmod 0644 and chown 4711:12 the file")
+
+
+@pytest.mark.parametrize("changes", [{"owner": (4711, -1)}, {"mode": 0o664}, {"mode": 0o755}])
+def test_a_file_that_every_gateway_can_read_is_not_foretold_as_a_failure(ready: Path, changes: dict[str, Any]) -> None:
+    ready.chmod(0o775)
+    result = verified(ready, **changes)
+    assert not result.ready
+    assert [examined.fix is None for examined in result.files] == [False, False]
+    assert {examined.prognosis.consequence for examined in result.files} == {Consequence.COUNTS_RIGHT}
+
+
+def test_a_file_that_not_every_gateway_can_read_is_foretold_as_a_failure(ready: Path) -> None:
+    (ready / CL100K.cache_key).chmod(0o640)
+    first, second = verified(ready).files
+    assert (first.prognosis.consequence, second.prognosis.consequence) == (Consequence.FAILS, Consequence.COUNTS_RIGHT)
 
 
 def test_a_file_that_this_user_cannot_read_is_for_root_or_the_owner() -> None:

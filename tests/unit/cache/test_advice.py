@@ -88,8 +88,12 @@ def test_the_directory_is_blamed_where_the_path_is_a_file_in_it(volume: Path, mo
     status = volume.stat()
     as_user(monkeypatch, status.st_uid)
     volume.chmod(0o500)
-    assert f"run chmod u+rwx {volume}" in said(errno.EACCES, volume / "file")
+    for path in (volume / "file", volume / "missing/missing/file"):
+        assert f"run chmod u+rwx {volume}" in said(errno.EACCES, path)
     volume.chmod(0o700)
+    as_user(monkeypatch, status.st_uid + 1)
+    owner = f"{status.st_uid}:{status.st_gid}"
+    assert f"the directory belongs to {owner} with mode 0700: run as its owner" in said(errno.EACCES, volume / "a/b")
 
 
 def test_an_immutable_file_is_reported_with_the_command_that_frees_it(

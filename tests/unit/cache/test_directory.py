@@ -34,6 +34,20 @@ def test_a_missing_directory_is_made_with_its_parents(tmp_path: Path) -> None:
     assert mode_of(tmp_path / "a/b") == 0o755
 
 
+def test_two_first_runs_may_make_the_directory_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    makedirs = os.makedirs
+
+    def second(path: str, **options: bool) -> None:
+        makedirs(path)
+        makedirs(path, **options)
+
+    monkeypatch.setattr(os, "makedirs", second)
+    prepare(str(tmp_path / "a/b"), 0o644, None)
+    assert mode_of(tmp_path / "a/b") == 0o755
+
+
 def test_a_new_directory_gets_its_owner_and_an_old_one_keeps_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,18 @@ def test_a_file_with_the_right_bytes_is_right(volume: Path) -> None:
     assert (finding.state, finding.text, finding.ready, finding.readable) == (State.RIGHT, "right", True, True)
 
 
+@pytest.mark.parametrize(
+    ("found", "wanted", "readable"), [(0o644, 0o664, True), (0o640, 0o644, False), (0o600, 0o640, False)]
+)
+def test_a_file_is_readable_if_every_wanted_user_can_read_it(
+    volume: Path, found: int, wanted: int, readable: bool
+) -> None:
+    (volume / KEY).write_bytes(CONTENT)
+    (volume / KEY).chmod(found)
+    [finding] = inspect(str(volume), [Target(TINY, KEY)], wanted)
+    assert (bool(finding.lacks), finding.readable) == (True, readable)
+
+
 def test_a_file_with_other_bytes_is_wrong_and_named(volume: Path) -> None:
     (volume / KEY).write_bytes(CONTENT[:8])
     finding = look(volume)
