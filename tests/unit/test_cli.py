@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -19,7 +19,9 @@ from tests.samples import (
     ROOT,
     TINY,
     Ended,
+    as_nobody,
     command,
+    folder_for_all,
     names_in,
     process,
     process_state,
@@ -32,6 +34,7 @@ from tiktoken_cache_init import __version__, catalogue, cli
 from tiktoken_cache_init.catalogue import Encoding
 from tiktoken_cache_init.errors import Stopped
 from tiktoken_cache_init.fill import Filled
+from tiktoken_cache_init.output import text
 from tiktoken_cache_init.settings import Settings
 from tiktoken_cache_init.sources import Delivery, Watch
 
@@ -107,6 +110,26 @@ def test_verify_of_a_missing_directory_exits_with_1_and_has_a_document_too(run: 
     ended = run("verify", "--json", "--cache-dir=/nowhere/at/all")
     assert ended.code == 1
     assert json.loads(ended.stdout)["error"] in ended.stderr
+
+
+def test_variables_that_a_command_does_not_use_cannot_stop_it(run: Run) -> None:
+    assert run().code == 0
+    assert run("list", TIKTOKEN_CACHE_DIR="").code == 0
+    assert run("verify", TIKTOKEN_INIT_MIRRORS="ftp://a.example").code == 0
+    assert run("fill", TIKTOKEN_INIT_MIRRORS="ftp://a.example").code == 2
+
+
+def test_verify_of_a_directory_that_this_user_may_not_look_at_exits_with_3() -> None:
+    with folder_for_all() as above:
+        (above / "closed/directory").mkdir(parents=True)
+        (above / "closed").chmod(0)
+        try:
+            with as_nobody():
+                ended = command("verify", "--cache-dir", str(above / "closed/directory"))
+        finally:
+            (above / "closed").chmod(0o700)
+    assert (ended.code, ended.stdout) == (3, b"")
+    assert f"error: cannot open {above}/closed/directory: Permission denied: " in ended.stderr
 
 
 def test_list_needs_no_directory(run: Run) -> None:
@@ -203,6 +226,22 @@ def test_storage_that_does_not_answer_is_given_up_at_the_deadline(
     assert ended.code == 3
     assert f"the deadline of 0.1 s passed and {volume} does not answer: check its storage" in ended.stderr
     assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(("name", "report"), [("fill", "report_fill"), ("verify", "verify_lines")])
+def test_a_deadline_that_passes_during_the_report_does_not_change_the_exit_code(
+    run: Run, monkeypatch: pytest.MonkeyPatch, name: str, report: str
+) -> None:
+    assert run().code == 0
+    real = getattr(text, report)
+
+    def slowly(*arguments: Any, **options: Any) -> Any:
+        time.sleep(1.5)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(text, report, slowly)
+    ended = run(name, "--deadline=1")
+    assert (ended.code, ended.stderr.count("error")) == (0, 0)
 
 
 def test_no_alarm_is_left_after_a_run(run: Run) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, strategies
 from tiktoken_cache_init import settings as module
 from tiktoken_cache_init.catalogue import ENCODINGS, VOCABULARIES
 from tiktoken_cache_init.errors import SettingError
-from tiktoken_cache_init.settings import SETTINGS, Setting, Settings, load
+from tiktoken_cache_init.settings import COMMANDS, SETTINGS, Setting, Settings, load
 
 DIGEST = "ab" * 32
 DIRECTORY = {"TIKTOKEN_CACHE_DIR": "/cache"}
@@ -215,6 +215,17 @@ def test_the_list_needs_no_directory_and_shows_all_encodings_unless_some_are_nam
     assert load("list", {}, False, {"TIKTOKEN_INIT_ENCODINGS": "gpt2"}).encodings == ENCODINGS[-1:]
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.field)
+def test_a_wrong_variable_stops_only_the_commands_that_use_it(command: str, setting: Setting) -> None:
+    environment = DIRECTORY | {setting.variable: "" if setting.field == "cache_dir" else "x y\0ftp://"}
+    if command not in setting.commands:
+        assert load(command, {}, False, environment) == load(command, {}, False, DIRECTORY)
+    elif setting.field not in ("ca", "baked_dir"):
+        with pytest.raises(SettingError, match=f"^{setting.variable}: "):
+            load(command, {}, False, environment)
+
+
 @pytest.mark.parametrize("text", [" /cache", "/cache ", "/cache\r", '"/cache"', "'/cache'", '"/cache', ' "/cache" '])
 def test_a_stray_space_or_quote_in_the_directory_is_refused(text: str) -> None:
     said = refused("cache_dir", text)
@@ -239,6 +250,18 @@ def test_a_relative_directory_in_the_variable_is_refused_with_the_absolute_one(
 def test_a_relative_directory_in_the_option_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert read(cache_dir=["./tiktoken"]).cache_dir == f"{tmp_path}/tiktoken"
+
+
+def test_a_relative_directory_is_refused_if_the_working_directory_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    said = "the working directory no longer exists: write an absolute path"
+    assert refusal(cache_dir=["cache"]) == f"--cache-dir: {said}"
+    assert refusal({"TIKTOKEN_CACHE_DIR": "cache"}) == f"TIKTOKEN_CACHE_DIR: {said}"
+    assert read(cache_dir=["/cache"]).cache_dir == "/cache"
 
 
 def test_a_tilde_is_refused_with_the_path_that_it_means(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -400,6 +423,10 @@ def test_mirrors_in_the_variable_are_separated_by_commas_or_spaces_and_count_onc
     assert read({"TIKTOKEN_INIT_MIRRORS": text}).mirrors == ("http://a.example", "/b")
 
 
+def test_mirrors_in_the_option_are_separated_by_commas_and_count_once() -> None:
+    assert read(mirrors=["http://a.example,/b", "/c d,/b"]).mirrors == ("http://a.example", "/b", "/c d")
+
+
 @pytest.mark.parametrize(
     ("text", "advice"),
     [
@@ -415,6 +442,11 @@ def test_mirrors_in_the_variable_are_separated_by_commas_or_spaces_and_count_onc
         ("http://a.example:x/", "has no valid host and port"),
         ("http://a.example:0/", "has the port 0"),
         ("http://a.exa\x07mple/", "control character"),
+        ("file://", "names no directory: write file:///DIRECTORY"),
+        ("file://localhost", "names no directory: write file:///DIRECTORY"),
+        ("file:///", "names no directory: write file:///DIRECTORY"),
+        ("http://a.example/x#y", "has a '#' in it, which a server does not see: write %23"),
+        ("file:///mnt/a#b", "write %23"),
         ("file://nas/share/x", "mount its directory here, and write file:///DIRECTORY"),
     ],
 )
