@@ -167,14 +167,14 @@ def test_a_proxy_that_answers_502_is_named(case: Case) -> None:
     with Proxy(broken=True) as proxy:
         outcome = case.fill("https://mirror.test", environment={"HTTPS_PROXY": f"http://{proxy.authority}"})
     outcome.is_failure(f"mirror.test: through the proxy {proxy.authority}: .*502")
-    assert len(proxy.targets) > 1, "what can pass is tried again"
+    assert len(proxy.targets) > 1, "a transient failure is tried again"
 
 
 def test_a_proxy_that_gets_no_credentials_is_named_with_the_place_for_them(case: Case, secure: Server) -> None:
     with Proxy({"mirror.test:443": (secure.host, secure.port)}, "guest:password") as proxy:
         outcome = case.fill("https://mirror.test", environment={"HTTPS_PROXY": f"http://{proxy.authority}"})
     outcome.is_failure(f"through the proxy {proxy.authority}: the proxy answered 407", "USER:PASSWORD@HOST:PORT")
-    assert proxy.refused == 1, "what cannot pass is not tried again"
+    assert proxy.refused == 1, "a failure that is not transient is not tried again"
 
 
 def test_a_plain_proxy_that_gets_no_credentials_is_named_with_the_place_for_them(case: Case, server: Server) -> None:

@@ -29,9 +29,9 @@ class Failure(NamedTuple):
 class SourceError(Exception):
     """An attempt failed. The text says why, without naming the place."""
 
-    def __init__(self, reason: str, *, passing: bool = False, wait: float = 0.0, advice: str = "") -> None:
+    def __init__(self, reason: str, *, transient: bool = False, wait: float = 0.0, advice: str = "") -> None:
         super().__init__(reason)
-        self.passing = passing
+        self.transient = transient
         """Whether trying again later can help."""
         self.wait = wait
         """Seconds that the server asked to wait."""

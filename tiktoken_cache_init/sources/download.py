@@ -131,7 +131,7 @@ async def _receive(response: httpx.Response, staged: StagedFile, window: asyncio
     framed = "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
     if (size and staged.position < size) or not (size or framed):
         wanted = f" of {size:,}" if size else ""
-        raise SourceError(f"the body ended after {staged.position:,}{wanted} bytes", passing=True)
+        raise SourceError(f"the body ended after {staged.position:,}{wanted} bytes", transient=True)
     return True
 
 
@@ -165,8 +165,8 @@ def _refusal(response: httpx.Response) -> SourceError:
     wait = _retry_after(response.headers.get("Retry-After", ""))
     if wait:
         said += f", and asks to wait {wait:.0f} s"
-    passing = code in (408, 425, 429) or (code >= 500 and code not in (501, 505, 511))
-    return SourceError(said, passing=passing, wait=wait, advice=advice)
+    transient = code in (408, 425, 429) or (code >= 500 and code not in (501, 505, 511))
+    return SourceError(said, transient=transient, wait=wait, advice=advice)
 
 
 def _retry_after(text: str) -> float:
@@ -182,7 +182,7 @@ def _retry_after(text: str) -> float:
 def _failure(error: Exception, position: int) -> SourceError:
     """Say in plain words what httpx and the layers below it raised."""
     if isinstance(error, TimeoutError):
-        return SourceError(f"stalled after {position:,} bytes", passing=True)
+        return SourceError(f"stalled after {position:,} bytes", transient=True)
     if isinstance(error, httpx.ProxyError):
         return _proxy_failure(error)
     if isinstance(error, httpx.InvalidURL | UnicodeError):
@@ -193,7 +193,7 @@ def _failure(error: Exception, position: int) -> SourceError:
         if found := _system_failure(cause):
             return found
     if isinstance(error, httpx.TransportError):
-        return SourceError(f"the connection broke: {str(error) or type(error).__name__}", passing=True)
+        return SourceError(f"the connection broke: {str(error) or type(error).__name__}", transient=True)
     if isinstance(error, RuntimeError):
         return SourceError(f"no name look-up: {error}", advice=_THREAD_ADVICE)
     [*_, cause] = _causes(error)
@@ -215,11 +215,11 @@ def _system_failure(error: BaseException) -> SourceError | None:
             return SourceError(f"its certificate is for another host ({error.verify_message})")
         return SourceError(f"its certificate is not trusted ({error.verify_message})", advice=_CERTIFICATE_ADVICE)
     if isinstance(error, ssl.SSLError):
-        return SourceError(f"TLS failed ({error.reason or error})", passing=True)
+        return SourceError(f"TLS failed ({error.reason or error})", transient=True)
     if isinstance(error, socket.gaierror):
-        return SourceError(f"its name cannot be resolved ({error.strerror})", passing=True)
+        return SourceError(f"its name cannot be resolved ({error.strerror})", transient=True)
     if isinstance(error, OSError) and error.errno is not None:
-        return SourceError(os.strerror(error.errno).lower(), passing=True)
+        return SourceError(os.strerror(error.errno).lower(), transient=True)
     return None
 
 
@@ -227,10 +227,10 @@ def _proxy_failure(error: httpx.ProxyError) -> SourceError:
     """Return what a proxy's refusal means. httpx gives the status of its answer only as the message."""
     match = re.match(r"(\d{3}) ", f"{error} ")
     status = int(match[1]) if match else 0
-    passing = status in (0, 408, 425, 429) or status >= 500
+    transient = status in (0, 408, 425, 429) or status >= 500
     advice = _STATUS_ADVICE.get(status, _PROXY_ADVICE)
     return SourceError(
-        f"the proxy {'answered' if status else 'failed:'} {error}".strip(), passing=passing, advice=advice
+        f"the proxy {'answered' if status else 'failed:'} {error}".strip(), transient=transient, advice=advice
     )
 
 
@@ -247,4 +247,4 @@ def _with_place(error: SourceError, visited: list[str]) -> SourceError:
     if place.netloc != urllib.parse.urlsplit(visited[0]).netloc:
         reason = f"redirected to {place.netloc.rpartition('@')[2]}: {reason}"
     kind = type(error)
-    return kind(reason, passing=error.passing, wait=error.wait, advice=advice)
+    return kind(reason, transient=error.transient, wait=error.wait, advice=advice)

@@ -129,7 +129,7 @@ async def _fetch(
             furthest = max(furthest, delivery.staged.position)
             route.failures = 0 if progress >= _PROGRESS else route.failures + 1
             route.due = time.monotonic() + max(error.wait, _backoff(route.failures))
-            if not error.passing or route.failures == _ATTEMPTS or route.due >= end:
+            if not error.transient or route.failures == _ATTEMPTS or route.due >= end:
                 routes.remove(route)
         else:
             return

@@ -96,17 +96,17 @@ def test_a_download_starts_again_if_the_server_does_not_continue(server: Server,
     assert fetch(f"{server.url}/x", volume, begun=LONG[:1000]) == LONG
 
 
-def test_a_body_that_breaks_off_keeps_its_bytes_and_can_pass(server: Server, volume: Path) -> None:
+def test_a_body_that_breaks_off_keeps_its_bytes_and_is_transient(server: Server, volume: Path) -> None:
     server.script("/x", give(LONG, upto=5000))
     error = failure(f"{server.url}/x", volume)
-    assert error.passing
+    assert error.transient
     assert error.__notes__ == ["5000 bytes are kept"]
 
 
-def test_a_body_that_is_too_short_for_the_vocabulary_can_pass(server: Server, volume: Path) -> None:
+def test_a_body_that_is_too_short_for_the_vocabulary_is_transient(server: Server, volume: Path) -> None:
     server.script("/x", give(LONG[:5000]))
     error = failure(f"{server.url}/x", volume)
-    assert (str(error), error.passing) == ("the body ended after 5,000 of 360,000 bytes", True)
+    assert (str(error), error.transient) == ("the body ended after 5,000 of 360,000 bytes", True)
 
 
 def test_a_part_that_nobody_asked_for_is_not_the_file(server: Server, volume: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_body_without_a_length_is_whole_only_if_its_digest_is_right(server: Se
     assert fetch(f"{server.url}/x", volume, private) == LONG
     server.script("/x", give(LONG, length=False, upto=1000))
     error = failure(f"{server.url}/x", volume, private)
-    assert (str(error), error.passing) == ("the body ended after 1,000 bytes", True)
+    assert (str(error), error.transient) == ("the body ended after 1,000 bytes", True)
 
 
 @pytest.mark.parametrize("content", [gzip.compress(CONTENT), b"<?xml version='1.0'?>", b'{"status": 1}', HTML])
@@ -216,10 +216,10 @@ def test_credentials_of_the_url_win_and_are_not_sent_to_another_host(server: Ser
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
-def test_a_refusal_that_can_pass(server: Server, volume: Path, status: int) -> None:
+def test_a_refusal_that_is_transient(server: Server, volume: Path, status: int) -> None:
     server.script("/x", refuse_with(status))
     error = failure(f"{server.url}/x", volume)
-    assert error.passing
+    assert error.transient
     assert str(error).startswith(f"{status} ")
     assert not isinstance(error, NotThereError)
 
@@ -239,10 +239,12 @@ def test_a_refusal_that_can_pass(server: Server, volume: Path, status: int) -> N
         (511, False, "check that no proxy or login page answers in its place"),
     ],
 )
-def test_a_refusal_that_cannot_pass(server: Server, volume: Path, status: int, another_name: bool, advice: str) -> None:
+def test_a_refusal_that_is_not_transient(
+    server: Server, volume: Path, status: int, another_name: bool, advice: str
+) -> None:
     server.script("/x", refuse_with(status))
     error = failure(f"{server.url}/x", volume)
-    assert not error.passing
+    assert not error.transient
     assert isinstance(error, NotThereError) == another_name
     assert error.advice.startswith(advice)
     assert bool(error.advice) == bool(advice)
@@ -291,7 +293,7 @@ def test_a_server_that_never_answers_is_given_up_after_the_time_out(server: Serv
     server.script("/x", silent)
     began = time.monotonic()
     error = failure(f"{server.url}/x", volume, timeout=0.2, begun=LONG[:begun])
-    assert (str(error), error.passing) == (f"stalled after {begun:,} bytes", True)
+    assert (str(error), error.transient) == (f"stalled after {begun:,} bytes", True)
     assert time.monotonic() - began < 5
 
 
@@ -342,18 +344,18 @@ def test_a_transfer_that_drips_is_given_up_and_one_that_moves_is_not(volume: Pat
     assert slowly(volume, 7_000) == (LONG[:7_000], 15)
 
 
-def test_a_connection_that_breaks_can_pass(server: Server, volume: Path) -> None:
+def test_a_connection_that_breaks_is_transient(server: Server, volume: Path) -> None:
     server.script("/x", reset)
     error = failure(f"{server.url}/x", volume)
-    assert error.passing
+    assert error.transient
     assert str(error) in ("connection reset by peer", "the connection broke: ReadError")
 
 
-def test_a_host_that_refuses_connections_can_pass(volume: Path) -> None:
+def test_a_host_that_refuses_connections_is_a_transient_failure(volume: Path) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         error = failure(f"http://127.0.0.1:{closed.getsockname()[1]}/x", volume)
-    assert (str(error), error.passing) == ("connection refused", True)
+    assert (str(error), error.transient) == ("connection refused", True)
 
 
 def test_a_volume_that_fails_is_not_the_servers_fault(server: Server, volume: Path, refuse: Refuse) -> None:
@@ -377,7 +379,7 @@ def certificate_error(code: int, message: str) -> ssl.SSLCertVerificationError:
 
 
 @pytest.mark.parametrize(
-    ("error", "said", "passing", "advice"),
+    ("error", "said", "transient", "advice"),
     [
         (certificate_error(10, "certificate has expired"), "its certificate has expired", False, "clock"),
         (certificate_error(62, "Hostname mismatch"), "its certificate is for another host", False, ""),
@@ -396,10 +398,10 @@ def certificate_error(code: int, message: str) -> ssl.SSLCertVerificationError:
         (OSError("odd"), "OSError: odd", False, ""),
     ],
 )
-def test_a_failure_is_reported_in_plain_words(error: Exception, said: str, passing: bool, advice: str) -> None:
+def test_a_failure_is_reported_in_plain_words(error: Exception, said: str, transient: bool, advice: str) -> None:
     found = _failure(error, 0)
     assert said in str(found)
-    assert found.passing == passing
+    assert found.transient == transient
     assert advice in found.advice
     assert bool(advice) == bool(found.advice)
 

@@ -122,14 +122,14 @@ def part(upto: int, content: bytes = RIGHT) -> Step:
 
     def step(staged: StagedFile) -> None:
         staged.write(content[staged.position : upto])
-        raise SourceError("broke", passing=True)
+        raise SourceError("broke", transient=True)
 
     return step
 
 
-def fail(reason: str = "no", *, passing: bool = True, wait: float = 0.0) -> Step:
+def fail(reason: str = "no", *, transient: bool = True, wait: float = 0.0) -> Step:
     def step(_: StagedFile) -> None:
-        raise SourceError(reason, passing=passing, wait=wait, advice="do something")
+        raise SourceError(reason, transient=transient, wait=wait, advice="do something")
 
     return step
 
@@ -146,7 +146,7 @@ def test_the_first_route_is_enough_if_it_works(bench: Bench) -> None:
 
 
 def test_a_route_that_cannot_recover_is_tried_once_and_the_next_at_once(bench: Bench) -> None:
-    assert bench.obtain(bench.route("a", fail(passing=False)), bench.route("b", give_bytes()))
+    assert bench.obtain(bench.route("a", fail(transient=False)), bench.route("b", give_bytes()))
     assert (bench.said, bench.slept) == (["a", "b"], [])
 
 
@@ -166,7 +166,7 @@ def test_waits_double_up_to_a_limit_and_vary_by_half(monkeypatch: pytest.MonkeyP
 
 def test_no_route_is_waited_for_while_another_is_due(bench: Bench) -> None:
     a, b = bench.route("a", fail(), give_bytes()), bench.route("b", fail())
-    c = bench.route("c", fail(passing=False))
+    c = bench.route("c", fail(transient=False))
     assert bench.obtain(a, b, c)
     assert bench.said == ["a", "b", "c", "a"]
     assert bench.slept == [0.5]
@@ -215,7 +215,7 @@ def test_another_route_continues_where_the_first_broke_off(bench: Bench) -> None
         at.append(staged.position)
         give_bytes()(staged)
 
-    assert bench.obtain(bench.route("a", part(HALF), fail(passing=False)), bench.route("b", note))
+    assert bench.obtain(bench.route("a", part(HALF), fail(transient=False)), bench.route("b", note))
     assert at == [HALF]
 
 
@@ -228,7 +228,7 @@ def test_wrong_bytes_are_thrown_away_and_the_route_with_them(bench: Bench) -> No
 
 
 def test_a_route_that_continued_anothers_wrong_bytes_may_deliver_all_of_them(bench: Bench) -> None:
-    a = bench.route("a", part(HALF, WRONG), fail(passing=False))
+    a = bench.route("a", part(HALF, WRONG), fail(transient=False))
     b = bench.route("b", give_bytes())
     assert bench.obtain(a, b)
     assert bench.said == ["a", "a", "b", "b"]
@@ -236,7 +236,7 @@ def test_a_route_that_continued_anothers_wrong_bytes_may_deliver_all_of_them(ben
 
 
 def test_a_route_that_is_wrong_from_the_start_as_well_is_blamed(bench: Bench) -> None:
-    a, b = bench.route("a", part(HALF), fail(passing=False)), bench.route("b", give_bytes(WRONG))
+    a, b = bench.route("a", part(HALF), fail(transient=False)), bench.route("b", give_bytes(WRONG))
     assert not bench.obtain(a, b)
     assert [label for label, reason in bench.failures if "wrong bytes" in reason] == ["b"]
     assert bench.delivery.staged.position == 0
@@ -259,7 +259,7 @@ def test_each_name_of_a_mirror_is_tried_until_one_is_there(bench: Bench) -> None
 
 
 def test_a_mirror_that_fails_is_not_asked_for_its_other_names(bench: Bench) -> None:
-    bench.route("1", fail(passing=False))
+    bench.route("1", fail(transient=False))
     assert not bench.obtain(_Route("mirror", ["1", "2"]))
     assert bench.said == ["1"]
 
