@@ -136,7 +136,7 @@ PRINTED: dict[str, Output] = {
     "... is mounted read-only and is not ready: ...": of_container(mount=":ro"),
     "... does not keep permissions: ...": lambda _: explain_modes("/cache/tiktoken", 0o700, 0o755),
     "could not obtain ...": of_fill(TIKTOKEN_INIT_BAKED_DIR="/nowhere"),
-    "the deadline passed and ... does not answer: ...": of_verify_at_the_deadline,
+    "the deadline of ... passed and ... does not answer: ...": of_verify_at_the_deadline,
     "no such setting exists: write ...": of_fill(TIKTOKEN_CACHEDIR="/cache/tiktoken"),
     "the path is relative, ...": of_fill(TIKTOKEN_CACHE_DIR="data/cache"),
     "a stray space or quote is part of the path ...": of_fill(TIKTOKEN_CACHE_DIR=" /cache/tiktoken"),
