@@ -291,6 +291,25 @@ def test_a_good_file_that_another_run_puts_in_the_directorys_place_stays(
     assert names_in(volume) == ["key"]
 
 
+def test_a_directory_that_another_run_moves_aside_at_the_same_moment_is_moved_once(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (volume / "key").mkdir()
+    rename = os.rename
+
+    def second(source: str, target: str) -> None:
+        if target.endswith("key.moved-aside-1"):
+            monkeypatch.setattr(os, "rename", rename)
+            rename(source, target)
+            Path(source).write_bytes(CONTENT)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", second)
+    assert write_and_install(volume) == ""
+    assert names_in(volume) == ["key", "key.moved-aside-1"]
+    assert (volume / "key").read_bytes() == CONTENT
+
+
 # Temporary files.
 
 
