@@ -174,8 +174,8 @@ def _default_sources(baked_dir: str) -> tuple[str, ...]:
 def _from_option(setting: Setting, texts: list[str]) -> Any:
     try:
         if setting.repeatable:
-            words = (word for text in texts for word in text.split(","))
-            return tuple(dict.fromkeys(setting.parse(word) for word in words))
+            words = (word.strip() for text in texts for word in text.split(","))
+            return tuple(dict.fromkeys(setting.parse(word) for word in words if word))
         return setting.parse(texts[-1])
     except SettingError as error:
         raise SettingError(f"{setting.option}: {error}") from None

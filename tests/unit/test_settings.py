@@ -424,7 +424,7 @@ def test_mirrors_in_the_variable_are_separated_by_commas_or_spaces_and_count_onc
 
 
 def test_mirrors_in_the_option_are_separated_by_commas_and_count_once() -> None:
-    assert read(mirrors=["http://a.example,/b", "/c d,/b"]).mirrors == ("http://a.example", "/b", "/c d")
+    assert read(mirrors=["http://a.example,/b,", " /c d, /b", ""]).mirrors == ("http://a.example", "/b", "/c d")
 
 
 @pytest.mark.parametrize(
