@@ -64,8 +64,13 @@ def _driven(item: pytest.Item) -> str:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Count the tests of each directory, and print one line for each reason to skip tests, which says what they need."""
+    # A file that cannot be imported has a report without properties.
     counts = Counter(
-        (os.path.dirname(report.nodeid.partition("::")[0]), dict(report.user_properties).get("driven", ""), outcome)
+        (
+            report.nodeid.partition("::")[0].rpartition("/")[0],
+            dict(getattr(report, "user_properties", ())).get("driven", ""),
+            outcome,
+        )
         for outcome in ("passed", "failed", "error", "skipped")
         for report in terminalreporter.getreports(outcome)
     )
