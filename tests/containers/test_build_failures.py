@@ -139,14 +139,22 @@ def test_a_wrong_vocabulary_that_is_handed_in_is_named(image: str, tmp_path: Pat
 
 def test_docker_reports_failures_before_the_first_step(image: str, tmp_path: Path) -> None:
     nowhere = f"{tmp_path}/nowhere"
+    # A plugin that does not work is the same to Docker as none.
+    buildx = tmp_path / "cli-plugins" / "docker-buildx"
+    buildx.parent.mkdir()
+    buildx.write_text("#!/bin/sh\nexit 1\n")
+    buildx.chmod(0o755)
+    without_buildx = {"DOCKER_CONFIG": str(tmp_path), "DOCKER_BUILDKIT": "1"}
     outputs = [
         of_build(ARG, f"BASE_IMAGE={NOWHERE}/library/debian:trixie-slim").replace(NOWHERE, "docker.io"),
         of_build("--build-context", f"vocabularies={nowhere}").replace(nowhere, "DIR"),
         of_build("--secret", f"id=ca,src={nowhere}").replace(nowhere, "FILE"),
         docker("build", str(ROOT), check=False, variables={"DOCKER_BUILDKIT": "0"}).stderr,
+        docker("build", str(ROOT), check=False, variables=without_buildx).stderr,
     ]
     for message, output in zip(DOCKERS, outputs, strict=True):
-        assert message in output.rstrip().splitlines()[-1]
+        # Docker's advice on buildx takes two lines more.
+        assert message in "".join(output.rstrip().splitlines()[-3:])
 
 
 def test_a_mirror_of_debian_takes_the_place_of_the_archive(image: str) -> None:
