@@ -99,8 +99,13 @@ def of_docker_without_the_image(_: Place) -> str:
     return done.stderr.replace(absent, "tiktoken-cache-init")
 
 
-def of_compose(image: Callable[[], str], service: str = "new-api", volume: str = "tiktoken:/cache/tiktoken") -> Output:
-    """Return what Compose says of the override beside a file that has one service."""
+def of_compose(
+    image: Callable[[], str],
+    service: str = "new-api",
+    volume: str = "tiktoken:/cache/tiktoken",
+    change: Callable[[str], str] = str,
+) -> Output:
+    """Return what Compose says of the override, changed, beside a file that has one service."""
 
     def output(place: Place) -> str:
         engine.require_engine()
@@ -115,7 +120,7 @@ services:
 """
         files = []
         override = (ROOT / "docker-compose.override.example.yml").read_text(encoding="utf-8")
-        for file, text in (("theirs", theirs), ("override", override), ("last", last)):
+        for file, text in (("theirs", theirs), ("override", change(override)), ("last", last)):
             path = place.directory / f"{file}.yml"
             path.write_text(text, encoding="utf-8")
             files += ["-f", str(path)]
@@ -163,6 +168,9 @@ PRINTED: dict[str, Output] = {
     "No such image: tiktoken-cache-init:latest": of_compose(lambda: "absent-image"),
     'service "new-api" has neither an image nor a build context specified': of_compose(
         lambda: "busybox", service="gateway"
+    ),
+    'service "..." refers to undefined volume tiktoken': of_compose(
+        lambda: "busybox", change=lambda text: text.partition("\nvolumes:")[0]
     ),
 }
 """A message, in which ``...`` stands for anything -> what prints it."""
