@@ -20,7 +20,7 @@ WANTED = {vocabulary.cache_key: vocabulary.sha256 for vocabulary in VOCABULARIES
 
 def type_in(engine: Engine, directory: Path, heading: str, first: str = "") -> str:
     """Run what the document says under a heading, in a directory and on an engine."""
-    commands = f"{first}\n{documented('air-gapped.md', heading)}"
+    commands = f"{first}\n{documented('air-gapped.md', heading)}".replace("/path/to/data", str(directory / "data"))
     return run("bash", "-euxo", "pipefail", "-c", commands, variables=engine.variables, directory=directory).stdout
 
 
