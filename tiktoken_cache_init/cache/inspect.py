@@ -1,6 +1,5 @@
 """Say what each wanted name in the directory holds. Changes nothing."""
 
-import errno
 import hashlib
 import os
 import stat
@@ -12,6 +11,9 @@ from typing import NamedTuple
 from ..catalogue import Target, Vocabulary
 from .advice import volume_errors
 from .identify import MOST_READ, Identity, identify
+
+_MOST_STEPS = 40
+"""Steps of a link, as in the kernel."""
 
 
 class State(StrEnum):
@@ -89,7 +91,7 @@ def _inspect(
             note = ""
             if stat.S_ISLNK(status.st_mode):
                 destination = os.readlink(path)
-                if not _is_sound(directory, path, destination, names):
+                if not _is_sound(directory, destination, names):
                     return Finding(target, State.LINK, f"a link to {destination}, which consumers may not reach")
                 note = f", a link to {destination}"
                 status = os.stat(path)
@@ -118,18 +120,29 @@ def _inspect_file(
     return Finding(target, State.WRONG, f"{identity.text}{note}", identity, head)
 
 
-def _is_sound(directory: str, path: str, destination: str, names: frozenset[str]) -> bool:
-    """Say whether every consumer can follow a link, wherever it mounts the directory."""
-    if os.path.isabs(destination):
-        return False
-    inside, _, name = os.path.realpath(path).partition(f"{os.path.realpath(directory)}/")
-    try:
-        os.stat(path)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
+def _is_sound(directory: str, destination: str, names: frozenset[str]) -> bool:
+    """Say whether every consumer can follow a link in the directory, wherever it mounts the directory.
+
+    Each step must stay inside, and every user must be able to pass through it. The links of a ConfigMap do.
+    """
+    ahead, place = destination.split("/"), directory
+    for _ in range(_MOST_STEPS):
+        if not ahead:
+            return place not in (os.path.join(directory, name) for name in names)
+        step = ahead.pop(0)
+        if step in ("", ".."):
             return False
-        raise
-    return not inside and bool(name) and name not in names
+        place = os.path.normpath(os.path.join(place, step))
+        try:
+            status = os.lstat(place)
+        except FileNotFoundError:
+            return False
+        if stat.S_ISLNK(status.st_mode):
+            ahead = [*os.readlink(place).split("/"), *ahead]
+            place = os.path.dirname(place)
+        elif ahead and not status.st_mode & stat.S_IXOTH:
+            return False
+    return False
 
 
 def _lacks(status: os.stat_result, mode: int, owner: tuple[int, int] | None) -> str:
