@@ -244,9 +244,12 @@ def _directory(text: str) -> str:
         meant = "/cache/tiktoken" if in_image() else os.path.expanduser(text)
         raise SettingError(f"'~' is not expanded here: write {'an absolute path' if meant == text else meant}")
     try:
-        return os.path.abspath(text)
+        path = os.path.abspath(text)
     except FileNotFoundError:
         raise SettingError("the working directory no longer exists: write an absolute path") from None
+    if path == "/":
+        raise SettingError("it is the root directory: write a directory of its own, such as /cache/tiktoken")
+    return path
 
 
 def _consumers_directory(text: str) -> str:
@@ -374,7 +377,7 @@ def _extra(text: str) -> Vocabulary:
     if ampersand and not (size.isascii() and size.isdigit() and len(size) < 12 and int(size)):
         raise SettingError(f"'{shown(url)}': '{size}' is not a size: write the number of bytes")
     vocabulary = Vocabulary(url, digest, int(size) if size else None, int(size or EXTRA_LIMIT))
-    if not url.startswith(("http://", "https://")) or url_problem(url) or vocabulary.published_name in ("", ".", ".."):
+    if not url.startswith(("http://", "https://")) or url_problem(url) or vocabulary.published_name[:1] in ("", "."):
         raise SettingError(f"'{shown(url)}' is not the http(s) URL of a file: write the URL that the consumer asks for")
     # The catalogue knows the size of its own vocabularies.
     return next((known for known in catalogue.VOCABULARIES if (known.url, known.sha256) == (url, digest)), vocabulary)

@@ -523,3 +523,15 @@ def test_the_layout_decides_which_names_are_wanted() -> None:
     names = [known.published_name for known in VOCABULARIES[:2]]
     wanted = {layout: [name for _, name in read(layout=[layout]).targets] for layout in ("cache", "published", "both")}
     assert wanted == {"cache": keys, "published": names, "both": [keys[0], names[0], keys[1], names[1]]}
+
+
+def test_the_root_directory_is_refused() -> None:
+    with pytest.raises(SettingError, match="it is the root directory: write a directory of its own"):
+        load("fill", {"cache_dir": ["/"]}, False, {})
+
+
+def test_a_private_vocabulary_whose_name_is_hidden_is_refused() -> None:
+    # The sweep would take a file under such a name for a leftover.
+    hidden = f"https://a.example/.tiktoken-cache-init-x#sha256={'0' * 64}"
+    with pytest.raises(SettingError, match=r"is not the http\(s\) URL of a file"):
+        load("fill", {"cache_dir": ["/cache"], "extra": [hidden]}, False, {})

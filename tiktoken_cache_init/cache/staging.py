@@ -119,7 +119,7 @@ class StagedFile:
     @property
     def is_right(self) -> bool:
         """Whether the bytes written so far are the vocabulary's."""
-        return self.digest == self.vocabulary.sha256
+        return self.digest == self.vocabulary.sha256 and self.vocabulary.size in (None, self.position)
 
     def head(self) -> bytes:
         """Return the bytes written so far, up to `MOST_READ`.

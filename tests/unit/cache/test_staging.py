@@ -410,3 +410,9 @@ def test_a_user_who_may_not_remove_temporary_files_leaves_them() -> None:
             sweep(str(directory / "none"))
         assert left_behind(directory)
         directory.chmod(0o755)
+
+
+def test_bytes_of_another_length_than_the_pin_are_not_right(volume: Path) -> None:
+    with staged_file(volume, TINY._replace(size=5, limit=100)) as staged:
+        staged.write(CONTENT)
+        assert not staged.is_right
