@@ -110,6 +110,9 @@ async def _receive(response: httpx.Response, staged: StagedFile, window: asyncio
         raise NotThereError("answered 206 with a part of the file that was not asked for")
     if response.status_code not in (200, 206):
         raise _refusal(response)
+    coding = response.headers.get("Content-Encoding", "identity")
+    if coding not in ("identity", "gzip", "deflate"):
+        raise SourceError(f"its body is compressed as '{coding}', which was not asked for")
     if response.status_code == 200:
         staged.restart()
         if _declared_length(response) > staged.vocabulary.limit:
@@ -154,7 +157,8 @@ def _too_long(staged: StagedFile) -> NotThereError:
 
 def _refusal(response: httpx.Response) -> SourceError:
     code = response.status_code
-    said = f"{code} {response.reason_phrase}".strip()
+    # Not the server's own phrase, which may repeat the credentials that it was sent.
+    said = f"{code} {httpx.codes.get_reason_phrase(code)}".strip()
     advice = _STATUS_ADVICE.get(code, "")
     if code in (403, 404, 410) or 300 <= code < 400:
         return NotThereError(said, advice=advice)

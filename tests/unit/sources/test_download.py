@@ -34,7 +34,7 @@ from tests.unit.sources.server import (
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import VolumeError
 from tiktoken_cache_init.sources import SourceError
-from tiktoken_cache_init.sources.download import NotThereError, _failure, _retry_after, download
+from tiktoken_cache_init.sources.download import NotThereError, _failure, _refusal, _retry_after, download
 
 LONG = b"right bytes\n" * 30_000
 WANTED = vocabulary(LONG)
@@ -448,3 +448,8 @@ def test_a_proxy_without_a_scheme_is_named_too(server: Server, volume: Path, mon
     assert str(failure("https://a.example/x", volume)).startswith(
         f"through the proxy {server.host}: the proxy answered"
     )
+
+
+def test_the_servers_own_words_are_not_repeated() -> None:
+    response = httpx.Response(503, extensions={"reason_phrase": b"you sent Basic c2VjcmV0"})
+    assert str(_refusal(response)) == "503 Service Unavailable"
