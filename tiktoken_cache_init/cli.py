@@ -210,6 +210,9 @@ def _export(settings: Settings, console: _Console) -> int:
 
     if console.out.isatty():
         raise SettingError("export writes a tar: send it to a file, as in 'export >cache.tar'")
+    for each in _STOPPING:
+        # There is nothing to clean up, and the reader of the pipe may have stopped reading.
+        signal.signal(each, lambda signum, _: os._exit(ExitCode.SIGNALLED + signum))
     with _stdout_errors():
         export(settings, console.out.buffer)
     return ExitCode.READY

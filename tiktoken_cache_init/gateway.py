@@ -47,7 +47,9 @@ def foretell(finding: Finding) -> Prognosis:
         if not finding.readable:
             return Prognosis(Consequence.FAILS, f"does not start if its user cannot read the file: {finding.lacks}")
         return Prognosis(Consequence.COUNTS_RIGHT, "starts and counts right")
-    if finding.state is not State.WRONG or len(finding.head) == MOST_READ:
+    if finding.state in (State.LINK, State.SPECIAL) or len(finding.head) == MOST_READ:
+        return Prognosis(Consequence.FAILS, f"{fails.text}; or it starts and counts wrong")
+    if finding.state is not State.WRONG:
         return fails
     ranks = _parsed(finding.head)
     if ranks is None:
@@ -74,8 +76,8 @@ def _parsed(data: bytes) -> dict[bytes, int] | None:
                 ranks[decoded] = int(rank.partition(b" ")[0])
             except ValueError:
                 return None
-            # int() takes spaces, underscores and line ends; Go's Atoi does not.
-            if not space or not rank.partition(b" ")[0].lstrip(b"+-").isdigit():
+            # int() takes spaces, underscores, line ends and numbers of any size; Go's Atoi does not.
+            if not space or not rank.partition(b" ")[0].lstrip(b"+-").isdigit() or abs(ranks[decoded]) >= 1 << 63:
                 return None
     # A file that is cut within a rank gives that rank twice, which tiktoken-go refuses.
     return ranks if len(set(ranks.values())) == len(ranks) else None

@@ -136,7 +136,7 @@ def _fix(
             "run fill as root or as the owner of the directory: a gateway that runs as this user cannot read the file either"
         )
     place = elsewhere.get(vocabulary)
-    if place is None:
+    if place is None or finding.state is State.DIRECTORY:
         return Fix("run fill")
     directory = os.path.dirname(place)
     # Only where one directory holds all that is wanted, each file under its own name.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,15 @@ def test_four_fills_at_once_are_all_ready(volume: Path, offline: list[str]) -> N
     running = [host.start("--cache-dir", str(volume), *offline) for _ in range(4)]
     assert [each.wait().code for each in running] == [0] * 4
     assert is_filled(volume)
+
+
+def test_a_signal_stops_an_export_that_no_process_reads(filled: Path) -> None:
+    reader, writer = os.pipe()
+    running = host.start("export", environment={"TIKTOKEN_CACHE_DIR": str(filled)}, stdout=writer)
+    os.close(writer)
+    os.read(reader, 1)  # Now it is writing, and the pipe is full.
+    running.signal(signal.SIGTERM)
+    done = running.wait()
+    os.close(reader)
+    assert done.code == 128 + signal.SIGTERM
+    assert done.seconds < 1

@@ -38,6 +38,7 @@ def consequence(head: bytes) -> Consequence:
         (b"IQ== 0 more\n", Consequence.COUNTS_WRONG),
         (b"IQ== -5\nIg== +6\n", Consequence.COUNTS_WRONG),
         (b"I\rQ== 0\n", Consequence.COUNTS_WRONG),
+        (b"IQ== 9223372036854775808\n", Consequence.FAILS),
         (b"IQ==\n", Consequence.FAILS),
         (b"IQ== \n", Consequence.FAILS),
         (b"IQ== x\n", Consequence.FAILS),

@@ -50,7 +50,7 @@ def explain(error: OSError, doing: str, path: str, needed: int = 0) -> str:
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"{head}: {_permission_advice(path, error.errno)}"
     if error.errno == errno.EBUSY:
-        return f"{head}: a single file is mounted there: mount the directory instead"
+        return f"{head}: something is mounted there: mount the directory instead"
     if error.errno in NOT_OFFERED:
         return f"{head}: this storage does not offer the call: use another kind of volume, such as a local one"
     return f"{head}: check the volume's storage, then run again"
