@@ -5,7 +5,6 @@ a library may word a message of its own.
 """
 
 from collections.abc import Iterable
-from urllib.parse import unquote
 
 HIDDEN = "***"
 
@@ -81,6 +80,9 @@ def _secrets(url: str) -> set[str]:
     _, userinfo, after = _split(url)
     if not userinfo and "?" not in after:
         return set()
+    # Few runs have secrets, and each start would wait for the import.
+    from urllib.parse import unquote
+
     user, _, password = userinfo.partition(":")
     query = after.partition("?")[2].partition("#")[0]
     found = {userinfo, password or user, query, *(pair.partition("=")[2] for pair in query.split("&"))}

@@ -6,7 +6,6 @@ compose files pass ``${NAME:-}``.
 """
 
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -30,8 +29,6 @@ _PREFIX = "TIKTOKEN_INIT_"
 _CACHE_DIR = "TIKTOKEN_CACHE_DIR"
 _EVERY_COMMAND = tuple(COMMANDS)
 _ON_FILES = ("fill", "verify", "export")
-# Kubernetes and Docker set such variables in every container for a service or a link called "tiktoken-init".
-_SERVICE_LINK = re.compile(rf"{_PREFIX}(.*_)?(SERVICE_|PORT($|_)|NAME$|ENV_)")
 _OTHER_PROGRAMS = ("TIKTOKEN_RS_CACHE_DIR", "TIKTOKEN_ENCODINGS_BASE")
 """Variables of openai-harmony, which look like misspellings of ours."""
 _MEANT = {
@@ -203,7 +200,7 @@ def _check_names(environment: Mapping[str, str]) -> list[str]:
     known = {setting.variable for setting in SETTINGS}
     warnings = []
     for name in sorted(environment):
-        if not name.startswith("TIKTOKEN") or name in known or name in _OTHER_PROGRAMS or _SERVICE_LINK.match(name):
+        if not name.startswith("TIKTOKEN") or name in known or name in _OTHER_PROGRAMS or _is_service_link(name):
             continue
         if name == "TIKTOKEN_OFFLINE":
             warnings.append(f"{name}: no program reads it; {_CACHE_DIR} is all that an offline start needs")
@@ -212,6 +209,12 @@ def _check_names(environment: Mapping[str, str]) -> list[str]:
         elif name.startswith(_PREFIX):
             warnings.append(f"{name}: no such setting exists, so it is ignored: see --help")
     return warnings
+
+
+def _is_service_link(name: str) -> bool:
+    """Say whether Kubernetes or Docker sets the variable in every container, for a service or link "tiktoken-init"."""
+    words = f"_{name.removeprefix(_PREFIX)}_"
+    return any(word in words for word in ("_SERVICE_", "_PORT_", "_ENV_")) or words.endswith("_NAME_")
 
 
 def _refuse_clashes(settings: Settings) -> None:

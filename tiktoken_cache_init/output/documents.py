@@ -1,16 +1,21 @@
 """JSON documents for programs. ``docs/`` describes their fields."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..cache.inspect import Finding
 from ..errors import InitError
 from ..fill import Action, Filled, Outcome
-from ..listing import Listed
 from ..redact import shown
 from ..settings import Settings
-from ..verify import Verified
+
+if TYPE_CHECKING:
+    # A fill does not load the other commands.
+    from ..listing import Listed
+    from ..verify import Verified
 
 SCHEMA = 2
 """Version of the documents. It is raised when a field goes or changes its meaning, not when one is added."""

@@ -1,17 +1,23 @@
 """Lines for people: the log of a fill, the result of a verification, the list of encodings."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..cache.inspect import Finding, State
 from ..fill import Action, Filled, Outcome
-from ..listing import Listed
 from ..redact import shown
 from ..settings import Settings
-from ..verify import Verified
 from .documents import outcome_document
 from .log import Log
+
+if TYPE_CHECKING:
+    # A fill does not load the other commands.
+    from ..listing import Listed
+    from ..verify import Verified
 
 _RED, _GREEN, _PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[0m"
 

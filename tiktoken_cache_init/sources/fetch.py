@@ -1,11 +1,12 @@
 """The mirrors, then the origin. Mirrors that are directories come first: they need no HTTP client."""
 
 from collections.abc import Sequence
+from urllib.parse import unquote, urlsplit
 
 from ..redact import shown
 from ..settings import Settings
 from . import Delivery, Watch
-from .local import copy_from_directory, directory_of
+from .local import copy_from_directory
 
 
 def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch: Watch) -> None:
@@ -21,3 +22,11 @@ def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch
         from .http import fetch
 
         fetch(missing, settings, end, watch)
+
+
+def directory_of(mirror: str) -> str | None:
+    """Return the directory that a mirror is, or None if it is reached by HTTP."""
+    if "://" not in mirror:
+        return mirror
+    parts = urlsplit(mirror)
+    return unquote(parts.path) if parts.scheme.lower() == "file" else None

@@ -21,7 +21,7 @@ from ..redact import shown
 from ..settings import Settings, url_problem
 from . import Delivery, SourceError, Watch, wrong_bytes
 from .download import NotThereError, download
-from .local import directory_of, names_at_mirror
+from .local import names_at_mirror
 
 _ATTEMPTS = 5
 """Attempts without progress before a place is given up."""
@@ -55,7 +55,7 @@ def fetch(deliveries: Sequence[Delivery], settings: Settings, end: float, watch:
 def _routes(vocabulary: Vocabulary, settings: Settings) -> list[_Route]:
     routes = []
     for mirror in settings.mirrors:
-        if directory_of(mirror) is None:
+        if mirror.lower().startswith(("http://", "https://")):
             base, question, query = mirror.partition("?")
             names = names_at_mirror(vocabulary)
             routes.append(_Route(shown(mirror), [f"{base.rstrip('/')}/{name}{question}{query}" for name in names]))

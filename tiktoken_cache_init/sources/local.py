@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from urllib.parse import unquote, urlsplit
 
 from ..cache import search
 from ..cache.staging import TooLongError
@@ -65,14 +64,6 @@ def copy_from_directory(delivery: Delivery, mirror: str, directory: str) -> None
 def names_at_mirror(vocabulary: Vocabulary) -> list[str]:
     """Return the paths below a mirror's base where a vocabulary may be: the origin's, then published name and cache key."""
     return list(dict.fromkeys((vocabulary.path.lstrip("/"), vocabulary.published_name, vocabulary.cache_key)))
-
-
-def directory_of(mirror: str) -> str | None:
-    """Return the directory that a mirror is, or None if it is reached by HTTP."""
-    if "://" not in mirror:
-        return mirror
-    parts = urlsplit(mirror)
-    return unquote(parts.path) if parts.scheme.lower() == "file" else None
 
 
 def _copy(delivery: Delivery, path: str, absent: str) -> None:

@@ -11,7 +11,8 @@ from tests.unit.conftest import Refuse
 from tiktoken_cache_init.catalogue import VOCABULARIES
 from tiktoken_cache_init.errors import VolumeError
 from tiktoken_cache_init.sources import Delivery
-from tiktoken_cache_init.sources.local import copy, copy_from_directory, directory_of, names_at_mirror, supply
+from tiktoken_cache_init.sources.fetch import directory_of
+from tiktoken_cache_init.sources.local import copy, copy_from_directory, names_at_mirror, supply
 
 KEY = TINY.cache_key
 
