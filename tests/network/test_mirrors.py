@@ -77,7 +77,7 @@ def test_each_place_is_reported_when_all_are_dead(
         )
     outcome.is_failure(
         f"tried http://127.0.0.1:{port}: connection refused",
-        f"tried http://{server.authority}: stalled after 1,000 bytes",
+        f"tried http://{server.authority}: stalled for 1 s after 1,000 bytes",
         f"tried http://{second.authority}: 503",
         f"tried origin https://{HOST}: its name cannot be resolved",
     )

@@ -71,7 +71,7 @@ async def download(client: httpx.AsyncClient, url: str, staged: StagedFile, time
         raise
     except Exception as error:
         # The libraries below httpx raise errors of their own if a server or a proxy does not speak HTTP or SOCKS.
-        failure = error if isinstance(error, SourceError) else _failure(error, staged.position)
+        failure = error if isinstance(error, SourceError) else _failure(error, staged.position, timeout)
         raise _with_place(failure, visited) from error
 
 
@@ -183,10 +183,10 @@ def _retry_after(text: str) -> float:
         return 0.0
 
 
-def _failure(error: Exception, position: int) -> SourceError:
+def _failure(error: Exception, position: int, timeout: float) -> SourceError:
     """Say in plain words what httpx and the layers below it raised."""
     if isinstance(error, TimeoutError):
-        return SourceError(f"stalled after {position:,} bytes", transient=True)
+        return SourceError(f"stalled for {timeout:g} s after {position:,} bytes", transient=True)
     if isinstance(error, httpx.ProxyError):
         return _proxy_failure(error)
     if isinstance(error, httpx.InvalidURL | UnicodeError):
