@@ -82,7 +82,8 @@ def failures(image: str, names: set[str]) -> dict[str, str]:
     """Return the modules that cannot be imported in the image, and why."""
     options = ["--rm", "--interactive", *platform(), *LOCKED_DOWN, "--entrypoint", "/usr/bin/python3.13"]
     command = ["docker", "run", *options, image, "-I", "-X", "utf8", "-", *sorted(names)]
-    done = subprocess.run(command, input=PROGRAM.read_bytes(), stdout=subprocess.PIPE, check=True, timeout=300)
+    # An emulated processor needs about ten minutes.
+    done = subprocess.run(command, input=PROGRAM.read_bytes(), stdout=subprocess.PIPE, check=True, timeout=1800)
     found: dict[str, str] = json.loads(done.stdout)
     return found
 
