@@ -59,7 +59,7 @@ def test_the_exported_tar_unpacks_to_what_the_consumer_needs(
     assert {name: digest for name, (_, digest) in held.items()} == WANTED
     assert {(e.uid, e.gid, e.mode, e.type) for e, _ in held.values()} == {(0, 0, 0o644, tarfile.REGTYPE)}
 
-    type_in(engine, tmp_path, "## Unpacking it there", first="umask 077")
+    type_in(engine, tmp_path, "## Unpack the tar on the closed machine", first="umask 077")
     unpacked = list((tmp_path / "tiktoken").iterdir())
     assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in unpacked} == WANTED
     for path in unpacked:
