@@ -1,1 +1,1 @@
-"""Measures what filling a volume costs, beside two shell recipes: `python -m benchmarks` (see `benchmarks.__main__`)."""
+"""Measures the cost of filling a volume, compared with two shell recipes: `python -m benchmarks`."""

@@ -1,4 +1,4 @@
-"""The table and the picture of what was measured. Nothing is measured here."""
+"""Table and picture of the benchmark results."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ TITLES = {
     "copy": "busybox, cp alone",
     "careful": "busybox, cp, sync, sha256sum -c, mv, sync",
 }
-"""What is timed: `docker run` of the image, and of the two recipes, on an empty volume."""
+"""Key -> title of a timed command: `docker run` of the image, or of a recipe."""
 
 LIMITS = {("cold", "copy"): 1.18, ("cold", "careful"): 1.05, ("warm", "copy"): 1.15}
-"""(Ours, the recipe) -> how many times as long ours may take."""
+"""(Key of ours, key of the recipe) -> the highest ratio of their times that is allowed."""
 
 MEMORY_LIMIT = 25.0
 """Megabytes."""
@@ -31,11 +31,11 @@ SIZES = {
     "offline": "tiktoken-cache-init, offline, all encodings",
     "copy": "busybox and the two files",
 }
-"""What is weighed."""
+"""Key -> title of an image whose size is measured."""
 
 
 class Results(NamedTuple):
-    """What was measured."""
+    """Measurements of one run of the benchmarks."""
 
     seconds: Mapping[str, Sequence[float]]
     """Key of `TITLES` -> the time of each run."""
@@ -52,7 +52,7 @@ class Row(NamedTuple):
 
     title: str
     measured: str
-    beside: str
+    compared: str
     ratio: str
     limit: str
     met: bool | None
@@ -93,23 +93,23 @@ def table(results: Results) -> str:
         "# Size and speed\n",
         results.about,
         "",
-        "| | measured | beside | ratio | may be | |",
+        "| | measured | compared with | ratio | limit | |",
         "|---|---:|---|---:|---:|---|",
     ]
     for row in rows(results):
         met = {True: "met", False: "MISSED", None: ""}[row.met]
-        lines.append(f"| {row.title} | {row.measured} | {row.beside} | {row.ratio} | {row.limit} | {met} |")
+        lines.append(f"| {row.title} | {row.measured} | {row.compared} | {row.ratio} | {row.limit} | {met} |")
     lines += [
         "",
-        "Times are medians, with the middle half of the runs. Megabytes are millions of bytes. Each command fills the",
+        "Times are medians. The range in brackets covers the middle half of the runs. Megabytes are millions of bytes.",
+        "Each command fills the same two files. `make benchmarks` writes this page.",
     ]
-    lines += ["same two files. Written by `make benchmarks`."]
     return "\n".join(lines) + "\n"
 
 
 _WIDTH, _LEFT, _BAR, _ROW = 800, 330, 390, 26
 
-# The picture has a ground of its own, because a dark page can surround it where the reader's system is light.
+# The picture draws its own background, because a page can be dark while the reader's system is light.
 _STYLE = """
   .ground { fill: #ffffff }
   text { font: 14px system-ui, sans-serif; fill: #24292f }
@@ -129,7 +129,7 @@ Panel = tuple[str, Sequence[tuple[str, float]]]
 
 
 def panels(results: Results) -> list[Panel]:
-    """Return what the picture shows."""
+    """Return the panels of the picture."""
     times = sorted((median(seconds) * 1000, TITLES[key]) for key, seconds in results.seconds.items())
     sizes = sorted((results.sizes[key] / MEGABYTE, title) for key, title in SIZES.items())
     return [
