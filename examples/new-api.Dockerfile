@@ -1,9 +1,9 @@
-# New-API's image with the vocabularies inside: no volume, no init container, nothing to mount.
+# Builds an image of New-API that contains the vocabularies. It needs no volume, no init container and no mount.
 #
 #   docker build -t tiktoken-cache-init /path/to/tiktoken-cache-init
 #   docker build -t new-api-offline - <new-api.Dockerfile
 #
-# For another program, change the second FROM. In a Dockerfile of yours, add the first FROM and the last two lines.
+# For another program, change the second FROM. To your own Dockerfile, add the first FROM and the last two lines.
 # To use an image from your registry, add: --build-arg TIKTOKEN_CACHE_INIT_IMAGE=NAME
 ARG TIKTOKEN_CACHE_INIT_IMAGE=tiktoken-cache-init
 FROM ${TIKTOKEN_CACHE_INIT_IMAGE} AS tiktoken
