@@ -1,15 +1,15 @@
-# Three commands do all the set-up on a machine with Python 3.11 or later: `make fill`, `make test-unit` and `make test`.
+# `make fill`, `make test-unit` and `make test` need Python 3.11 or later, and set up everything else themselves.
 PYTHON ?= python3
 DIR ?= ./tiktoken
 export DIR
-# Options for every `docker build`, as in BUILD_OPTIONS='--build-arg PIP_INDEX_URL=... --secret id=ca,src=...'.
+# Options for every `docker build`, for example BUILD_OPTIONS='--build-arg PIP_INDEX_URL=... --secret id=ca,src=...'.
 BUILD_OPTIONS ?=
 export BUILD_OPTIONS
 VENV := .venv
 
 .PHONY: supported fill test test-unit lint image size sized benchmarks arm64 pins clean
 
-# Fills a directory on this machine, with an environment of its own.
+# Fill a directory on this machine, with a virtual environment in .venv.
 fill: supported $(VENV)/runtime
 	$(VENV)/bin/python entrypoint.py fill --cache-dir "$$DIR"
 
@@ -18,13 +18,13 @@ supported:
 
 REPORT := $(if $(CI),--durations=20 --cov=tiktoken_cache_init)
 
-# The tests that need Python alone: no root, container engine, Go or network.
+# Run the tests that need only Python: no root, container engine, Go or network.
 test-unit: supported $(VENV)/dev
 	$(VENV)/bin/python -m pytest $(REPORT) tests/unit
 
-# The linters, the unit tests, and all other tests that this machine allows. The last lines say which were skipped and what they
-# need. With REQUIRE_DOCKER=1 a missing container engine is a failure. The network tests run side by side: most of their time they
-# wait for servers that do not answer.
+# Run the linters, the unit tests, and all other tests that this machine allows. The last lines say which tests were skipped and
+# what they need. With REQUIRE_DOCKER=1, a missing container engine is a failure. The network tests run in parallel, because they
+# mostly wait for servers that do not answer.
 test: lint test-unit
 	$(VENV)/bin/python -m pytest $(REPORT) $(if $(CI),--cov-append) --ignore=tests/unit --ignore=tests/network
 	$(VENV)/bin/python -m pytest $(REPORT) $(if $(CI),--cov-append) --numprocesses 6 tests/network
@@ -35,8 +35,8 @@ lint: supported $(VENV)/dev
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-# The files name all that there is to install. Without --no-deps pip looks whether a newer release suits an extra, and then
-# refuses it for having no hash.
+# The requirements files list every package. Without --no-deps, pip may choose a newer release for an extra, and then refuse it
+# because it has no hash.
 PINNED := $(VENV)/bin/python -m pip install --quiet --no-deps --require-hashes --requirement
 
 $(VENV)/runtime: requirements/runtime.txt
@@ -48,12 +48,12 @@ $(VENV)/dev: requirements/dev.txt $(VENV)/runtime
 	$(PINNED) $<
 	touch $@
 
-# Build the image as it is released: the same commit gives the same id.
+# Build the image as in a release: the same commit gives the same id.
 image:
 	docker build --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) --build-arg REVISION=$$(git rev-parse HEAD) \
 	  --tag tiktoken-cache-init $(BUILD_OPTIONS) .
 
-# Build each target and print its compressed size and largest parts. Exit with 1 if one is over its budget.
+# Build each target, and print its compressed size and its largest parts. Exit with 1 if a size exceeds its budget.
 size: sized
 	$(PYTHON) -m image.size $(addprefix tiktoken-cache-init:,default two-encodings offline data)
 
@@ -63,14 +63,14 @@ sized:
 	done
 	docker build --quiet --build-arg ENCODINGS=cl100k_base,o200k_base --tag tiktoken-cache-init:two-encodings $(BUILD_OPTIONS) .
 
-# Measure times, memory and sizes, and write benchmarks/results.md and docs/size-and-speed.svg. Needs hyperfine, and a machine
-# that does nothing else. It takes about ten minutes.
+# Measure times, memory and sizes, and write benchmarks/results.md and docs/size-and-speed.svg. This needs hyperfine and an idle
+# machine, and takes about ten minutes.
 benchmarks: sized
 	$(PYTHON) -m benchmarks --rounds $(ROUNDS)
 ROUNDS ?= 60
 
-# Build the images for arm64, weigh them, and run the tests that drive the image. Of the tests that fetch, only those marked
-# `emulated` run: the time limits of the others do not hold for an emulated processor. It takes about twenty minutes.
+# Build the images for arm64, print their sizes, and run the tests of the image. Of the network tests, run only those marked
+# `emulated`: an emulated processor is too slow for the time limits of the others. This takes about twenty minutes.
 arm64: export PLATFORM := linux/arm64
 arm64: $(VENV)/dev
 	REQUIRE_DOCKER=1 $(VENV)/bin/python -m pytest tests/containers/test_image.py tests/containers/test_running.py \
@@ -80,7 +80,7 @@ arm64: $(VENV)/dev
 	docker build --quiet --platform $(PLATFORM) --target offline --tag tiktoken-cache-init:offline-arm64 $(BUILD_OPTIONS) .
 	$(PYTHON) -m image.size tiktoken-cache-init:test-arm64 tiktoken-cache-init:offline-arm64
 
-# Records what the package index and Debian's archive hold now.
+# Record the versions that the package index and Debian's archive have now.
 pins:
 	$(PYTHON) -m venv $(VENV)/compile
 	$(VENV)/compile/bin/pip install --quiet pip-tools
