@@ -33,9 +33,9 @@ if [ -n "${DEBIAN_MIRROR:-}" ]; then
     sed -E -i "s#https?://[^ ]*/debian(-security)?/?( |\$)#${DEBIAN_MIRROR%/}\\1\\2#" {} +
 fi
 # Without this option apt ignores an archive that it cannot reach, and then finds no package.
-if ! apt -o APT::Update::Error-Mode=any update 2>/tmp/said.txt; then
-  cat /tmp/said.txt >&2
-  if grep -q 'certificate verify failed' /tmp/said.txt; then
+if ! apt -o APT::Update::Error-Mode=any update 2>/tmp/stderr.txt; then
+  cat /tmp/stderr.txt >&2
+  if grep -q 'certificate verify failed' /tmp/stderr.txt; then
     fail "the certificate of Debian's archive is not trusted: $remedy"
   fi
   fail "Debian's archive cannot be reached: set a mirror (--build-arg DEBIAN_MIRROR=http://HOST/debian) or a proxy" \

@@ -129,7 +129,7 @@ def compile_sources(root: Path) -> None:
         path.unlink()
 
 
-def seal(root: Path) -> None:
+def set_times(root: Path) -> None:
     """Give every entry one time, so that equal content gives an equal layer."""
     for path in (root, *root.rglob("*")):
         os.utime(path, (MTIME, MTIME), follow_symlinks=False)
@@ -168,7 +168,7 @@ def main(profile: str, root: Path, wheels: Path = Path("/wheels"), project: Path
         place.write_bytes(content)
         place.chmod(0o644)
     compile_sources(root)
-    seal(root)
+    set_times(root)
 
 
 if __name__ == "__main__":

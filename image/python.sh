@@ -10,16 +10,16 @@ if [ -n "$bundle" ]; then
   export PIP_CERT="$bundle" TIKTOKEN_INIT_CA="$bundle"
 fi
 
-said=/tmp/said.txt
+errors=/tmp/stderr.txt
 code=0
-python3.13 "$@" 2>"$said" || code=$?
-cat "$said" >&2
+python3.13 "$@" 2>"$errors" || code=$?
+cat "$errors" >&2
 case "$code $*" in
   0\ *) ;;
   *'-m pip '*)
-    if grep -q 'CERTIFICATE_VERIFY_FAILED\|certificate verify failed' "$said"; then
+    if grep -q 'CERTIFICATE_VERIFY_FAILED\|certificate verify failed' "$errors"; then
       echo "error: the certificate of the package index is not trusted: $remedy" >&2
-    elif grep -q 'DO NOT MATCH THE HASHES' "$said"; then
+    elif grep -q 'DO NOT MATCH THE HASHES' "$errors"; then
       echo "error: the package index sent other bytes than those that are pinned: set another index" \
         "(--build-arg PIP_INDEX_URL=URL)" >&2
     else

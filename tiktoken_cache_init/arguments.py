@@ -10,7 +10,14 @@ from .errors import EXIT_CODES, SettingError
 from .settings import COMMANDS, SETTINGS, nearest
 
 _PROGRAM = "tiktoken-cache-init"
-_MEANT = {"doctor": "verify", "check": "verify", "status": "verify", "test": "verify", "run": "fill", "init": "fill"}
+_CORRECTIONS = {
+    "doctor": "verify",
+    "check": "verify",
+    "status": "verify",
+    "test": "verify",
+    "run": "fill",
+    "init": "fill",
+}
 """Words that people write as a command -> the command that they mean."""
 _JSON = {
     "fill": "the result as JSON on stdout",
@@ -63,8 +70,8 @@ def parse(arguments: Sequence[str]) -> Arguments:
             raise SettingError(_unknown_command(words[0]))
     try:
         known, unknown = _parser().parse_known_args(words)
-    except _Asked as asked:
-        return Arguments("", {}, False, str(asked))
+    except _TextRequested as request:
+        return Arguments("", {}, False, str(request))
     if unknown:
         raise SettingError(_unknown_option(known.command, unknown[0]))
     options = vars(known)
@@ -72,18 +79,18 @@ def parse(arguments: Sequence[str]) -> Arguments:
     return Arguments(known.command or "fill", given, bool(options.get("json")))
 
 
-class _Asked(Exception):
+class _TextRequested(Exception):
     """The help or the version was asked for. argparse would print it itself and ignore a full disk."""
 
 
 class _Help(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        raise _Asked(parser.format_help())
+        raise _TextRequested(parser.format_help())
 
 
 class _Version(argparse.Action):
     def __call__(self, *_: Any) -> None:
-        raise _Asked(f"{_PROGRAM} {__version__}\n")
+        raise _TextRequested(f"{_PROGRAM} {__version__}\n")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -143,7 +150,7 @@ def _add_options(parser: _Parser, command: str) -> None:
 def _unknown_command(word: str) -> str:
     if "/" in word or word.startswith("."):
         return f"'{word}' is no command: to name the directory, write --cache-dir {word}"
-    guess = _MEANT.get(word) or nearest(word, COMMANDS)
+    guess = _CORRECTIONS.get(word) or nearest(word, COMMANDS)
     return f"'{word}' is no command: " + (f"did you mean {guess}?" if guess else f"write one of {', '.join(COMMANDS)}")
 
 
@@ -154,9 +161,9 @@ def _unknown_option(command: str, word: str) -> str:
         return f"'{word}' is not the value of an option: see {_PROGRAM} {command} --help"
     # Only the name: anything after it may be a secret.
     name, rest = re.findall("(?s)^([a-z-]+)(.*)", word)[0]
-    takers = {setting.option: setting.commands for setting in SETTINGS if setting.help} | {"--json": tuple(_JSON)}
-    if command not in takers.get(name, (command,)):
-        return f"{command} takes no {name}: leave it out (it belongs to {', '.join(takers[name])})"
-    guess = nearest(name, takers)
+    commands = {setting.option: setting.commands for setting in SETTINGS if setting.help} | {"--json": tuple(_JSON)}
+    if command not in commands.get(name, (command,)):
+        return f"{command} takes no {name}: leave it out (it belongs to {', '.join(commands[name])})"
+    guess = nearest(name, commands)
     name += "..." if rest and not rest.startswith("=") else ""
     return f"there is no option {name}: " + (f"did you mean {guess}?" if guess else f"see {_PROGRAM} {command} --help")

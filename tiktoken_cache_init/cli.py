@@ -106,11 +106,11 @@ def _settings(arguments: Sequence[str], environment: Mapping[str, str], console:
     # Loading argparse takes as long as filling a volume, and the image's usual run has no arguments.
     from .arguments import parse
 
-    read = parse(arguments)
-    if read.text:
-        console.write(read.text)
+    parsed = parse(arguments)
+    if parsed.text:
+        console.write(parsed.text)
         return None
-    return load(read.command, read.given, read.json, environment)
+    return load(parsed.command, parsed.given, parsed.json, environment)
 
 
 def _run(settings: Settings, console: _Console) -> int:

@@ -27,7 +27,7 @@ from .gateway import others_loaded
 from .settings import Settings, in_image
 from .sources import Delivery, Failure, Watch
 
-_MOST_PASSES = 5
+_MAX_PASSES = 5
 """How often to look again if other runs change the directory meanwhile."""
 _BETWEEN_PASSES = 0.1
 """Seconds."""
@@ -91,7 +91,7 @@ def fill(settings: Settings, watch: Watch) -> Filled:
     error: InitError | None = None
     if not all(finding.ready for finding in findings):
         try:
-            work.put_right()
+            work.run()
         except InitError as failure:
             error = failure
     if error is None:
@@ -118,7 +118,7 @@ class _Work:
             for target, finding in self._findings.items()
         )
 
-    def put_right(self) -> None:
+    def run(self) -> None:
         """Do all that can be done.
 
         Raises:
@@ -129,7 +129,7 @@ class _Work:
         cause = ""
         try:
             self._repair_permissions()
-            for _ in range(_MOST_PASSES):
+            for _ in range(_MAX_PASSES):
                 if not self._missing() or not self._pass():
                     break
         except DeadlinePassed:
@@ -181,7 +181,7 @@ class _Work:
             return False
         if not in_time:
             raise DeadlinePassed
-        return self._others_are_at_work() or vanished
+        return self._check_other_runs() or vanished
 
     def _stage(self, files: dict[Target, StagedFile]) -> None:
         """Fill the temporary files with right bytes, as far as they can be had."""
@@ -230,7 +230,7 @@ class _Work:
             try:
                 for target, staged in right.items():
                     try:
-                        self._note_installed(target, staged.install(target.name))
+                        self._record_installed(target, staged.install(target.name))
                     except VanishedError:
                         vanished = True
             except BaseException as error:
@@ -243,7 +243,7 @@ class _Work:
             staging.sync(self._directory)
         return vanished
 
-    def _others_are_at_work(self) -> bool:
+    def _check_other_runs(self) -> bool:
         """Note what other runs have installed, and say whether they may be moving bytes that are still missing."""
         time.sleep(_BETWEEN_PASSES)
         ready = self._ready_now()
@@ -252,7 +252,7 @@ class _Work:
                 self._done[target] = Outcome(self._findings[target], Action.INSTALLED, "another run")
         return bool(search.find(self._directory, {target.vocabulary for target in self._missing()}))
 
-    def _note_installed(self, target: Target, aside: str) -> None:
+    def _record_installed(self, target: Target, aside: str) -> None:
         finding, delivery = self._findings[target], self._deliveries[target.vocabulary]
         action = Action.INSTALLED if finding.state is State.MISSING else Action.REPLACED
         self._done[target] = Outcome(finding, action, delivery.label, tuple(delivery.failures), aside)
@@ -295,14 +295,14 @@ def _warnings(settings: Settings) -> list[str]:
     """Return a line for each file that a gateway needs and that neither the settings nor the directory have."""
     if settings.layout == "published":
         return []
-    missing = [name for name in others_loaded(settings.vocabularies) if not _is_there(settings, name)]
+    missing = [name for name in others_loaded(settings.vocabularies) if not _is_ready(settings, name)]
     return [
         f"a gateway (New-API, one-api) also loads {name} when it starts: add {name.partition('.')[0]} to TIKTOKEN_INIT_ENCODINGS"
         for name in missing
     ]
 
 
-def _is_there(settings: Settings, published_name: str) -> bool:
+def _is_ready(settings: Settings, published_name: str) -> bool:
     [vocabulary] = [known for known in VOCABULARIES if known.published_name == published_name]
     [finding] = inspect(settings.cache_dir, [Target(vocabulary, vocabulary.cache_key)])
     return finding.ready

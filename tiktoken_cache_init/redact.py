@@ -9,7 +9,7 @@ from collections.abc import Iterable
 HIDDEN = "***"
 
 # A shorter secret would blot out parts of ordinary words. `shown` hides it in URLs all the same.
-_SHORTEST_SCRUBBED = 4
+_MIN_SCRUBBED_LENGTH = 4
 
 
 def shown(url: str) -> str:
@@ -42,7 +42,7 @@ class Scrubber:
                 for piece in (text, *text.replace(",", " ").split()):
                     secrets |= _secrets(piece.strip("\"'"))
         # Longest first: a short secret may be part of a longer one.
-        self._secrets = sorted((each for each in secrets if len(each) >= _SHORTEST_SCRUBBED), key=len, reverse=True)
+        self._secrets = sorted((each for each in secrets if len(each) >= _MIN_SCRUBBED_LENGTH), key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
         """Return the text with every known secret replaced."""

@@ -28,10 +28,10 @@ EXTRA_LIMIT = 64 << 20
 _PREFIX = "TIKTOKEN_INIT_"
 _CACHE_DIR = "TIKTOKEN_CACHE_DIR"
 _EVERY_COMMAND = tuple(COMMANDS)
-_ON_FILES = ("fill", "verify", "export")
-_OTHER_PROGRAMS = ("TIKTOKEN_RS_CACHE_DIR", "TIKTOKEN_ENCODINGS_BASE")
+_FILE_COMMANDS = ("fill", "verify", "export")
+_HARMONY_VARIABLES = ("TIKTOKEN_RS_CACHE_DIR", "TIKTOKEN_ENCODINGS_BASE")
 """Variables of openai-harmony, which look like misspellings of ours."""
-_MEANT = {
+_CORRECTIONS = {
     "TIKTOKEN_CACHE": _CACHE_DIR,
     "TIKTOKEN_DIR": _CACHE_DIR,
     "TIKTOKEN_CACHE_PATH": _CACHE_DIR,
@@ -115,20 +115,20 @@ def load(command: str, given: Mapping[str, list[str]], as_json: bool, environmen
         SettingError: a name is misspelled or a value does not parse; the message gives the right spelling.
     """
     warnings = _check_names(environment)
-    read = {}
+    values = {}
     for setting in SETTINGS:
         if setting.field in given:
-            read[setting.field] = _from_option(setting, given[setting.field])
+            values[setting.field] = _from_option(setting, given[setting.field])
         else:
             # A variable that the command does not use cannot be wrong.
-            read[setting.field] = _from_variable(setting, environment if command in setting.commands else {})
+            values[setting.field] = _from_variable(setting, environment if command in setting.commands else {})
     if command == "list" and not ("encodings" in given or environment.get(f"{_PREFIX}ENCODINGS", "").strip()):
-        read["encodings"] = catalogue.ENCODINGS
-    if not read["cache_dir"] and command != "list":
+        values["encodings"] = catalogue.ENCODINGS
+    if not values["cache_dir"] and command != "list":
         raise SettingError(f"no directory is named: give --cache-dir DIR, or set {_CACHE_DIR}")
-    if not read["sources"]:
-        read["sources"] = _default_sources(read["baked_dir"])
-    settings = Settings(command=command, json=as_json, warnings=tuple(warnings), **read)
+    if not values["sources"]:
+        values["sources"] = _default_sources(values["baked_dir"])
+    settings = Settings(command=command, json=as_json, warnings=tuple(warnings), **values)
     _refuse_clashes(settings)
     return settings
 
@@ -200,11 +200,11 @@ def _check_names(environment: Mapping[str, str]) -> list[str]:
     known = {setting.variable for setting in SETTINGS}
     warnings = []
     for name in sorted(environment):
-        if not name.startswith("TIKTOKEN") or name in known or name in _OTHER_PROGRAMS or _is_service_link(name):
+        if not name.startswith("TIKTOKEN") or name in known or name in _HARMONY_VARIABLES or _is_service_link(name):
             continue
         if name == "TIKTOKEN_OFFLINE":
             warnings.append(f"{name}: no program reads it; {_CACHE_DIR} is all that an offline start needs")
-        elif meant := _MEANT.get(name) or nearest(name, known, cutoff=0.92):
+        elif meant := _CORRECTIONS.get(name) or nearest(name, known, cutoff=0.92):
             raise SettingError(f"{name}: no such setting exists: write {meant}")
         elif name.startswith(_PREFIX):
             warnings.append(f"{name}: no such setting exists, so it is ignored: see --help")
@@ -281,8 +281,8 @@ def _encoding(name: str) -> Encoding:
     except KeyError:
         pass
     stem = name.lower().removesuffix(".tiktoken")
-    for beginning, meant in catalogue.MODELS.items():
-        if stem == beginning or stem.startswith(f"{beginning}-"):
+    for prefix, meant in catalogue.MODELS.items():
+        if stem == prefix or stem.startswith(f"{prefix}-"):
             raise SettingError(f"'{name}' is a model, not an encoding: write {meant}")
     names = [known.name for known in catalogue.ENCODINGS]
     # People leave out "_base".
@@ -395,7 +395,7 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         "the directory that the consumer reads",
         _directory,
-        _ON_FILES,
+        _FILE_COMMANDS,
         default_note="`/cache/tiktoken` in the image; required on a host",
     ),
     Setting(
@@ -427,9 +427,9 @@ SETTINGS: tuple[Setting, ...] = (
         "cache",
         "file names: cache, published or both",
         _one_of("cache", "published", "both"),
-        _ON_FILES,
+        _FILE_COMMANDS,
     ),
-    Setting("mode", f"{_PREFIX}MODE", "--mode", "OCTAL", "0644", "permission bits of the files", _mode, _ON_FILES),
+    Setting("mode", f"{_PREFIX}MODE", "--mode", "OCTAL", "0644", "permission bits of the files", _mode, _FILE_COMMANDS),
     Setting(
         "owner",
         f"{_PREFIX}OWNER",

@@ -512,5 +512,5 @@ def test_a_gateway_that_needs_another_file_is_a_warning_unless_that_is_there(vol
     assert filled(volume, baked, cl100k, layout="published").warnings == ()
     assert filled(volume, baked, TINY).warnings == ()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_is_there", lambda *_: True)
+        patch.setattr(module, "_is_ready", lambda *_: True)
         assert filled(volume, baked, cl100k).warnings == ()

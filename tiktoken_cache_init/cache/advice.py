@@ -13,7 +13,7 @@ from .mounts import file_system
 NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 _OVERFLOW_ID = 65534
 """The owner that the kernel shows for a user who has no number in this user namespace."""
-_OPENSHIFT_IDS = 1_000_000_000
+_OPENSHIFT_FIRST_UID = 1_000_000_000
 """OpenShift assigns users from this number on."""
 _DAC_OVERRIDE = 1 << 1
 """The bit of the capability in ``/proc/self/status``."""
@@ -58,12 +58,12 @@ def explain(error: OSError, doing: str, path: str, needed: int = 0) -> str:
 
 def explain_modes(path: str, found: int, wanted: int) -> str:
     """Return one line for a volume that keeps no permission bits, with everything that must be set there."""
-    us, directories = _id(os.geteuid(), os.getegid()), directory_mode(wanted)
+    user, directories = _id(os.geteuid(), os.getegid()), directory_mode(wanted)
     owner = f"uid={os.geteuid()},gid={os.getegid()}"
     return (
         f"{path} does not keep permissions: everything has mode {found:04o} where {wanted:04o} is needed: set them on the mount "
         f"(SMB, azureFile: {owner},file_mode={wanted & 0o666:04o},dir_mode={directories:04o}; vfat, blobfuse, other FUSE: "
-        f"{owner},allow_other,umask={0o777 & ~directories:04o}), or, if the gateway runs as {us} too, set "
+        f"{owner},allow_other,umask={0o777 & ~directories:04o}), or, if the gateway runs as {user} too, set "
         f"TIKTOKEN_INIT_MODE=0{found & 0o666:03o}"
     )
 
@@ -92,16 +92,16 @@ def _free_space(path: str) -> str:
 
 def _permission_advice(path: str, number: int) -> str:
     uid, gid = os.geteuid(), os.getegid()
-    us = _id(uid, gid)
+    user = _id(uid, gid)
     directory = path
     while not os.path.isdir(directory) and os.path.dirname(directory) != directory:
         directory = os.path.dirname(directory)
     if directory != path and not os.access(directory, os.X_OK):
-        return f"this runs as {us}, and a parent directory is not searchable by it: chmod o+x the parents, or run as their owner"
+        return f"this runs as {user}, and a parent directory is not searchable by it: chmod o+x the parents, or run as their owner"
     status = os.stat(directory)
     mode = stat.S_IMODE(status.st_mode)
     owner = _id(status.st_uid, status.st_gid)
-    facts = f"this runs as {us}, the directory belongs to {owner} with mode {mode:04o}"
+    facts = f"this runs as {user}, the directory belongs to {owner} with mode {mode:04o}"
     if status.st_uid == _OVERFLOW_ID and (host_id := _host_id(uid)) is not None:
         return (
             f"{facts}, a user from outside this user namespace: mount it with :U (podman), or on the host run: "
@@ -109,7 +109,7 @@ def _permission_advice(path: str, number: int) -> str:
         )
     if status.st_uid == uid:
         return f"{facts}: {_own_directory_advice(directory, number, mode, uid)}"
-    if uid >= _OPENSHIFT_IDS:
+    if uid >= _OPENSHIFT_FIRST_UID:
         return (
             f"{facts}, and OpenShift assigned this user: set securityContext.fsGroup: {uid} in the pod, or make the directory "
             f"writable by the group of this user: chgrp {gid} and chmod g+rwxs"
@@ -117,7 +117,7 @@ def _permission_advice(path: str, number: int) -> str:
     if uid and status.st_uid == 0:
         return (
             f'{facts}: run as its owner (docker run --user {owner}; compose: user: "{owner}"), or, in Kubernetes, set '
-            f"securityContext.fsGroup: {gid}, or chown the directory to {us}"
+            f"securityContext.fsGroup: {gid}, or chown the directory to {user}"
         )
     root = "" if _has_dac_override() or _is_nfs(directory) else ", or as root with the capability DAC_OVERRIDE"
     return (

@@ -12,7 +12,7 @@ from ..catalogue import Target, Vocabulary
 from .advice import volume_errors
 from .identify import MOST_READ, Identity, identify
 
-_MOST_STEPS = 40
+_MAX_STEPS = 40
 """Steps of a link, as in the kernel."""
 
 
@@ -91,7 +91,7 @@ def _inspect(
             note = ""
             if stat.S_ISLNK(status.st_mode):
                 destination = os.readlink(path)
-                if not _is_sound(directory, destination, names):
+                if not _is_safe_link(directory, destination, names):
                     return Finding(target, State.LINK, f"a link to {destination}, which consumers may not reach")
                 note = f", a link to {destination}"
                 status = os.stat(path)
@@ -120,13 +120,13 @@ def _inspect_file(
     return Finding(target, State.WRONG, f"{identity.text}{note}", identity, head)
 
 
-def _is_sound(directory: str, destination: str, names: frozenset[str]) -> bool:
+def _is_safe_link(directory: str, destination: str, names: frozenset[str]) -> bool:
     """Say whether every consumer can follow a link in the directory, wherever it mounts the directory.
 
     Each step must stay inside, and every user must be able to pass through it. The links of a ConfigMap do.
     """
     ahead, place = destination.split("/"), directory
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MAX_STEPS):
         if not ahead:
             return place not in (os.path.join(directory, name) for name in names)
         step = ahead.pop(0)

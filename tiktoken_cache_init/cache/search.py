@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 from ..catalogue import VOCABULARIES, Vocabulary
 from .inspect import holds
 
-_MOST_ENTRIES = 20_000
-_MOST_LEVELS = 4
+_MAX_ENTRIES = 20_000
+_MAX_LEVELS = 4
 
 
-def find(directory: str, wanted: Iterable[Vocabulary], levels: int = _MOST_LEVELS) -> dict[Vocabulary, str]:
+def find(directory: str, wanted: Iterable[Vocabulary], levels: int = _MAX_LEVELS) -> dict[Vocabulary, str]:
     """Return, for each wanted vocabulary whose bytes are in the directory or below it, the path of a file with them."""
     missing = {vocabulary for vocabulary in wanted if vocabulary.size is not None}
     found: dict[Vocabulary, str] = {}
@@ -55,7 +55,7 @@ def _files(directory: str, levels: int) -> Iterator[str]:
     for place, directories, names in os.walk(directory):
         for name in sorted(names):
             entries += 1
-            if entries > _MOST_ENTRIES:
+            if entries > _MAX_ENTRIES:
                 return
             yield os.path.join(place, name)
         entries += len(directories)

@@ -22,10 +22,10 @@ from .identify import MOST_READ
 PREFIX = ".tiktoken-cache-init-"
 """How the names of temporary files begin."""
 
-_PIECE = 1 << 20
+_CHUNK_SIZE = 1 << 20
 _STALE_AFTER = 3600.0
 """Seconds after which a temporary file counts as dead where the file system has no locks."""
-_MOST_ATTEMPTS = 5
+_MAX_ATTEMPTS = 5
 
 
 class TooLongError(Exception):
@@ -57,7 +57,7 @@ class StagedFile:
             VolumeError: the directory cannot be written.
         """
         with volume_errors("write in", self._directory, self._needed):
-            for _ in range(_MOST_ATTEMPTS):
+            for _ in range(_MAX_ATTEMPTS):
                 self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
                 # Some network file systems have no locks. The age of the file decides there.
                 with contextlib.suppress(OSError):
@@ -96,8 +96,8 @@ class StagedFile:
             VolumeError: the directory cannot be written.
             OSError: the file cannot be read.
         """
-        while piece := file.read(_PIECE):
-            self.write(piece)
+        while chunk := file.read(_CHUNK_SIZE):
+            self.write(chunk)
 
     def restart(self) -> None:
         """Discard the bytes written so far.
@@ -159,7 +159,7 @@ class StagedFile:
         path = os.path.join(self._directory, name)
         aside = ""
         with volume_errors("install", path, self._needed):
-            for _ in range(_MOST_ATTEMPTS):
+            for _ in range(_MAX_ATTEMPTS):
                 try:
                     os.rename(self.path, path)
                 except IsADirectoryError:

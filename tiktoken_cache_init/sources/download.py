@@ -21,10 +21,10 @@ from ..cache.staging import StagedFile, TooLongError
 from ..errors import InitError
 from . import SourceError
 
-LEAST_SPEED = 1024
+_MIN_SPEED = 1024
 """Bytes a second below which a transfer makes no progress."""
 
-_MOST_REDIRECTS = 5
+_MAX_REDIRECTS = 5
 _PORTAL_ADVICE = "check that no proxy or login page answers in its place"
 _PROXY_ADVICE = "check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY"
 _CERTIFICATE_ADVICE = "if a proxy re-signs TLS, set TIKTOKEN_INIT_CA to a PEM file with its certificate authority"
@@ -50,7 +50,7 @@ async def download(client: httpx.AsyncClient, url: str, staged: StagedFile, time
         client: the client.
         url: where the file is.
         staged: the temporary file.
-        timeout: seconds in which the transfer must connect, and then move `LEAST_SPEED` bytes a second.
+        timeout: seconds in which the transfer must connect, and then move `_MIN_SPEED` bytes a second.
 
     Raises:
         NotThereError: the server has something else at this URL, or nothing.
@@ -85,7 +85,7 @@ async def _request(
     start = staged.position
     headers = {"Range": f"bytes={start}-"} if start else {}
     request = client.build_request("GET", visited[0], headers=headers)
-    while len(visited) <= _MOST_REDIRECTS + 1:
+    while len(visited) <= _MAX_REDIRECTS + 1:
         # httpx follows redirects itself, but reads the whole body of each, however long it is.
         url_has_credentials = bool(request.url.userinfo)
         auth = (request.url.username, request.url.password) if url_has_credentials else httpx.USE_CLIENT_DEFAULT
@@ -99,7 +99,7 @@ async def _request(
             visited.append(str(request.url))
         finally:
             await response.aclose()
-    raise NotThereError(f"redirected more than {_MOST_REDIRECTS} times")
+    raise NotThereError(f"redirected more than {_MAX_REDIRECTS} times")
 
 
 async def _receive(response: httpx.Response, staged: StagedFile, window: asyncio.Timeout, timeout: float) -> bool:
@@ -117,14 +117,14 @@ async def _receive(response: httpx.Response, staged: StagedFile, window: asyncio
         staged.restart()
         if _declared_length(response) > staged.vocabulary.limit:
             raise _too_long(staged)
-    moved = marked = 0
+    received = marked = 0
     clock = asyncio.get_running_loop().time
-    async for piece in response.aiter_bytes():
-        staged.write(piece)
-        moved += len(piece)
-        if moved - marked >= LEAST_SPEED * timeout:
+    async for chunk in response.aiter_bytes():
+        staged.write(chunk)
+        received += len(chunk)
+        if received - marked >= _MIN_SPEED * timeout:
             window.reschedule(clock() + timeout)
-            marked = moved
+            marked = received
     if staged.is_right:
         return True
     if page := looks_like(staged.head()):
@@ -158,19 +158,19 @@ def _too_long(staged: StagedFile) -> NotThereError:
 def _refusal(response: httpx.Response) -> SourceError:
     code = response.status_code
     # Not the server's own phrase, which may repeat the credentials that it was sent.
-    said = f"{code} {httpx.codes.get_reason_phrase(code)}".strip()
+    answer = f"{code} {httpx.codes.get_reason_phrase(code)}".strip()
     advice = _STATUS_ADVICE.get(code, "")
     if code in (403, 404, 410) or 300 <= code < 400:
-        return NotThereError(said, advice=advice)
+        return NotThereError(answer, advice=advice)
     if code == 407:
-        said = f"the proxy answered {said}"
+        answer = f"the proxy answered {answer}"
     if code == 511:
-        said += ": a captive portal wants a login"
+        answer += ": a captive portal wants a login"
     wait = _retry_after(response.headers.get("Retry-After", ""))
     if wait:
-        said += f", and asks to wait {wait:.0f} s"
+        answer += f", and asks to wait {wait:.0f} s"
     transient = code in (408, 425, 429) or (code >= 500 and code not in (501, 505, 511))
-    return SourceError(said, transient=transient, wait=wait, advice=advice)
+    return SourceError(answer, transient=transient, wait=wait, advice=advice)
 
 
 def _retry_after(text: str) -> float:

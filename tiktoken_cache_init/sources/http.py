@@ -23,13 +23,13 @@ from . import Delivery, SourceError, Watch, wrong_bytes
 from .download import NotThereError, download
 from .local import names_at_mirror
 
-_ATTEMPTS = 5
+_MAX_ATTEMPTS = 5
 """Attempts without progress before a place is given up."""
-_PROGRESS = 1 << 16
+_MIN_PROGRESS = 1 << 16
 """Bytes that count as progress: an attempt that brings them costs no retry."""
 _FIRST_WAIT = 0.5
 """Seconds before a place is tried again; doubled each time."""
-_LONGEST_WAIT = 30.0
+_MAX_WAIT = 30.0
 _WATCH_EVERY = 0.25
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM)
@@ -127,9 +127,9 @@ async def _fetch(
             delivery.failed(error)
             progress = delivery.staged.position - furthest
             furthest = max(furthest, delivery.staged.position)
-            route.failures = 0 if progress >= _PROGRESS else route.failures + 1
+            route.failures = 0 if progress >= _MIN_PROGRESS else route.failures + 1
             route.due = time.monotonic() + max(error.wait, _backoff(route.failures))
-            if not error.transient or route.failures == _ATTEMPTS or route.due >= end:
+            if not error.transient or route.failures == _MAX_ATTEMPTS or route.due >= end:
                 routes.remove(route)
         else:
             return
@@ -164,7 +164,7 @@ async def _deliver(client: httpx.AsyncClient, route: _Route, delivery: Delivery,
 
 def _backoff(failures: int) -> float:
     # With jitter: init containers that failed together must not come back together.
-    return min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** (failures - 1)) * random.uniform(0.5, 1.5) if failures else 0.0
+    return min(_MAX_WAIT, _FIRST_WAIT * 2.0 ** (failures - 1)) * random.uniform(0.5, 1.5) if failures else 0.0
 
 
 def _client(settings: Settings) -> httpx.AsyncClient:

@@ -52,7 +52,7 @@ def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch
                 delivery.label = f"wheel {requirement}"
                 try:
                     if requirement not in wheels:
-                        wheels[requirement] = _downloaded(requirement, directory, settings.timeout)
+                        wheels[requirement] = _download(requirement, directory, settings.timeout)
                     wheel = wheels[requirement]
                     if isinstance(wheel, SourceError):
                         raise wheel
@@ -62,7 +62,7 @@ def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch
                     delivery.failed(error)
 
 
-def _downloaded(requirement: str, directory: str, timeout: float) -> str:
+def _download(requirement: str, directory: str, timeout: float) -> str:
     """Have pip download a wheel, and return its path."""
     place = os.path.join(directory, requirement)
     command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
@@ -86,11 +86,11 @@ def _downloaded(requirement: str, directory: str, timeout: float) -> str:
     return next(os.path.join(place, name) for name in os.listdir(place) if name.endswith(".whl"))
 
 
-def _pip_failure(complaint: str) -> SourceError:
-    lines = [line.strip() for line in complaint.splitlines() if line.strip()]
-    telling = [line for line in lines if line.startswith("ERROR:")] or lines or ["no message"]
+def _pip_failure(stderr: str) -> SourceError:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR:")] or lines or ["no message"]
     # pip may print the credentials of the package index.
-    last = Scrubber(complaint.split())(telling[-1])
+    last = Scrubber(stderr.split())(errors[-1])
     return SourceError(f"pip failed: {last}", advice="check the index that pip is configured for")
 
 

@@ -81,9 +81,9 @@ def test_the_search_ends_after_so_many_entries(tmp_path: Path, monkeypatch: pyte
     for name in ("a", "b", "c"):
         put(tmp_path, name, b"")
     last = put(tmp_path, "d")
-    monkeypatch.setattr(module, "_MOST_ENTRIES", 3)
+    monkeypatch.setattr(module, "_MAX_ENTRIES", 3)
     assert find(str(tmp_path), [TINY]) == {}
-    monkeypatch.setattr(module, "_MOST_ENTRIES", 4)
+    monkeypatch.setattr(module, "_MAX_ENTRIES", 4)
     assert find(str(tmp_path), [TINY]) == {TINY: last}
 
 
@@ -91,14 +91,14 @@ def test_directories_count_as_entries(tmp_path: Path, monkeypatch: pytest.Monkey
     for name in "abcd":
         (tmp_path / name).mkdir()
     put(tmp_path, "a/x")
-    monkeypatch.setattr(module, "_MOST_ENTRIES", 4)
+    monkeypatch.setattr(module, "_MAX_ENTRIES", 4)
     assert find(str(tmp_path), [TINY]) == {}
 
 
 def test_the_names_that_mistakes_leave_are_found_among_any_number_of_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_MOST_ENTRIES", 0)
+    monkeypatch.setattr(module, "_MAX_ENTRIES", 0)
     monkeypatch.setattr(module, "VOCABULARIES", (OTHER,))
     for name in (OTHER.cache_key, OTHER.published_name):
         path = put(tmp_path, name)

@@ -366,7 +366,7 @@ def test_a_signal_that_comes_while_the_event_loop_is_closed_is_handled(
         raise Stopped(signum)
 
     monkeypatch.setattr(asyncio, "new_event_loop", Closing)
-    monkeypatch.setattr(module, "_ATTEMPTS", 1)
+    monkeypatch.setattr(module, "_MAX_ATTEMPTS", 1)
     with process_state():
         signal.signal(signal.SIGINT, handler)
         with pytest.raises((Stopped, KeyboardInterrupt)) as caught:
