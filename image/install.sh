@@ -25,7 +25,7 @@ case ${DEBIAN_MIRROR:-} in
   '') ;;
   *[!A-Za-z0-9._~:/@%+-]*) fail "DEBIAN_MIRROR has a character that no URL of a mirror has: correct it, as in http://HOST/debian" ;;
   http://* | https://*) ;;
-  *) fail "DEBIAN_MIRROR is '$DEBIAN_MIRROR', which is not a URL: set it to one of a mirror, as in http://HOST/debian" ;;
+  *) fail "DEBIAN_MIRROR is '$DEBIAN_MIRROR', which is not a URL: set it to the URL of a mirror, as in http://HOST/debian" ;;
 esac
 if [ -n "${DEBIAN_MIRROR:-}" ]; then
   # In both of apt's formats. A mirror has Debian's security archive beside the main one.

@@ -26,7 +26,7 @@ _JSON = {
 }
 
 _MAIN_EPILOG = """\
-Without a command it fills:
+Without a command, the program runs fill:
   docker run --rm -v tiktoken:/cache/tiktoken {program}
 The options of a command:
   {program} COMMAND --help

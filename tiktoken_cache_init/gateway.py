@@ -55,7 +55,7 @@ def foretell(finding: Finding) -> Prognosis:
     if ranks is None:
         return fails
     if has_digest(_published(ranks), vocabulary):
-        return Prognosis(Consequence.COUNTS_RIGHT, "starts and counts right, because the tokens are right all the same")
+        return Prognosis(Consequence.COUNTS_RIGHT, "starts and counts right: other bytes, but the right tokens")
     return Prognosis(Consequence.COUNTS_WRONG, "starts and counts wrong")
 
 

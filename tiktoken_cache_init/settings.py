@@ -16,7 +16,7 @@ from .redact import shown
 
 COMMANDS = {
     "fill": "put every wanted vocabulary into the directory (the default)",
-    "verify": "say what each file is, what a gateway does with it, and the fix",
+    "verify": "show the state of each file, what a gateway does with it, and the fix",
     "list": "print the encodings, their files and cache keys",
     "export": "write the vocabularies in the directory to stdout as a tar",
 }
@@ -251,7 +251,7 @@ def _directory(text: str) -> str:
     except FileNotFoundError:
         raise SettingError("the working directory no longer exists: write an absolute path") from None
     if path == "/":
-        raise SettingError("it is the root directory: write a directory of its own, such as /cache/tiktoken")
+        raise SettingError("it is the root directory: write another directory, such as /cache/tiktoken")
     return path
 
 
@@ -260,7 +260,7 @@ def _consumers_directory(text: str) -> str:
     if not os.path.isabs(text):
         meant = "/cache/tiktoken" if in_image() else path
         raise SettingError(
-            f"the path is relative, and each program starts in a directory of its own: write {meant}, "
+            f"the path is relative, and each program has its own working directory: write {meant}, "
             "or the absolute path that the consumer mounts"
         )
     return path
@@ -447,7 +447,7 @@ SETTINGS: tuple[Setting, ...] = (
         "--sources",
         "NAMES",
         "",
-        "baked, fetch, wheel: what to try, in order",
+        "sources to try, in order: baked, fetch, wheel",
         _sources,
         ("fill",),
         default_note="`baked,fetch` in the image; `fetch,wheel` on a host",
@@ -492,7 +492,7 @@ SETTINGS: tuple[Setting, ...] = (
         "--log",
         "text|json",
         "text",
-        "form of the lines on stderr",
+        "format of the lines on stderr",
         _one_of("text", "json"),
         _EVERY_COMMAND,
     ),

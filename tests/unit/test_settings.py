@@ -526,7 +526,7 @@ def test_the_layout_decides_which_names_are_wanted() -> None:
 
 
 def test_the_root_directory_is_refused() -> None:
-    with pytest.raises(SettingError, match="it is the root directory: write a directory of its own"):
+    with pytest.raises(SettingError, match="it is the root directory: write another directory"):
         load("fill", {"cache_dir": ["/"]}, False, {})
 
 

@@ -272,4 +272,4 @@ def _move_aside(path: str) -> str:
                     os.rename(path, aside)
                     return os.path.basename(aside)
             return ""
-    raise VolumeError(f"too many directories beside {path} were moved aside: remove {path}.moved-aside-*")
+    raise VolumeError(f"too many directories were moved aside from {path}: remove {path}.moved-aside-*")

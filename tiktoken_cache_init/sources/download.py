@@ -165,7 +165,7 @@ def _refusal(response: httpx.Response) -> SourceError:
     if code == 407:
         answer = f"the proxy answered {answer}"
     if code == 511:
-        answer += ": a captive portal wants a login"
+        answer += ": a captive portal asks for a login"
     wait = _retry_after(response.headers.get("Retry-After", ""))
     if wait:
         answer += f", and asks to wait {wait:.0f} s"

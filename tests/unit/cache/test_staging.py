@@ -262,7 +262,7 @@ def test_there_is_an_end_to_moving_aside(volume: Path) -> None:
         (volume / f"key.moved-aside-{number}").touch()
     with pytest.raises(
         VolumeError,
-        match=f"too many directories beside {volume}/key were moved aside: remove {volume}/key.moved-aside-",
+        match=f"too many directories were moved aside from {volume}/key: remove {volume}/key.moved-aside-",
     ):
         write_and_install(volume)
 
