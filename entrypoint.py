@@ -1,4 +1,4 @@
-"""The init container's entry point."""
+"""Entry point of the init container."""
 
 import gc
 

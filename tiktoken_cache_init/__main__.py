@@ -1,4 +1,4 @@
-"""The process: its standard streams and its exit code."""
+"""Entry point of the process: standard streams and exit code."""
 
 import io
 import os
@@ -14,18 +14,18 @@ _STDERR = 2
 
 def run() -> None:
     """Run the command line and end the process with its exit code."""
-    # A closed standard stream would give its number to the next file that is opened: one in the volume.
+    # Occupy the numbers 0 to 2. If a standard stream is closed, a file in the volume could get its number.
     while (number := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         pass
     os.close(number)
-    # A closed stderr is tolerated. A closed stdout is an error, so it gets a stream that cannot be written.
+    # A closed stderr is tolerated. A closed stdout is an error, so `out` becomes a stream that cannot be written.
     out = sys.stdout or os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", closefd=False)
     err = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     for stream in (out, err):
-        # A path may hold characters that the terminal's encoding lacks.
+        # A path may contain characters that the encoding of the terminal does not have.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    # sys.exit would wait for a name look-up that hangs in a thread of asyncio's.
+    # sys.exit would wait for asyncio's threads, and a name look-up may hang in one.
     os._exit(main(sys.argv[1:], os.environ, out, err))
 
 

@@ -1,4 +1,4 @@
-"""The command line: one parser with a subcommand for each command, built from the table of settings."""
+"""Parser of the command line, with one subcommand for each command. It is built from the table of settings."""
 
 import argparse
 import re
@@ -18,7 +18,7 @@ _CORRECTIONS = {
     "run": "fill",
     "init": "fill",
 }
-"""Words that people write as a command -> the command that they mean."""
+"""Wrong command -> the command that the user probably means."""
 _JSON = {
     "fill": "the result as JSON on stdout",
     "verify": "the result as JSON",
@@ -46,14 +46,14 @@ SSL_CERT_FILE, SSL_CERT_DIR, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE.
 
 
 class Arguments(NamedTuple):
-    """What the command line says."""
+    """Parsed command line."""
 
     command: str
     given: dict[str, list[str]]
-    """Field of a setting -> the values given for its option."""
+    """Field of a setting -> values given for its option."""
     json: bool
     text: str = ""
-    """The help or the version, if it was asked for; nothing else is to be done then."""
+    """Text of ``--help`` or ``--version``, to print instead of running a command; else empty."""
 
 
 def parse(arguments: Sequence[str]) -> Arguments:
@@ -80,7 +80,7 @@ def parse(arguments: Sequence[str]) -> Arguments:
 
 
 class _TextRequested(Exception):
-    """The help or the version was asked for. argparse would print it itself and ignore a full disk."""
+    """The user asked for the help or the version. argparse would print it itself and ignore a full disk."""
 
 
 class _Help(argparse.Action):
@@ -159,7 +159,7 @@ def _unknown_option(command: str, word: str) -> str:
         return f"the command comes first: write {_PROGRAM} {word} ..."
     if not word.startswith("-"):
         return f"'{word}' is not the value of an option: see {_PROGRAM} {command} --help"
-    # Only the name: anything after it may be a secret.
+    # Show only the name, because the text after it may be a secret.
     name, rest = re.findall("(?s)^([a-z-]+)(.*)", word)[0]
     commands = {setting.option: setting.commands for setting in SETTINGS if setting.help} | {"--json": tuple(_JSON)}
     if command not in commands.get(name, (command,)):

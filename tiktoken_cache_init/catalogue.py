@@ -1,7 +1,7 @@
-"""The facts: which encodings exist, which vocabulary files they need, where those are published and what they hold.
+"""Catalogue of the encodings and their vocabularies, with the URL, size and digest of each file.
 
-The URLs, digests and encodings come from tiktoken 0.14.0 (``tiktoken_ext/openai_public.py``). A test compares them with the
-installed tiktoken. To add an encoding, add its vocabulary and its row here.
+The URLs, digests and encodings come from tiktoken 0.14.0 (``tiktoken_ext/openai_public.py``). A test compares them with
+the installed tiktoken. To add an encoding, add its vocabulary and its row here.
 """
 
 import hashlib
@@ -11,52 +11,52 @@ ORIGIN = "https://openaipublic.blob.core.windows.net"
 
 
 def cache_key(url: str) -> str:
-    """Return the file name that readers of ``TIKTOKEN_CACHE_DIR`` look for: the SHA-1 of the URL's text, in hex."""
+    """Return the file name that consumers look for in ``TIKTOKEN_CACHE_DIR``: the SHA-1 of the URL, in hex."""
     return hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()
 
 
 class Vocabulary(NamedTuple):
-    """One published file, identified by its digest."""
+    """Published file, identified by its digest."""
 
     url: str
-    """Where it is published. The cache key is made from this text."""
+    """URL of the published file. The cache key is its SHA-1."""
     sha256: str
-    """The pinned digest, in lower-case hex."""
+    """Pinned SHA-256 digest, in lower-case hex."""
     size: int | None
-    """Length in bytes, or None if only the digest is known (a private vocabulary)."""
+    """Size in bytes, or None if it is not known (a private vocabulary)."""
     limit: int
-    """The most bytes to read for it: its size, where that is known."""
+    """Maximum number of bytes to read: the size, if it is known."""
 
     @property
     def cache_key(self) -> str:
-        """The name of the file in the cache."""
+        """Name of the file in the cache."""
         return cache_key(self.url)
 
     @property
     def published_name(self) -> str:
-        """The last part of the URL's path, such as ``cl100k_base.tiktoken``."""
+        """Last part of the URL's path, such as ``cl100k_base.tiktoken``."""
         return self.path.rpartition("/")[2]
 
     @property
     def path(self) -> str:
-        """The URL's path without the leading slash: what a mirror appends to its base."""
+        """Path of the URL without the leading slash. The same path is tried below the base of a mirror."""
         return self.url.partition("://")[2].partition("/")[2].partition("?")[0].partition("#")[0]
 
 
 class Target(NamedTuple):
-    """A name in the directory, and the vocabulary that belongs there."""
+    """File name in the directory, and the vocabulary that the file must hold."""
 
     vocabulary: Vocabulary
     name: str
 
 
 class Encoding(NamedTuple):
-    """A named encoding and the vocabularies that its consumers load for it."""
+    """Encoding, and the vocabularies that consumers load for it."""
 
     name: str
     vocabularies: tuple[Vocabulary, ...]
     models: str
-    """Model families that use it, separated by commas; from tiktoken's ``model.py``."""
+    """Model families that use it, separated by commas, from tiktoken's ``model.py``."""
 
 
 def _published(path: str, size: int, sha256: str) -> Vocabulary:
@@ -118,7 +118,7 @@ MODELS = {
     "o3": "o200k_base",
     "o4": "o200k_base",
 }
-"""Beginning of a model's name -> its encoding. Longer beginnings come first."""
+"""Prefix of a model's name -> its encoding."""
 
 
 def encoding(name: str) -> Encoding:
@@ -131,9 +131,9 @@ def encoding(name: str) -> Encoding:
 
 
 def vocabularies_of(encodings: tuple[Encoding, ...]) -> tuple[Vocabulary, ...]:
-    """Return each vocabulary that the encodings need, once, in the order first needed."""
+    """Return the vocabularies of the encodings, without duplicates, in order."""
     return tuple(dict.fromkeys(vocabulary for known in encodings for vocabulary in known.vocabularies))
 
 
 VOCABULARIES = vocabularies_of(ENCODINGS)
-"""Every vocabulary, in the order of the encodings."""
+"""All vocabularies, in the order of the encodings."""

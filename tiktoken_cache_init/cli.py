@@ -1,4 +1,4 @@
-"""The command line: settings in, one command, its report, an exit code. No traceback leaves here."""
+"""Main function: reads the settings, runs one command and returns its exit code. It never prints a traceback."""
 
 import contextlib
 import itertools
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, 
     console = _Console(Log(err, _log_form(arguments, environment), scrub), scrub, out, err)
     try:
         _handle_signals()
-        # Otherwise a restrictive umask of the host would keep consumers out of new directories.
+        # With a restrictive umask, consumers could not read new directories.
         os.umask(0o022)
         settings = _settings(arguments, environment, console)
         code = _run(settings, console) if settings else ExitCode.READY
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, 
 
 
 class _Console:
-    """Where results and the log go."""
+    """Output of a run: results on stdout, the log on stderr."""
 
     def __init__(self, log: Log, scrub: Scrubber, out: TextIO, err: TextIO) -> None:
         self.log = log
@@ -57,12 +57,12 @@ class _Console:
         self._scrub = scrub
 
     def write(self, text: str) -> None:
-        """Write a text to stdout."""
+        """Write text to stdout."""
         with _stdout_errors():
             self.out.write(text)
 
     def lines(self, lines: Sequence[str], *, colour: bool = False) -> None:
-        """Write the lines of a result."""
+        """Write a result as lines of text."""
         escapes = "\x1b" if colour else ""
         for line in lines:
             self.write("".join(c if c in escapes else printable(c) for c in self._scrub(line)) + "\n")
@@ -72,18 +72,18 @@ class _Console:
         import json
 
         self.write(json.dumps(scrubbed(document, self._scrub), indent=2) + "\n")
-        # An error may follow, and a full disk must be told before it.
+        # Report a full disk now, before any error line that follows.
         with _stdout_errors():
             self.out.flush()
 
 
 def _handle_signals() -> None:
-    """Have signals raise. PID 1 of a container has no default handlers: ``docker stop`` would wait ten seconds."""
+    """Make signals raise exceptions. PID 1 has no default handlers, so ``docker stop`` would wait ten seconds."""
     stopping = False
 
     def stop(signum: int, _: FrameType | None) -> None:
         nonlocal stopping
-        # An impatient second signal must not interrupt the clean-up.
+        # A second signal must not interrupt the clean-up.
         if not stopping:
             stopping = True
             raise Stopped(signum)
@@ -93,7 +93,7 @@ def _handle_signals() -> None:
             raise DeadlinePassed
 
     for each in _STOPPING:
-        # nohup asks in this way that a signal be ignored.
+        # A signal that nohup ignores must stay ignored.
         if signal.getsignal(each) is not signal.SIG_IGN:
             signal.signal(each, stop)
     signal.signal(signal.SIGALRM, end)
@@ -103,7 +103,7 @@ def _settings(arguments: Sequence[str], environment: Mapping[str, str], console:
     """Read the settings; return None if the help or the version was asked for and has been printed."""
     if not arguments:
         return load("fill", {}, False, environment)
-    # Loading argparse takes as long as filling a volume, and the image's usual run has no arguments.
+    # Importing argparse takes as long as a fill, and the image usually runs without arguments.
     from .arguments import parse
 
     parsed = parse(arguments)
@@ -154,7 +154,7 @@ def _fill(settings: Settings, console: _Console) -> int:
 
 
 class _Watch:
-    """Shows progress, and loads what shows it only when there is some."""
+    """Progress display. Its module is imported only when a download starts."""
 
     def __init__(self, settings: Settings, console: _Console) -> None:
         self._settings = settings
@@ -211,7 +211,7 @@ def _export(settings: Settings, console: _Console) -> int:
     if console.out.isatty():
         raise SettingError("export writes a tar: send it to a file, as in 'export >cache.tar'")
     for each in _STOPPING:
-        # There is nothing to clean up, and the reader of the pipe may have stopped reading.
+        # Exit at once: there is nothing to clean up, and a write blocks if the reader of the pipe has stopped reading.
         signal.signal(each, lambda signum, _: os._exit(ExitCode.SIGNALLED + signum))
     with _stdout_errors():
         export(settings, console.out.buffer)
@@ -229,14 +229,14 @@ def _stdout_errors() -> Iterator[None]:
 
 
 def _texts_with_secrets(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-    # Read before anything is parsed, so that even the error about a bad value shows no secret.
+    # Collected before the settings are parsed, because an error about a bad value may contain a secret.
     names = [n for n in environment if n.lower().endswith("_proxy") or n.startswith(("TIKTOKEN_", "PIP_"))]
     values = [argument.partition("=")[2] for argument in arguments if argument.startswith("--")]
     return [*arguments, *values, *(environment[name] for name in names)]
 
 
 def _log_form(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
-    """Return the form of the log before the settings are read, for errors about the settings themselves."""
+    """Return the format of the log before the settings are read, for errors in the settings."""
     words = " ".join(arguments).replace("=", " ").split()
     forms = [form for option, form in itertools.pairwise(words) if option == "--log"]
     return forms[-1] if forms else environment.get("TIKTOKEN_INIT_LOG", "").strip()

@@ -1,10 +1,10 @@
-"""The family of errors and the exit codes. Every message is one line of the form ``cause: remedy``."""
+"""Exceptions and exit codes. Every message is one line of the form ``cause: remedy``."""
 
 from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """The exit codes that the documentation promises. A run that signal N stops exits with 128 + N."""
+    """Exit codes that the documentation promises. A run that is stopped by signal N exits with 128 + N."""
 
     READY = 0
     NOT_READY = 1
@@ -24,17 +24,17 @@ EXIT_CODES = {
     "70": "bug in this program",
     "128+N": "stopped by signal N",
 }
-"""Exit code -> its meaning, as the help and the documentation show it."""
+"""Exit code -> its meaning, for the help and the documentation."""
 
 
 class InitError(Exception):
-    """An error that ends a run with an exit code of its own."""
+    """Error that ends a run, with its exit code."""
 
     exit_code: int = ExitCode.BUG
 
 
 class NotReadyError(InitError):
-    """The directory does not hold the wanted files, and the command does not write."""
+    """The directory does not hold the wanted files (verify, export)."""
 
     exit_code = ExitCode.NOT_READY
 
@@ -64,7 +64,7 @@ class NotObtainedError(InitError):
 
 
 class Interrupted(SystemExit):
-    """A signal handler ends the work in progress. asyncio lets a SystemExit through and nothing else of ours."""
+    """Base of the exceptions that signal handlers raise. It is a SystemExit, because asyncio does not suppress that."""
 
 
 class Stopped(Interrupted):
@@ -76,7 +76,7 @@ class Stopped(Interrupted):
 
 
 class DeadlinePassed(Interrupted):
-    """The time of the whole run is used up."""
+    """The deadline of the run passed."""
 
     def __init__(self) -> None:
         super().__init__(ExitCode.VOLUME_FAILED)

@@ -1,4 +1,4 @@
-"""The export command: the ready directory as a tar, the same bytes each time, for hosts that get only a file."""
+"""The export command: the vocabularies of a ready directory as a reproducible tar."""
 
 import io
 import os
@@ -14,10 +14,10 @@ from .settings import Settings, in_image
 
 
 def export(settings: Settings, stream: IO[bytes]) -> None:
-    """Write the wanted files, sorted by name, owned by root, with the mode of the settings and no time of their own.
+    """Write the wanted files to a tar: sorted by name, owned by root, with time 0 and the mode of the settings.
 
     Raises:
-        NotReadyError: the directory does not hold them all; nothing has been written.
+        NotReadyError: a wanted file is missing or wrong. Nothing has been written.
         VolumeError: the directory cannot be read.
     """
     directory = settings.cache_dir

@@ -1,10 +1,11 @@
-"""The fill: inspect each wanted name, stage all that is missing, install all that is right.
+"""The fill command: inspect every target, stage every missing file, install every file with the right digest.
 
-1. Make the directory and inspect each wanted name. If all are right, only leftovers are swept.
-2. Make a temporary file for each name that needs bytes. Fill it from the volume itself, where the bytes are under another
-   name, or from the sources in order, until its digest is right or the sources are used up.
-3. Rename the right ones into place. Every file that is overwritten was copied before, so two swapped files heal.
-4. Sync the directory and sweep what killed runs have left.
+1. Make the directory and inspect every target. If all are ready, only remove the temporary files of killed runs.
+2. Make a temporary file for each target that is not ready. Copy the bytes from the volume, if they are there under
+   another name. Otherwise try the sources in order, until the digest is right.
+3. Rename the right files to their final names. All copies are made before the first rename, so two swapped files are
+   repaired.
+4. Sync the directory, and remove the temporary files of killed runs.
 """
 
 import contextlib
@@ -28,38 +29,38 @@ from .settings import Settings, in_image
 from .sources import Delivery, Failure, Watch
 
 _MAX_PASSES = 5
-"""How often to look again if other runs change the directory meanwhile."""
+"""Maximum passes of one fill, if other runs change the directory meanwhile."""
 _BETWEEN_PASSES = 0.1
-"""Seconds."""
+"""Seconds between two passes."""
 
 
 class Action(StrEnum):
-    """What was done about a wanted name."""
+    """Action of a fill on one target."""
 
     KEPT = "kept"
-    """It was right."""
+    """The file was ready."""
     MENDED = "mended"
-    """Its bytes were right, and its mode or owner was set."""
+    """The bytes were right; the mode or owner was set."""
     INSTALLED = "installed"
     REPLACED = "replaced"
     FAILED = "failed"
 
 
 class Outcome(NamedTuple):
-    """What became of one wanted name."""
+    """Result for one target."""
 
     before: Finding
     action: Action
     source: str = ""
-    """Where the bytes came from."""
+    """Place that supplied the bytes."""
     failures: tuple[Failure, ...] = ()
-    """What was tried without success, in order."""
+    """Failed attempts, in order."""
     moved_aside: str = ""
-    """The new name of a directory that stood there."""
+    """New name of a directory that had the name of the target."""
 
 
 class Filled(NamedTuple):
-    """The result of a fill."""
+    """Result of a fill."""
 
     outcomes: tuple[Outcome, ...]
     error: InitError | None = None
@@ -67,19 +68,19 @@ class Filled(NamedTuple):
 
     @property
     def changed(self) -> bool:
-        """Whether a gateway that is already running must be restarted to read the files."""
+        """Whether a running gateway must be restarted to read the new files."""
         return any(outcome.action in (Action.INSTALLED, Action.REPLACED) for outcome in self.outcomes)
 
 
 def fill(settings: Settings, watch: Watch) -> Filled:
-    """Make the directory hold every wanted vocabulary.
+    """Put every wanted vocabulary into the directory.
 
     Args:
         settings: the settings of the run.
-        watch: called several times a second while bytes are awaited.
+        watch: called several times a second during downloads.
 
     Raises:
-        VolumeError: the directory cannot be used or inspected at all.
+        VolumeError: the directory cannot be used or inspected.
         DeadlinePassed, Stopped: a signal handler raised it.
     """
     directory = settings.cache_dir
@@ -100,7 +101,7 @@ def fill(settings: Settings, watch: Watch) -> Filled:
 
 
 class _Work:
-    """A fill that has something to do."""
+    """State of one fill: the deliveries, and the result for each target."""
 
     def __init__(self, settings: Settings, findings: Sequence[Finding], watch: Watch) -> None:
         self._settings = settings
@@ -112,17 +113,17 @@ class _Work:
         self._end = time.monotonic() + settings.deadline
 
     def outcomes(self) -> tuple[Outcome, ...]:
-        """Return what became of each name, in the order of the findings."""
+        """Return the result for each target, in the order of the findings."""
         return tuple(
             self._done.get(target) or Outcome(finding, Action.FAILED, failures=self._failures(target))
             for target, finding in self._findings.items()
         )
 
     def run(self) -> None:
-        """Do all that can be done.
+        """Repair and install as many targets as possible.
 
         Raises:
-            InitError: something could not be done.
+            InitError: the fill failed. Some targets may be ready.
         """
         if is_read_only(self._directory):
             raise self._read_only()
@@ -150,7 +151,7 @@ class _Work:
         return {finding.target for finding in findings if finding.ready}
 
     def _repair_permissions(self) -> None:
-        """Give right files the permissions that they lack. Where the kernel refuses, they are replaced by copies."""
+        """Set the mode and owner of files with the right bytes. If the kernel refuses, a copy replaces the file."""
         for target in self._missing():
             finding = self._findings[target]
             path = os.path.join(self._directory, target.name)
@@ -159,11 +160,11 @@ class _Work:
                 self._done[target] = Outcome(finding, Action.MENDED)
 
     def _pass(self) -> bool:
-        """Stage all that is missing, then install all that is right; say whether another pass may help.
+        """Stage every missing file, install those with the right digest, and return whether another pass may help.
 
         Raises:
-            InitError: the directory or a setting is at fault.
-            DeadlinePassed: it passed before all was staged. The files that were staged in time are installed.
+            InitError: the directory cannot be written, or a setting is wrong.
+            DeadlinePassed: the deadline passed during staging. The files that were staged before it are installed.
         """
         missing = self._missing()
         needed = sum(target.vocabulary.size or 0 for target in missing)
@@ -184,11 +185,11 @@ class _Work:
         return self._check_other_runs() or vanished
 
     def _stage(self, files: dict[Target, StagedFile]) -> None:
-        """Fill the temporary files with right bytes, as far as they can be had."""
+        """Fill the temporary files from the volume and from the sources, as far as possible."""
         from .sources.local import copy
 
         found = search.find(self._directory, {target.vocabulary for target in files})
-        # The leftovers of killed runs may fill a small volume.
+        # Temporary files of killed runs may fill a small volume.
         staging.sweep(self._directory, spare=found.values())
         for staged in files.values():
             staged.create()
@@ -212,7 +213,7 @@ class _Work:
                 copy(Delivery(staged), first.path, first.path, "it was removed")
 
     def _installable(self, files: dict[Target, StagedFile]) -> dict[Target, StagedFile]:
-        """Return the right files, without those that would overwrite the only copy of a vocabulary that failed."""
+        """Return the right files. Leave out a file that would overwrite the only copy of a vocabulary that failed."""
         failed = {target.vocabulary for target, staged in files.items() if not staged.is_right}
         right = {}
         for target, staged in files.items():
@@ -222,7 +223,7 @@ class _Work:
         return right
 
     def _install(self, right: dict[Target, StagedFile]) -> bool:
-        """Give the files their final names; say whether another program removed a temporary file."""
+        """Rename the files to their final names. Return whether another program removed a temporary file."""
         vanished = False
         with _without_deadline():
             for staged in right.values():
@@ -234,7 +235,7 @@ class _Work:
                     except VanishedError:
                         vanished = True
             except BaseException as error:
-                # The bytes of an overwritten file may now be in one of the temporary files only. A signal does not tell
+                # A temporary file may now be the only copy of an overwritten file. After a signal, it is not known
                 # whether the rename was done.
                 if isinstance(error, Interrupted) or any(target in self._done for target in right):
                     for staged in right.values():
@@ -244,7 +245,7 @@ class _Work:
         return vanished
 
     def _check_other_runs(self) -> bool:
-        """Note what other runs have installed, and say whether they may be moving bytes that are still missing."""
+        """Record what other runs have installed. Return whether any bytes that are missing are now in the directory."""
         time.sleep(_BETWEEN_PASSES)
         ready = self._ready_now()
         for target in self._missing():
@@ -266,7 +267,7 @@ class _Work:
         )
 
     def _not_obtained(self, cause: str) -> NotObtainedError:
-        """Return the error of vocabularies that could not be had, with each piece of advice once."""
+        """Return the error for the missing vocabularies, with each piece of advice once."""
         names = dict.fromkeys(target.vocabulary.published_name for target in self._missing())
         advice = dict.fromkeys(
             failure.advice for target in self._missing() for failure in self._failures(target) if failure.advice
@@ -283,7 +284,7 @@ class _Work:
 
 @contextlib.contextmanager
 def _without_deadline() -> Iterator[None]:
-    """Suspend the deadline. Its signal must not interrupt the few moments of an install."""
+    """Suspend the deadline, because its signal must not interrupt an install."""
     left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
     try:
         yield
@@ -292,7 +293,7 @@ def _without_deadline() -> Iterator[None]:
 
 
 def _warnings(settings: Settings) -> list[str]:
-    """Return a line for each file that a gateway needs and that neither the settings nor the directory have."""
+    """Return a warning for each file that a gateway loads but that is neither wanted nor in the directory."""
     if settings.layout == "published":
         return []
     missing = [name for name in others_loaded(settings.vocabularies) if not _is_ready(settings, name)]

@@ -1,8 +1,8 @@
-"""What a gateway makes of a file: it starts and counts right, starts and counts wrong, or does not start.
+"""Effect of a file on a gateway: it starts and counts right, starts and counts wrong, or does not start.
 
-New-API up to v0.8.2.0, one-api and their forks read a vocabulary with tiktoken-go, which checks neither length nor digest
-(``loadTiktokenBpe`` of v0.1.7): it takes each line as base64, a space and a rank, and uses whatever parses. So an empty or a
-cut file starts the gateway and makes it count wrong, and only a file that does not parse stops it.
+New-API up to v0.8.2.0, one-api and their forks read a vocabulary with tiktoken-go (``loadTiktokenBpe`` of v0.1.7). It
+parses each line as base64, a space and a rank. It checks neither length nor digest. So a gateway starts and counts wrong
+if the file is empty, or cut at the end of a line. Only a file that does not parse prevents the start.
 """
 
 import binascii
@@ -14,28 +14,28 @@ from .cache.inspect import Finding, State
 from .catalogue import Vocabulary
 
 LOADED_AT_START = {"cl100k_base.tiktoken": "gpt-3.5-turbo", "o200k_base.tiktoken": "gpt-4o"}
-"""What gateways load when they start -> the model that their error names (``InitTokenEncoders`` of New-API and one-api)."""
+"""Published name of a file that gateways load at start (``InitTokenEncoders``) -> model in their error message."""
 
 
 class Consequence(StrEnum):
-    """What a gateway does that finds a file."""
+    """Effect of a file on a gateway."""
 
     COUNTS_RIGHT = "counts-right"
     COUNTS_WRONG = "counts-wrong"
     FAILS = "fails"
     NOT_READ = "not-read"
-    """No gateway loads it when it starts."""
+    """No gateway loads the file at start."""
 
 
 class Prognosis(NamedTuple):
-    """The consequence, for programs and for people."""
+    """Effect of a file on a gateway, for programs and for people."""
 
     consequence: Consequence
     text: str
 
 
 def foretell(finding: Finding) -> Prognosis:
-    """Say what a gateway does that finds this."""
+    """Predict the effect of a file on a gateway."""
     vocabulary = finding.target.vocabulary
     if finding.target.name != vocabulary.cache_key:
         return Prognosis(Consequence.NOT_READ, "does not read this name")
@@ -60,13 +60,13 @@ def foretell(finding: Finding) -> Prognosis:
 
 
 def others_loaded(wanted: tuple[Vocabulary, ...]) -> tuple[str, ...]:
-    """Return the published names that a gateway also loads when it starts, if it loads one of those wanted."""
+    """Return the names of the other files that a gateway loads at start, if it loads one of the wanted ones."""
     names = {vocabulary.published_name for vocabulary in wanted}
     return tuple(name for name in LOADED_AT_START if name not in names) if names & LOADED_AT_START.keys() else ()
 
 
 def _parsed(data: bytes) -> dict[bytes, int] | None:
-    """Return token -> rank as tiktoken-go reads the bytes, or None if it refuses them."""
+    """Return token -> rank as tiktoken-go parses the bytes, or None if it refuses them."""
     ranks: dict[bytes, int] = {}
     for line in data.split(b"\n"):
         if line:
@@ -76,14 +76,14 @@ def _parsed(data: bytes) -> dict[bytes, int] | None:
                 ranks[decoded] = int(rank.partition(b" ")[0])
             except ValueError:
                 return None
-            # int() takes spaces, underscores, line ends and numbers of any size; Go's Atoi does not.
+            # int() accepts spaces, underscores, line ends and numbers of any size. Go's Atoi does not.
             if not space or not rank.partition(b" ")[0].lstrip(b"+-").isdigit() or abs(ranks[decoded]) >= 1 << 63:
                 return None
-    # A file that is cut within a rank gives that rank twice, which tiktoken-go refuses.
+    # In a file that is cut within a rank, two tokens have the same rank, which tiktoken-go refuses.
     return ranks if len(set(ranks.values())) == len(ranks) else None
 
 
 def _published(ranks: dict[bytes, int]) -> bytes:
-    """Return the tokens as a vocabulary is published: a line each, in the order of their ranks."""
+    """Return the tokens in the published format: one line for each token, in the order of the ranks."""
     rows = sorted(ranks.items(), key=lambda row: row[1])
     return b"".join(b"%s %d\n" % (binascii.b2a_base64(token, newline=False), rank) for token, rank in rows)

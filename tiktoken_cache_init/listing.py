@@ -1,4 +1,4 @@
-"""The list command: the encodings that were asked for, and their files."""
+"""The list command: the wanted encodings and their files."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from .settings import Settings
 
 
 class Listed(NamedTuple):
-    """An encoding, or the private vocabularies."""
+    """Encoding, or the private vocabularies, with their files."""
 
     encoding: str
     models: tuple[str, ...]

@@ -1,19 +1,19 @@
-"""Keep credentials out of everything that is printed.
+"""Redaction of credentials in everything that is printed.
 
-Operators paste logs into public issues. Messages show URLs through `shown`, and every line also passes a `Scrubber`, because
-a library may word a message of its own.
+Operators paste logs into public issues. `shown` redacts each URL in a message. A `Scrubber` then redacts every line,
+because the message of a library may contain a secret.
 """
 
 from collections.abc import Iterable
 
 HIDDEN = "***"
 
-# A shorter secret would blot out parts of ordinary words. `shown` hides it in URLs all the same.
+# Scrubbing a shorter secret would garble ordinary words. `shown` still hides it in URLs.
 _MIN_SCRUBBED_LENGTH = 4
 
 
 def shown(url: str) -> str:
-    """Return the URL as it may be printed: without user, password and query, which may hold a token."""
+    """Return the URL without user, password and query, so that it is safe to print."""
     before, userinfo, after = _split(url)
     after, mark, fragment = after.partition("#")
     if mark and not fragment.startswith("sha256="):
@@ -21,7 +21,7 @@ def shown(url: str) -> str:
     head, question, _ = after.partition("?")
     authority, slash, path = head.partition("/")
     if _has_bad_port(authority):
-        # Most likely a part of a password that lost its '@' at a comma or a space.
+        # Probably part of a password: the '@' was cut off at a comma or a space.
         head = f"{authority.partition(':')[0]}:{HIDDEN}{slash}{path}"
     return (
         before
@@ -33,7 +33,7 @@ def shown(url: str) -> str:
 
 
 class Scrubber:
-    """Replace the secrets of some texts (settings, proxy variables) in any other text."""
+    """Filter that finds the secrets in some texts (settings, proxy variables) and hides them in any other text."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         secrets: set[str] = set()
@@ -45,14 +45,14 @@ class Scrubber:
         self._secrets = sorted((each for each in secrets if len(each) >= _MIN_SCRUBBED_LENGTH), key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
-        """Return the text with every known secret replaced."""
+        """Return the text with every known secret hidden."""
         for secret in self._secrets:
             text = text.replace(secret, HIDDEN)
         return text
 
 
 def _split(url: str) -> tuple[str, str, str]:
-    """Split a URL into the part before the userinfo, the userinfo, and the part after it, however malformed it is."""
+    """Split a URL, even a malformed one, into the part before the userinfo, the userinfo, and the part after it."""
     scheme, mark, rest = url.partition("://")
     if not mark:
         scheme, rest = "", url
@@ -63,7 +63,7 @@ def _split(url: str) -> tuple[str, str, str]:
         authority = authority.partition(end)[0]
     before_at = rest.partition("?")[0].rpartition("@")[0]
     if "@" not in authority and ":" in before_at and "]" not in authority and not before_at.endswith("/"):
-        # An unescaped slash in a password ends the authority early. An '@' in a path follows no colon.
+        # The password has an unescaped slash. Without a colon before it, the '@' would be part of the path.
         authority = before_at + "@"
     elif "@" not in authority and "@" in rest and _has_bad_port(authority):
         authority = rest.rpartition("@")[0] + "@"
@@ -80,7 +80,7 @@ def _secrets(url: str) -> set[str]:
     _, userinfo, after = _split(url)
     if not userinfo and "?" not in after:
         return set()
-    # Few runs have secrets, and each start would wait for the import.
+    # Few runs have secrets, and importing this would slow down every start.
     from urllib.parse import unquote
 
     user, _, password = userinfo.partition(":")

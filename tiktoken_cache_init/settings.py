@@ -1,8 +1,8 @@
-"""Options and variables -> one checked `Settings`.
+"""Settings of a run, read from options and variables, and checked.
 
-`SETTINGS` defines every setting once: the parser, the help, the check for misspelled variables and the table in the
-documentation come from it. An option wins over its variable. An empty ``TIKTOKEN_INIT_`` variable counts as unset, because
-compose files pass ``${NAME:-}``.
+`SETTINGS` defines every setting once. The parser, the help, the check for misspelled variables and the table in the
+documentation are made from it. An option wins over its variable. An empty ``TIKTOKEN_INIT_`` variable counts as unset,
+because compose files pass ``${NAME:-}``.
 """
 
 import os
@@ -23,14 +23,14 @@ COMMANDS = {
 SOURCES = ("baked", "fetch", "wheel")
 BAKED_DIR = "/vocabularies"
 EXTRA_LIMIT = 64 << 20
-"""Bytes that a private vocabulary may have if its setting gives no size."""
+"""Maximum size in bytes of a private vocabulary whose setting gives no size."""
 
 _PREFIX = "TIKTOKEN_INIT_"
 _CACHE_DIR = "TIKTOKEN_CACHE_DIR"
 _EVERY_COMMAND = tuple(COMMANDS)
 _FILE_COMMANDS = ("fill", "verify", "export")
 _HARMONY_VARIABLES = ("TIKTOKEN_RS_CACHE_DIR", "TIKTOKEN_ENCODINGS_BASE")
-"""Variables of openai-harmony, which look like misspellings of ours."""
+"""Variables of openai-harmony that look like misspellings of ours."""
 _CORRECTIONS = {
     "TIKTOKEN_CACHE": _CACHE_DIR,
     "TIKTOKEN_DIR": _CACHE_DIR,
@@ -38,19 +38,19 @@ _CORRECTIONS = {
     "TIKTOKEN_ENCODINGS": f"{_PREFIX}ENCODINGS",
     "TIKTOKEN_MIRRORS": f"{_PREFIX}MIRRORS",
 }
-"""Misspelled variable -> the right one, where the spelling alone would not tell."""
+"""Wrong variable -> the right one, for names that `nearest` does not find."""
 
 Owner = tuple[int, int]
-"""User and group as `os.chown` takes them; -1 leaves the group as it is."""
+"""User and group for `os.chown`; -1 leaves the group unchanged."""
 
 
 class Settings(NamedTuple):
-    """Everything a run needs to know, checked."""
+    """Checked settings of one run."""
 
     command: str
     json: bool
     cache_dir: str
-    """Absolute path of the directory; empty for commands that need none."""
+    """Absolute path of the directory, or empty if the command needs none."""
     encodings: tuple[Encoding, ...]
     extra: tuple[Vocabulary, ...]
     """Private vocabularies."""
@@ -64,21 +64,21 @@ class Settings(NamedTuple):
     deadline: float
     """Seconds for the whole run."""
     timeout: float
-    """Seconds without progress before the next place is tried."""
+    """Seconds without progress before an attempt fails."""
     ca: str
-    """Path of a PEM file to trust besides the usual ones, or empty."""
+    """Path of a PEM file with additional certificate authorities, or empty."""
     log: str
     warnings: tuple[str, ...] = ()
-    """Lines about the environment that do not stop the run."""
+    """Warnings about the environment. They do not stop the run."""
 
     @property
     def vocabularies(self) -> tuple[Vocabulary, ...]:
-        """Each wanted vocabulary once: those of the encodings, then the private ones."""
+        """Wanted vocabularies without duplicates: those of the encodings, then the private ones."""
         return tuple(dict.fromkeys((*catalogue.vocabularies_of(self.encodings), *self.extra)))
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """Every name in the directory that the vocabularies and the layout ask for."""
+        """Targets that the vocabularies and the layout require."""
         targets = []
         for vocabulary in self.vocabularies:
             if self.layout != "published":
@@ -89,27 +89,27 @@ class Settings(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """One row of the settings table."""
+    """Row of the table of settings."""
 
     field: str
     variable: str
     option: str
     value: str
-    """How the help and the documentation show the value."""
+    """Placeholder for the value in the help and the documentation."""
     default: str
-    """The default as text, parsed like any other value."""
+    """Default as text, parsed like any other value."""
     help: str
     parse: Callable[[str], Any]
     commands: tuple[str, ...]
-    """The commands that take the option."""
+    """Commands that take the option."""
     repeatable: bool = False
-    """Whether the option may be repeated. ``parse`` then reads one of several values."""
+    """Whether the option may be repeated. If so, ``parse`` reads one value."""
     default_note: str = ""
-    """How the documentation describes a default that depends on the place."""
+    """Default as the documentation describes it, if it has no fixed text."""
 
 
 def load(command: str, given: Mapping[str, list[str]], as_json: bool, environment: Mapping[str, str]) -> Settings:
-    """Read the settings of one run from the options given (field -> values) and the environment.
+    """Read the settings of one run from the given options (field -> values) and the environment.
 
     Raises:
         SettingError: a name is misspelled or a value does not parse; the message gives the right spelling.
@@ -120,7 +120,7 @@ def load(command: str, given: Mapping[str, list[str]], as_json: bool, environmen
         if setting.field in given:
             values[setting.field] = _from_option(setting, given[setting.field])
         else:
-            # A variable that the command does not use cannot be wrong.
+            # A variable that the command does not use is ignored, even if its value is wrong.
             values[setting.field] = _from_variable(setting, environment if command in setting.commands else {})
     if command == "list" and not ("encodings" in given or environment.get(f"{_PREFIX}ENCODINGS", "").strip()):
         values["encodings"] = catalogue.ENCODINGS
@@ -134,20 +134,20 @@ def load(command: str, given: Mapping[str, list[str]], as_json: bool, environmen
 
 
 def in_image() -> bool:
-    """Say whether this is the image: only the image has the directory of baked vocabularies."""
+    """Return whether the program runs in the image. Only the image has the directory of baked vocabularies."""
     return os.path.isdir(BAKED_DIR)
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.75) -> str | None:
-    """Return the known word that a misspelled one most likely means, or None."""
-    # Only errors need difflib, and it would slow down every start.
+    """Return the known word that is most similar to a misspelled one, or None."""
+    # Only errors need difflib, and importing it would slow down every start.
     from difflib import get_close_matches
 
     return next(iter(get_close_matches(word, list(known), n=1, cutoff=cutoff)), None)
 
 
 def url_problem(url: str) -> str:
-    """Say in a few words why an http(s) URL cannot be used, or return an empty text."""
+    """Return why an http(s) URL cannot be used, or an empty string."""
     from urllib.parse import urlsplit
 
     if any(character.isspace() or not character.isprintable() for character in url):
@@ -182,7 +182,7 @@ def _from_variable(setting: Setting, environment: Mapping[str, str]) -> Any:
     text = environment.get(setting.variable, "")
     try:
         if setting.variable == _CACHE_DIR:
-            # Consumers take this variable as it is written, so a stray space or an empty value is an error.
+            # Consumers use this variable unchanged, so a stray space or an empty value is an error.
             return _consumers_directory(text) if setting.variable in environment else ""
         text = text.strip()
         if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
@@ -196,7 +196,7 @@ def _from_variable(setting: Setting, environment: Mapping[str, str]) -> Any:
 
 
 def _check_names(environment: Mapping[str, str]) -> list[str]:
-    """Refuse variables that are close to one of ours; return warnings about the other unknown ones."""
+    """Refuse misspelled variables. Return warnings about other unknown ones."""
     known = {setting.variable for setting in SETTINGS}
     warnings = []
     for name in sorted(environment):
@@ -212,7 +212,7 @@ def _check_names(environment: Mapping[str, str]) -> list[str]:
 
 
 def _is_service_link(name: str) -> bool:
-    """Say whether Kubernetes or Docker sets the variable in every container, for a service or link "tiktoken-init"."""
+    """Return whether Kubernetes or Docker sets the variable, for a service or link that is named "tiktoken-init"."""
     words = f"_{name.removeprefix(_PREFIX)}_"
     return any(word in words for word in ("_SERVICE_", "_PORT_", "_ENV_")) or words.endswith("_NAME_")
 
@@ -228,7 +228,7 @@ def _refuse_clashes(settings: Settings) -> None:
             raise SettingError(f"two vocabularies would be called {name}: use {_PREFIX}LAYOUT=cache")
 
 
-# The parsers of values. Each raises `SettingError` with what to write instead; the caller adds the setting's name.
+# Parsers of values. Each raises a `SettingError` that says what to write. The caller adds the name of the setting.
 
 
 def _words(text: str) -> list[str]:
@@ -285,7 +285,7 @@ def _encoding(name: str) -> Encoding:
         if stem == prefix or stem.startswith(f"{prefix}-"):
             raise SettingError(f"'{name}' is a model, not an encoding: write {meant}")
     names = [known.name for known in catalogue.ENCODINGS]
-    # People leave out "_base".
+    # Users often leave out "_base".
     guess = nearest(stem.replace("-", "_"), names, cutoff=0.6)
     hint = f"did you mean {guess}? There are" if guess else "write one or more of"
     raise SettingError(f"unknown encoding '{name}': {hint} {', '.join(names)}, or 'all'")
@@ -315,7 +315,7 @@ def _seconds(text: str) -> float:
         seconds = float(text) if text.isascii() and "_" not in text else -1.0
     except ValueError:
         seconds = -1.0
-    # Written so that a NaN fails it too.
+    # This form of the comparison also refuses NaN.
     if not 0.001 <= seconds <= 1e8:
         raise SettingError(f"'{text}' is not a number of seconds: write digits, such as 300")
     return seconds
@@ -340,7 +340,7 @@ def _owner(text: str) -> Owner | None:
 
 
 def _is_id(text: str) -> bool:
-    # chown(2) reads the largest 32-bit number as "leave it as it is".
+    # chown(2) reads the largest 32-bit number as "leave unchanged".
     return text.isascii() and text.isdigit() and len(text) <= 10 and int(text) < 0xFFFFFFFF
 
 
@@ -382,7 +382,7 @@ def _extra(text: str) -> Vocabulary:
     vocabulary = Vocabulary(url, digest, int(size) if size else None, int(size or EXTRA_LIMIT))
     if not url.startswith(("http://", "https://")) or url_problem(url) or vocabulary.published_name[:1] in ("", "."):
         raise SettingError(f"'{shown(url)}' is not the http(s) URL of a file: write the URL that the consumer asks for")
-    # The catalogue knows the size of its own vocabularies.
+    # The entry in the catalogue has the size of the file.
     return next((known for known in catalogue.VOCABULARIES if (known.url, known.sha256) == (url, digest)), vocabulary)
 
 
@@ -497,4 +497,4 @@ SETTINGS: tuple[Setting, ...] = (
         _EVERY_COMMAND,
     ),
 )
-"""Every setting, in the order of the help. One without a help text is for tests and stays out of help and documentation."""
+"""All settings, in the order of the help. A setting without a help text is for tests, and is not documented."""

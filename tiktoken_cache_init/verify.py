@@ -1,4 +1,4 @@
-"""The verify command: the state of each wanted name, what a gateway does with it, and the fix. Changes nothing."""
+"""The verify command: the state of each target, what a gateway does with it, and the fix. It changes nothing."""
 
 import os
 import stat
@@ -17,15 +17,15 @@ from .settings import Settings, in_image
 
 
 class Fix(NamedTuple):
-    """How to put a name right."""
+    """Fix for one target, or problem of the directory with its fix."""
 
     text: str
     by_fill: bool = True
-    """Whether running fill does it."""
+    """Whether running fill applies the fix."""
 
 
 class Examined(NamedTuple):
-    """One wanted name."""
+    """Result for one target."""
 
     finding: Finding
     prognosis: Prognosis
@@ -34,11 +34,11 @@ class Examined(NamedTuple):
 
 
 class Verified(NamedTuple):
-    """The result of a verification."""
+    """Result of a verification."""
 
     files: tuple[Examined, ...]
     problems: tuple[Fix, ...] = ()
-    """What is wrong with the directory as a whole, each as one line ``cause: remedy``."""
+    """Problems of the directory itself, each as one line ``cause: remedy``."""
     read_only: bool = False
     """Whether the directory is mounted read-only."""
 
@@ -49,13 +49,13 @@ class Verified(NamedTuple):
 
     @property
     def fill_helps(self) -> bool:
-        """Whether running fill is among the fixes."""
+        """Whether running fill is one of the fixes."""
         fixes = (*(examined.fix for examined in self.files), *self.problems)
         return any(fix is not None and fix.by_fill for fix in fixes)
 
     @property
     def gateway_starts(self) -> bool:
-        """Whether a gateway starts and counts right, which takes more than some settings ask for."""
+        """Whether a gateway starts and counts right. It may need files that the settings do not ask for."""
         right = {
             examined.finding.target.vocabulary.published_name
             for examined in self.files
@@ -65,11 +65,11 @@ class Verified(NamedTuple):
 
 
 def verify(settings: Settings) -> Verified:
-    """Examine every wanted name.
+    """Examine every target.
 
     Raises:
-        NotReadyError: there is no such directory.
-        VolumeError: it cannot be read.
+        NotReadyError: the directory does not exist.
+        VolumeError: the directory cannot be read.
     """
     directory = settings.cache_dir
     if in_image() and (problem := not_mounted(directory)):
@@ -105,7 +105,7 @@ def _directory_problems(settings: Settings) -> list[Fix]:
 
 
 def _nearby(settings: Settings) -> str:
-    """Say where the right bytes are if they are near a directory that does not exist."""
+    """Return a hint if the right bytes are near a directory that does not exist; else an empty string."""
     near = settings.cache_dir
     while not os.path.isdir(near):
         near = os.path.dirname(near)
@@ -115,7 +115,7 @@ def _nearby(settings: Settings) -> str:
 
 
 def _elsewhere(directory: str, wanted: Sequence[Vocabulary]) -> dict[Vocabulary, str]:
-    """Return where the right bytes are: below the directory, or directly above it. Paths are relative to it."""
+    """Return vocabulary -> relative path of its bytes, if they are in or below the directory or in its parent."""
     found = search.find(directory, wanted)
     parent = os.path.dirname(directory)
     above = search.find(parent, [vocabulary for vocabulary in wanted if vocabulary not in found], levels=1)
@@ -139,7 +139,7 @@ def _fix(
     if place is None or finding.state is State.DIRECTORY:
         return Fix("run fill")
     directory = os.path.dirname(place)
-    # Only where one directory holds all that is wanted, each file under its own name.
+    # Another mount helps only if one directory holds every wanted file under its right name.
     all_there = all(
         elsewhere.get(each.target.vocabulary) == os.path.join(directory, each.target.name) for each in findings
     )

@@ -1,4 +1,4 @@
-"""An OSError on the volume -> one line with the cause and the remedy that fits this user, directory and host."""
+"""Messages for errors on the volume: one line with the cause, and the remedy for this user, directory and host."""
 
 import contextlib
 import errno
@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from ..errors import VolumeError
 from .mounts import file_system
 
-# What a file system answers that does not offer a call at all, unlike a disk that fails.
 NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""Errors of a file system that does not support a call. Other errors mean that the storage fails."""
 _OVERFLOW_ID = 65534
-"""The owner that the kernel shows for a user who has no number in this user namespace."""
+"""UID that the kernel shows for an owner from outside this user namespace."""
 _OPENSHIFT_FIRST_UID = 1_000_000_000
-"""OpenShift assigns users from this number on."""
+"""Lowest UID that OpenShift assigns."""
 _DAC_OVERRIDE = 1 << 1
-"""The bit of the capability in ``/proc/self/status``."""
+"""Bit of the capability in the ``CapEff`` line of ``/proc/self/status``."""
 _IDENTITY_MAP = ["0", "0", "4294967295"]
-"""The fields of ``/proc/self/uid_map`` outside user namespaces."""
+"""Fields of ``/proc/self/uid_map`` outside user namespaces."""
 
 
 @contextlib.contextmanager
@@ -28,7 +28,7 @@ def volume_errors(doing: str, path: str, needed: int = 0) -> Iterator[None]:
     Args:
         doing: a verb, such as ``write in``.
         path: a path in the volume.
-        needed: bytes that the run needs, for the message of a full disk.
+        needed: bytes that the run needs, for the message about a full disk.
 
     Raises:
         VolumeError: the block raised an OSError.
@@ -40,7 +40,7 @@ def volume_errors(doing: str, path: str, needed: int = 0) -> Iterator[None]:
 
 
 def explain(error: OSError, doing: str, path: str, needed: int = 0) -> str:
-    """Return one line: what could not be done, the cause, and the remedy."""
+    """Return one line with the failed action, the cause and the remedy."""
     head = f"cannot {doing} {path}: {error.strerror or error}"
     if error.errno == errno.EROFS:
         return f"{head}: mount it read-write in the init container; only the consumer's mount may have ':ro'"
@@ -57,7 +57,7 @@ def explain(error: OSError, doing: str, path: str, needed: int = 0) -> str:
 
 
 def explain_modes(path: str, found: int, wanted: int) -> str:
-    """Return one line for a volume that keeps no permission bits, with everything that must be set there."""
+    """Return one line for a volume that does not keep permission bits, with the mount options to set."""
     user, directories = _id(os.geteuid(), os.getegid()), directory_mode(wanted)
     owner = f"uid={os.geteuid()},gid={os.getegid()}"
     return (
@@ -69,12 +69,12 @@ def explain_modes(path: str, found: int, wanted: int) -> str:
 
 
 def directory_mode(mode: int) -> int:
-    """Return the mode of a directory that lets in every user who may read its files: 0644 -> 0755."""
+    """Return the mode that a directory needs if its files have this mode: 0644 -> 0755."""
     return mode | (mode & 0o444) >> 2
 
 
 def explain_owner(error: OSError, owner: tuple[int, int]) -> str:
-    """Return one line for files that cannot be given to their owner."""
+    """Return one line for a failed change of the owner."""
     who = _id(*owner)
     return (
         f"cannot give the files to {who}: {error.strerror}: run as root with the capability CHOWN (compose: cap_add: [CHOWN]), "
@@ -127,7 +127,7 @@ def _permission_advice(path: str, number: int) -> str:
 
 
 def _own_directory_advice(directory: str, number: int, mode: int, uid: int) -> str:
-    """Say why the owner of a directory is refused."""
+    """Return the advice for a user who owns the directory but cannot write in it."""
     if number == errno.EPERM:
         return "the directory or a file in it is immutable: on the host, run: chattr -R -i DIRECTORY"
     if mode & 0o300 != 0o300:
@@ -147,7 +147,7 @@ def _is_nfs(directory: str) -> bool:
 
 
 def _has_dac_override() -> bool:
-    """Say whether this process may write anywhere, so that a refusal comes from the storage itself."""
+    """Return whether this process may write in every directory. If so, the refusal comes from the storage."""
     with contextlib.suppress(OSError), open("/proc/self/status") as status:
         effective = next((line for line in status if line.startswith("CapEff:")), "CapEff: 0")
         return bool(int(effective.split()[1], 16) & _DAC_OVERRIDE)
@@ -155,7 +155,7 @@ def _has_dac_override() -> bool:
 
 
 def _host_id(uid: int) -> int | None:
-    """Return the host's number of a user of this user namespace, or None outside of one."""
+    """Return the UID on the host of a user of this user namespace, or None outside user namespaces."""
     try:
         with open("/proc/self/uid_map") as table:
             rows = [line.split() for line in table]

@@ -1,4 +1,4 @@
-"""Make the directory that consumers mount, and let the readers of its files in."""
+"""The directory that consumers mount: creation and permissions."""
 
 import errno
 import os
@@ -9,19 +9,19 @@ from .advice import NOT_OFFERED, directory_mode, explain, explain_modes, explain
 from .mounts import file_system
 
 _WITHOUT_MODES = ("cifs", "smb", "vfat", "msdos", "exfat", "ntfs", "fuse", "9p")
-"""How the types of file systems begin that have one mode for everything."""
+"""Prefixes of the types of file systems that have one mode for all files."""
 
 
 def prepare(path: str, mode: int, owner: tuple[int, int] | None) -> None:
-    """Make the directory if it is missing, and let the readers of its files in. Permission bits are added, never removed.
+    """Make the directory if it is missing, and add the permission bits that readers need. No bits are removed.
 
     Args:
         path: the directory.
-        mode: what its files must have, such as 0644.
-        owner: whom a new directory is given to, or None.
+        mode: mode of its files, such as 0644.
+        owner: owner of a new directory, or None.
 
     Raises:
-        VolumeError: it cannot be made, is no directory, or keeps readers out.
+        VolumeError: the directory cannot be made, is not a directory, or does not get the permissions.
     """
     if not os.path.isdir(path):
         with volume_errors("make", path):
@@ -51,12 +51,12 @@ def prepare(path: str, mode: int, owner: tuple[int, int] | None) -> None:
 
 
 def _why_closed(path: str, mode: int, found: int, refused: OSError | None) -> str:
-    """Return one line for a directory that keeps readers out and cannot be opened to them."""
+    """Return one line for a directory that did not get the permissions that readers need."""
     wanted = directory_mode(mode)
     if refused and refused.errno not in (errno.EPERM, errno.EACCES, *NOT_OFFERED):
         return explain(refused, "change the mode of", path)
     if refused and not os.access(path, os.W_OK | os.X_OK):
-        # A user who can write in the directory can also change its mode, so one remedy is enough.
+        # One remedy is enough: the owner of the directory can write in it and can change its mode.
         return explain(PermissionError(errno.EACCES, os.strerror(errno.EACCES)), "write in", path)
     if not refused or os.stat(path).st_uid == os.geteuid() or file_system(path).startswith(_WITHOUT_MODES):
         return explain_modes(path, found, wanted)
@@ -71,27 +71,27 @@ def permissions(path: str) -> int:
     """Return the permission bits of a path.
 
     Raises:
-        VolumeError: it cannot be looked at.
+        VolumeError: the path cannot be accessed.
     """
     with volume_errors("open", path):
         return stat.S_IMODE(os.stat(path).st_mode)
 
 
 def is_read_only(path: str) -> bool:
-    """Say whether a directory is mounted read-only.
+    """Return whether a directory is mounted read-only.
 
     Raises:
-        VolumeError: it cannot be looked at.
+        VolumeError: the directory cannot be accessed.
     """
     with volume_errors("open", path):
         return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
 def missing_bits(path: str, wanted: int) -> int:
-    """Return the bits that a directory lacks. The owner's write bit does not count: the owner decides."""
+    """Return the permission bits that a directory lacks. The owner's write bit is optional."""
     return wanted & ~permissions(path) & ~stat.S_IWUSR
 
 
 def _readers(mode: int) -> int:
-    """Return the bits of those classes of users that a directory's mode lets in."""
+    """Return a mask of the user classes (owner, group, others) that a directory with this mode gives access to."""
     return sum(0o7 << shift for shift in (0, 3, 6) if mode >> shift & 0o5 == 0o5)

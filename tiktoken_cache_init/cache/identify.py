@@ -1,4 +1,4 @@
-"""Name what wrong bytes are: empty, a web page, a cut file, another vocabulary.
+"""Identification of wrong bytes: an empty file, a web page, a truncated file, another vocabulary.
 
 To recognise another kind, add a `Kind` and a line to `looks_like` or `identify`.
 """
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..catalogue import VOCABULARIES, Vocabulary
 
 MOST_READ = 8 << 20
-"""Bytes of a wrong file that are read to name it."""
+"""Maximum number of bytes to read from a wrong file."""
 
 _PEEK = 2048
 _COMPRESSED = (b"\x1f\x8b", b"PK\x03\x04", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"BZh")
@@ -18,7 +18,7 @@ _JSON_ERRORS = (b'{"error', b'{"message', b'{"code', b'{"detail', b'{"status', b
 
 
 class Kind(StrEnum):
-    """What wrong bytes are."""
+    """Kind of wrong bytes."""
 
     EMPTY = "empty"
     HTML = "html"
@@ -37,16 +37,16 @@ class Kind(StrEnum):
 
 
 class Identity(NamedTuple):
-    """What wrong bytes are, for programs and for people."""
+    """Kind of wrong bytes, for programs and for people."""
 
     kind: Kind
     text: str
     other: Vocabulary | None = None
-    """For `Kind.OTHER_VOCABULARY`."""
+    """The vocabulary that was found, for `Kind.OTHER_VOCABULARY`."""
 
 
 def looks_like(data: bytes) -> Identity | None:
-    """Recognise what servers send in place of a file, from its first bytes; None if it may be the file."""
+    """Recognise a page, an error, an archive or a pointer by its first bytes. Return None for anything else."""
     start = data[:_PEEK].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<script", b"<body")) or (
         start.startswith((b"<?xml", b"<!--", b"<meta")) and b"<html" in start
@@ -64,12 +64,12 @@ def looks_like(data: bytes) -> Identity | None:
 
 
 def identify(data: bytes, vocabulary: Vocabulary, length: int) -> Identity:
-    """Name the bytes that are where ``vocabulary`` should be.
+    """Identify the bytes of a file that should hold ``vocabulary``.
 
     Args:
         data: the file, or its first `MOST_READ` bytes.
         vocabulary: the vocabulary that should be there.
-        length: bytes of the whole file.
+        length: size of the whole file in bytes.
     """
     size = f"{length:,} bytes"
     wanted = f" of {vocabulary.size:,}" if vocabulary.size else ""
@@ -96,5 +96,5 @@ def identify(data: bytes, vocabulary: Vocabulary, length: int) -> Identity:
 
 
 def has_digest(data: bytes, vocabulary: Vocabulary) -> bool:
-    """Say whether bytes are the vocabulary's."""
+    """Return whether the bytes have the digest of the vocabulary."""
     return hashlib.sha256(data).hexdigest() == vocabulary.sha256

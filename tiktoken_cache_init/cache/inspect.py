@@ -1,4 +1,4 @@
-"""Say what each wanted name in the directory holds. Changes nothing."""
+"""Inspection of the targets in the directory. It changes nothing."""
 
 import hashlib
 import os
@@ -13,49 +13,49 @@ from .advice import volume_errors
 from .identify import MOST_READ, Identity, identify
 
 _MAX_STEPS = 40
-"""Steps of a link, as in the kernel."""
+"""Maximum steps from a link to its file. The kernel follows 40 links."""
 
 
 class State(StrEnum):
-    """What a name holds."""
+    """State of a target."""
 
     RIGHT = "right"
     MISSING = "missing"
     WRONG = "wrong"
     """A file with other bytes; `Finding.identity` names them."""
     UNREADABLE = "unreadable"
-    """A file that this user may not read."""
+    """A file that this user cannot read."""
     DIRECTORY = "directory"
     LINK = "link"
-    """A symbolic link that a consumer may not be able to follow, or that leads to another wanted name."""
+    """A symbolic link that some consumers cannot follow, or that leads to another target."""
     SPECIAL = "special"
     """A FIFO, a socket or a device."""
 
 
 class Finding(NamedTuple):
-    """What a wanted name holds now."""
+    """State of one target, with details."""
 
     target: Target
     state: State
     text: str
-    """The state for people."""
+    """State in words."""
     identity: Identity | None = None
-    """For `State.WRONG`."""
+    """Kind of the wrong bytes, for `State.WRONG`."""
     head: bytes = b""
-    """For `State.WRONG`: the file, or its first `MOST_READ` bytes."""
+    """The file, or its first `MOST_READ` bytes, for `State.WRONG`."""
     lacks: str = ""
-    """Permission or owner that a file with the right bytes lacks, for people; else empty."""
+    """Wrong mode or owner of a file with the right bytes, in words; else empty."""
     readable: bool = True
-    """Whether its mode lets every wanted user read it."""
+    """Whether the file has all read bits of the required mode."""
 
     @property
     def ready(self) -> bool:
-        """Whether the contract holds for this name."""
+        """Whether bytes, mode and owner are right."""
         return self.state is State.RIGHT and not self.lacks
 
 
 def holds(file: FileIO, vocabulary: Vocabulary) -> bool:
-    """Say whether an open file has the vocabulary's bytes. A file of another length is not read."""
+    """Return whether an open file has the bytes of the vocabulary. A file of another length is not read."""
     size = os.fstat(file.fileno()).st_size
     if size > vocabulary.limit or vocabulary.size not in (None, size):
         return False
@@ -66,16 +66,16 @@ def holds(file: FileIO, vocabulary: Vocabulary) -> bool:
 def inspect(
     directory: str, targets: Sequence[Target], mode: int = 0, owner: tuple[int, int] | None = None
 ) -> list[Finding]:
-    """Say what each name holds.
+    """Return the state of each target.
 
     Args:
         directory: the directory.
-        targets: the names that are to be provided. A link must not lead to another one of them.
-        mode: permission bits that each file must have at least.
-        owner: the owner that it must have, or None for any.
+        targets: the targets. A link must not lead from one target to another.
+        mode: permission bits that each file must have.
+        owner: owner that each file must have, or None for any owner.
 
     Raises:
-        VolumeError: the storage fails, so that nothing can be said.
+        VolumeError: the storage fails.
     """
     names = frozenset(target.name for target in targets)
     return [_inspect(directory, target, names, mode, owner) for target in targets]
@@ -121,9 +121,10 @@ def _inspect_file(
 
 
 def _is_safe_link(directory: str, destination: str, names: frozenset[str]) -> bool:
-    """Say whether every consumer can follow a link in the directory, wherever it mounts the directory.
+    """Return whether every consumer can follow a link in the directory, wherever the directory is mounted.
 
-    Each step must stay inside, and every user must be able to pass through it. The links of a ConfigMap do.
+    Each step must stay inside the directory, every user must be able to pass it, and the link must not lead to another
+    target. The links of a ConfigMap volume meet these conditions.
     """
     ahead, place = destination.split("/"), directory
     for _ in range(_MAX_STEPS):

@@ -1,14 +1,14 @@
-"""The mount table: whether a volume is mounted at a directory, and on which file system it is."""
+"""The mount table: whether a volume is mounted at a directory, and the type of its file system."""
 
 import os
 from collections.abc import Collection
 
 _ENGINE_MOUNTS = ("/proc/", "/sys/", "/dev/", "/etc/", "/run/", "/var/run/", "/sbin/", "/tmp/", "/var/tmp/")  # noqa: S108
-"""Directories in which engines mount things that the user did not ask for."""
+"""Directories in which container engines mount files without being asked."""
 
 
 def mounts() -> dict[str, str]:
-    """Return mount point -> type of its file system; empty where the kernel does not tell (outside Linux)."""
+    """Return mount point -> type of its file system. It is empty if there is no mount table (outside Linux)."""
     try:
         with open("/proc/self/mountinfo", "rb") as table:
             rows = [line.split(b" ") for line in table]
@@ -18,9 +18,9 @@ def mounts() -> dict[str, str]:
 
 
 def not_mounted(path: str) -> str:
-    """Return one line if nothing is mounted at the directory or above it, or an empty text.
+    """Return an error message if nothing is mounted at the directory or above it; else an empty string.
 
-    In a container, files there are lost when it is removed.
+    Without a mount, the files are lost when the container is removed.
     """
     points = mounts()
     if not points or _mount_point(path, points) != "/":
@@ -33,7 +33,7 @@ def not_mounted(path: str) -> str:
 
 
 def file_system(path: str) -> str:
-    """Return the type of the file system that a path is on, such as ``nfs4``; an empty text where the kernel does not tell."""
+    """Return the type of the file system of a path, such as ``nfs4``, or an empty string if it is unknown."""
     types = mounts()
     return types.get(_mount_point(path, types), "")
 
@@ -46,7 +46,7 @@ def _mount_point(path: str, points: Collection[str]) -> str:
 
 
 def _unescaped(field: bytes) -> str:
-    # proc(5) writes these characters in octal. The backslash comes last, or it would make new escapes.
+    # The kernel writes these characters as octal escapes. The backslash comes last, or it would create new escapes.
     for escape, character in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
         field = field.replace(escape, character)
     return os.fsdecode(field)

@@ -1,7 +1,8 @@
-"""Find the right bytes under other names: published names, a browser's ``(1)``, a directory too deep, names swapped.
+"""Search for the right bytes under other names: published names, a browser's ``(1)``, a subdirectory, swapped names.
 
-Best effort: unreadable files are skipped, no link is followed, only files of the right length are read, and the search ends
-after so many entries and levels. Temporary files of killed runs count too: one may hold the last copy of a vocabulary.
+Best effort: unreadable files are skipped, links are not followed, and only files of the right length are read. The
+number of entries and of levels is limited. Temporary files of killed runs are included, because one of them may hold
+the only copy of a vocabulary.
 """
 
 import itertools
@@ -17,7 +18,7 @@ _MAX_LEVELS = 4
 
 
 def find(directory: str, wanted: Iterable[Vocabulary], levels: int = _MAX_LEVELS) -> dict[Vocabulary, str]:
-    """Return, for each wanted vocabulary whose bytes are in the directory or below it, the path of a file with them."""
+    """Return vocabulary -> path of a file with its bytes, for each wanted one that is in the directory or below it."""
     missing = {vocabulary for vocabulary in wanted if vocabulary.size is not None}
     found: dict[Vocabulary, str] = {}
     if missing:
@@ -43,7 +44,7 @@ def _held(path: str, wanted: set[Vocabulary]) -> list[Vocabulary]:
 
 
 def _likely_files(directory: str) -> Iterator[str]:
-    """Yield the names that mistakes leave, so that the bounded search finds them among any number of other files."""
+    """Yield the most likely paths. They come first, so that the limit of entries does not exclude them."""
     for vocabulary in VOCABULARIES:
         for name in (vocabulary.cache_key, vocabulary.published_name):
             yield os.path.join(directory, name)

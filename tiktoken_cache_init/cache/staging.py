@@ -1,7 +1,7 @@
-"""Atomic install: bytes become a file under its final name whole, checked and synced, or not at all.
+"""Atomic install: a file gets its final name only when it is complete, checked and synced.
 
-The order: make a temporary file in the directory, write, check the digest, set mode and owner, fsync, rename; the caller then
-syncs the directory. Only this module renames a file to a final name.
+The order: make a temporary file in the directory, write, check the digest, set mode and owner, fsync, rename. Then the
+caller syncs the directory. Only this module renames a file to its final name.
 """
 
 import contextlib
@@ -20,16 +20,16 @@ from .advice import NOT_OFFERED, explain_modes, explain_owner, volume_errors
 from .identify import MOST_READ
 
 PREFIX = ".tiktoken-cache-init-"
-"""How the names of temporary files begin."""
+"""Prefix of the names of temporary files."""
 
 _CHUNK_SIZE = 1 << 20
 _STALE_AFTER = 3600.0
-"""Seconds after which a temporary file counts as dead where the file system has no locks."""
+"""Seconds after which a temporary file counts as abandoned, if the file system has no locks."""
 _MAX_ATTEMPTS = 5
 
 
 class TooLongError(Exception):
-    """More bytes came than the vocabulary can have."""
+    """More bytes arrived than the vocabulary can have."""
 
 
 class VanishedError(Exception):
@@ -37,12 +37,12 @@ class VanishedError(Exception):
 
 
 class StagedFile:
-    """A vocabulary on its way into the directory, under a temporary name. A lock shows that its writer lives."""
+    """Temporary file in the directory that receives a vocabulary. Its lock shows that the writer is running."""
 
     def __init__(self, directory: str, vocabulary: Vocabulary, needed: int = 0) -> None:
         self.vocabulary = vocabulary
         self.position = 0
-        """Bytes written so far."""
+        """Number of bytes written so far."""
         self.path = os.path.join(directory, f"{PREFIX}{os.urandom(8).hex()}")
         self._directory = directory
         self._needed = needed
@@ -59,7 +59,7 @@ class StagedFile:
         with volume_errors("write in", self._directory, self._needed):
             for _ in range(_MAX_ATTEMPTS):
                 self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-                # Some network file systems have no locks. The age of the file decides there.
+                # Some network file systems have no locks. There, `sweep` checks the age of the file.
                 with contextlib.suppress(OSError):
                     fcntl.flock(self._fd, fcntl.LOCK_EX)
                 # Another run's sweep may have removed the file before it was locked.
@@ -83,7 +83,7 @@ class StagedFile:
         with volume_errors("write in", self._directory, self._needed):
             while view:
                 count = os.write(self._fd, view)
-                # In this order a signal in between leaves a digest that is not the vocabulary's.
+                # In this order, a signal between the two lines leaves a wrong digest, so the file is not installed.
                 self.position += count
                 self._digest.update(view[:count])
                 view = view[count:]
@@ -118,11 +118,11 @@ class StagedFile:
 
     @property
     def is_right(self) -> bool:
-        """Whether the bytes written so far are the vocabulary's."""
+        """Whether the bytes written so far are the whole vocabulary."""
         return self.digest == self.vocabulary.sha256 and self.vocabulary.size in (None, self.position)
 
     def head(self) -> bytes:
-        """Return the bytes written so far, up to `MOST_READ`.
+        """Return the first bytes that were written, at most `MOST_READ`.
 
         Raises:
             VolumeError: the storage fails.
@@ -131,7 +131,7 @@ class StagedFile:
             return os.pread(self._fd, MOST_READ, 0)
 
     def finish(self, mode: int, owner: tuple[int, int] | None) -> None:
-        """Set mode and owner and sync the file, so that only the rename is left to do.
+        """Set mode and owner, and sync the file. After this, only the rename is left to do.
 
         Raises:
             VolumeError: the storage fails or does not keep the mode.
@@ -150,11 +150,13 @@ class StagedFile:
             _fsync(self._fd)
 
     def install(self, name: str) -> str:
-        """Rename the file to its final name. Return the new name of a directory that stood there, or an empty text.
+        """Rename the file to its final name. A directory with this name is moved aside.
+
+        Return the new name of such a directory, or an empty string.
 
         Raises:
-            VanishedError: the temporary file is gone.
-            VolumeError: the directory does not take it; what was there is untouched.
+            VanishedError: another program removed the temporary file.
+            VolumeError: the rename failed. The old file is unchanged.
         """
         path = os.path.join(self._directory, name)
         aside = ""
@@ -171,12 +173,12 @@ class StagedFile:
             raise VolumeError(f"another program keeps making the directory {path}: stop it, then run again")
 
     def keep(self) -> None:
-        """Leave the temporary file to the next run, which finds it by its digest."""
+        """Keep the temporary file for the next run, which finds it by its digest."""
         self._kept = True
 
     def discard(self) -> None:
-        """Remove the temporary file if it is still there, and close it."""
-        # Network file systems only rename a file that is removed while it is open.
+        """Close the temporary file, and remove it unless `keep` was called."""
+        # Close it first: network file systems rename an open file instead of removing it.
         self._close()
         if not self._kept:
             with contextlib.suppress(OSError):
@@ -189,7 +191,7 @@ class StagedFile:
                 os.close(fd)
 
     def _set_mode(self, mode: int) -> None:
-        # SMB and vfat have one mode for all files, and refuse the call or ignore it: the result decides.
+        # SMB and vfat have one mode for all files, and refuse or ignore the call. So check the resulting mode.
         refused = None
         try:
             os.fchmod(self._fd, mode)
@@ -203,7 +205,7 @@ class StagedFile:
 
 
 def repair_permissions(path: str, mode: int, owner: tuple[int, int] | None) -> bool:
-    """Add the permission bits that a file lacks and set its owner; say whether the kernel allowed it."""
+    """Add the missing permission bits of a file and set its owner. Return whether the kernel allowed it."""
     try:
         os.chmod(path, stat.S_IMODE(os.stat(path).st_mode) | mode)
         if owner:
@@ -214,7 +216,7 @@ def repair_permissions(path: str, mode: int, owner: tuple[int, int] | None) -> b
 
 
 def sync(directory: str) -> None:
-    """Make the renames last through a power failure.
+    """Sync the directory, so that the renames survive a power failure.
 
     Raises:
         VolumeError: the storage fails.
@@ -228,9 +230,9 @@ def sync(directory: str) -> None:
 
 
 def sweep(directory: str, spare: Collection[str] = ()) -> None:
-    """Remove the temporary files of killed runs, but for those to spare.
+    """Remove the temporary files of killed runs, except the paths in ``spare``.
 
-    Best effort: what cannot be removed is left to the next run.
+    Best effort: a file that cannot be removed is left for the next run.
     """
     with contextlib.suppress(OSError):
         for name in os.listdir(directory):
@@ -262,11 +264,11 @@ def _fsync(fd: int) -> None:
 
 
 def _move_aside(path: str) -> str:
-    """Give a directory that stands under a final name another name beside it, and return that. Nothing is deleted."""
+    """Rename a directory that has the name of a target, and return its new name. Nothing is deleted."""
     for number in range(1, 1000):
         aside = f"{path}.moved-aside-{number}"
         if not os.path.lexists(aside):
-            # At any moment another run may move the directory to the same name and put a good file in its place.
+            # Meanwhile another run may move the directory to the same name and install a file. Then this rename fails.
             if os.path.isdir(path) and not os.path.islink(path):
                 with contextlib.suppress(FileNotFoundError, IsADirectoryError):
                     os.rename(path, aside)

@@ -1,4 +1,4 @@
-"""JSON documents for programs. ``docs/`` describes their fields."""
+"""Output for programs: JSON documents. ``docs/output.md`` describes the fields."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..redact import shown
 from ..settings import Settings
 
 if TYPE_CHECKING:
-    # A fill does not load the other commands.
+    # A fill does not import the other commands.
     from ..listing import Listed
     from ..verify import Verified
 
 SCHEMA = 2
-"""Version of the documents. It is raised when a field goes or changes its meaning, not when one is added."""
+"""Version of the documents. It increases if a field is removed or changes its meaning, not if a field is added."""
 
 
 def fill_document(settings: Settings, filled: Filled) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def fill_document(settings: Settings, filled: Filled) -> dict[str, Any]:
 
 
 def outcome_document(outcome: Outcome) -> dict[str, Any]:
-    """Return what a fill did about one file."""
+    """Return the result of a fill for one file."""
     before = outcome.before
     return {
         **_target(before),
@@ -68,7 +68,7 @@ def verify_document(settings: Settings, verified: Verified) -> dict[str, Any]:
 
 
 def failed_verify_document(settings: Settings, error: InitError) -> dict[str, Any]:
-    """Return the result of a verification that could not be made."""
+    """Return the result of a verification that ended with an error."""
     return {**_head(settings, ready=False), "error": str(error), "problems": [], "files": []}
 
 

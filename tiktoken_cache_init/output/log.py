@@ -1,4 +1,4 @@
-"""The log on stderr, as text or as one JSON object a line. It shows no secret, and each entry is one line."""
+"""The log on stderr, as text or as JSON. Each entry is one line without secrets."""
 
 import contextlib
 import time
@@ -8,7 +8,7 @@ from ..redact import Scrubber
 
 
 class Log:
-    """Writes the lines on stderr."""
+    """Writer of the log."""
 
     def __init__(self, stream: TextIO, form: str, scrub: Scrubber) -> None:
         self._stream = stream
@@ -16,7 +16,7 @@ class Log:
         self._scrub = scrub
 
     def line(self, event: str, message: str, *, level: str = "info", **fields: Any) -> None:
-        """Write one line. ``event`` is a stable word; ``fields`` appear in JSON only."""
+        """Write one line. ``event`` is a stable word. ``fields`` appear only in JSON."""
         if self._json:
             import json
 
@@ -25,23 +25,23 @@ class Log:
             text = json.dumps(scrubbed(record, self._scrub))
         else:
             text = printable(self._scrub(message))
-        # A closed stderr or a full disk under it must not keep a volume from being filled.
+        # A closed stderr or a full disk must not stop a fill.
         with contextlib.suppress(OSError):
             self._stream.write(text + "\n")
             self._stream.flush()
 
     def warning(self, message: str) -> None:
-        """Write a line about something that does not stop the run."""
+        """Write a warning, which does not stop the run."""
         self.line("warning", message if self._json else f"warning: {message}", level="warning")
 
     def error(self, message: str, exit_code: int) -> None:
-        """Write the one line that says why a run failed."""
+        """Write the line that says why the run failed."""
         text = message if self._json else f"tiktoken-cache-init: error: {message}"
         self.line("error", text, level="error", exit_code=exit_code)
 
 
 def scrubbed(document: Any, scrub: Scrubber) -> Any:
-    """Return a JSON document without secrets. Scrub before encoding, because JSON may escape a secret's characters."""
+    """Return a document without secrets. Scrub before the encoding, because JSON may escape characters of a secret."""
     if isinstance(document, str):
         return scrub(document)
     if isinstance(document, dict):
@@ -52,5 +52,5 @@ def scrubbed(document: Any, scrub: Scrubber) -> Any:
 
 
 def printable(text: str) -> str:
-    """Return the text with every character escaped that could move a terminal's cursor or cannot be encoded."""
+    """Escape the characters that could move the cursor of a terminal or cannot be encoded."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)

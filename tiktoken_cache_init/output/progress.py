@@ -1,4 +1,4 @@
-"""How far a fetch is: one line that is drawn over again on a terminal, a line every few seconds in a log."""
+"""The progress of a fetch: one line that is redrawn on a terminal, or a line every few seconds in a log."""
 
 import contextlib
 import os
@@ -10,13 +10,13 @@ from ..sources import Delivery
 from .log import Log
 
 _FIRST_AFTER = 2.0
-"""Seconds before anything is shown: most fetches are over by then."""
+"""Seconds before the first line. Most fetches end earlier."""
 _EVERY = 5.0
 """Seconds between two lines of a log."""
 
 
 class Progress:
-    """Shows the progress of deliveries."""
+    """Progress display for deliveries."""
 
     def __init__(self, log: Log, stream: TextIO, form: str) -> None:
         self._log = log
@@ -27,7 +27,7 @@ class Progress:
         self._drawn = False
 
     def __call__(self, deliveries: Sequence[Delivery]) -> None:
-        """Show the progress, if it is time to."""
+        """Show the progress, if the next line is due."""
         elapsed = time.monotonic() - self._started
         if elapsed < self._next:
             return
@@ -47,7 +47,7 @@ class Progress:
             self._log.line("progress", text, bytes=done, total=total, bytes_per_second=round(rate), sources=labels)
 
     def close(self) -> None:
-        """Remove the line from the terminal, so that the report stands alone."""
+        """Remove the line from the terminal."""
         if self._drawn:
             self._write("\r\x1b[K")
 
@@ -58,7 +58,7 @@ class Progress:
             return 79
 
     def _write(self, text: str) -> None:
-        # The terminal may be gone, which must not keep the volume from being filled.
+        # A closed terminal must not stop a fill.
         with contextlib.suppress(OSError):
             self._stream.write(text)
             self._stream.flush()

@@ -1,4 +1,4 @@
-"""Lines for people: the log of a fill, the result of a verification, the list of encodings."""
+"""Output for people: the log of a fill, the result of a verification, the list of encodings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .documents import outcome_document
 from .log import Log
 
 if TYPE_CHECKING:
-    # A fill does not load the other commands.
+    # A fill does not import the other commands.
     from ..listing import Listed
     from ..verify import Verified
 
@@ -23,7 +23,7 @@ _RED, _GREEN, _PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[0m"
 
 
 def announce(log: Log, settings: Settings) -> None:
-    """Write the first line of a fill, which shows in a pasted log what was asked for."""
+    """Write the first line of a fill, with its settings."""
     encodings = [encoding.name for encoding in settings.encodings]
     mirrors = [shown(mirror) for mirror in settings.mirrors]
     extra = f" and {len(settings.extra)} private" if settings.extra else ""
@@ -44,7 +44,7 @@ def announce(log: Log, settings: Settings) -> None:
 
 
 def report_fill(log: Log, settings: Settings, filled: Filled, seconds: float) -> None:
-    """Write one line a file, below it what was tried without success, and one line at the end."""
+    """Write one line for each file, with its failed attempts below it, and one line at the end."""
     for outcome in filled.outcomes:
         log.line("file", f"{_name(outcome.before)}: {_what_was_done(outcome)}", **outcome_document(outcome))
         for line in _tried(outcome):
@@ -62,7 +62,7 @@ def report_fill(log: Log, settings: Settings, filled: Filled, seconds: float) ->
 
 
 def verify_lines(settings: Settings, verified: Verified, *, colour: bool) -> list[str]:
-    """Return the state of each file, indented below it what a gateway does and the fix, and one line at the end."""
+    """Return the state of each file, what a gateway does with it, the fix, and one line at the end."""
     lines = []
     for finding, prognosis, fix in verified.files:
         lines.append(f"{_name(finding)}: {_coloured(_state(finding), finding.ready, colour)}")
@@ -80,7 +80,7 @@ def verify_lines(settings: Settings, verified: Verified, *, colour: bool) -> lis
 
 
 def list_lines(listed: Sequence[Listed]) -> list[str]:
-    """Return one line a file, with the models of each encoding below it. Digests are in the JSON form."""
+    """Return one line for each file, with the models below each encoding. Only the JSON form has digests."""
     widths = (13, 20, 40)
     lines = ["ENCODING       FILE                  CACHE KEY"]
     for encoding, models, vocabularies in listed:

@@ -1,8 +1,8 @@
-"""Where bytes come from. A source is never trusted: the digest decides.
+"""Sources of the bytes. No source is trusted: the digest decides.
 
-A source is a module with ``supply(deliveries, settings, end, watch)``, which fills the temporary file of each delivery with
-right bytes if it can and notes each failure. To add one, write the module, and add its name to `SOURCES` in `settings` and to
-`supply` below.
+A source is a module with a function ``supply(deliveries, settings, end, watch)``. The function fills the temporary file
+of each delivery if it can, and records each failure. To add a source, write the module, and add its name to `SOURCES`
+in `settings` and to `_MODULES` below.
 """
 
 import importlib
@@ -17,36 +17,36 @@ _MODULES = {"baked": "local", "fetch": "fetch", "wheel": "wheel"}
 
 
 class Failure(NamedTuple):
-    """One attempt that did not work."""
+    """Failed attempt."""
 
     label: str
-    """The place, safe to print."""
+    """Name of the place that was tried, safe to print."""
     reason: str
     advice: str
-    """What the operator can do about it, or empty."""
+    """Remedy for the operator, or empty."""
 
 
 class SourceError(Exception):
-    """An attempt failed. The text says why, without naming the place."""
+    """Failure of one attempt. The message gives the reason and does not name the place."""
 
     def __init__(self, reason: str, *, transient: bool = False, wait: float = 0.0, advice: str = "") -> None:
         super().__init__(reason)
         self.transient = transient
-        """Whether trying again later can help."""
+        """Whether a later retry can help."""
         self.wait = wait
         """Seconds that the server asked to wait."""
         self.advice = advice
 
 
 class Delivery:
-    """One vocabulary that is to be obtained: its temporary file, and what was tried for it."""
+    """Vocabulary to obtain, with its temporary file and its failed attempts."""
 
     def __init__(self, staged: StagedFile) -> None:
         self.vocabulary = staged.vocabulary
         self.staged = staged
         self.failures: list[Failure] = []
         self.label = ""
-        """The place that is being tried, and in the end the place that supplied the bytes."""
+        """Name of the place of the last attempt. After a success, that place supplied the bytes."""
 
     @property
     def complete(self) -> bool:
@@ -54,11 +54,11 @@ class Delivery:
         return self.staged.is_right
 
     def failed(self, error: SourceError) -> None:
-        """Note that the place that is being tried has failed."""
+        """Record the failure of the last attempt."""
         self.failures.append(Failure(self.label, str(error), error.advice))
 
     def cut_off(self) -> None:
-        """Note how far the place that is being tried came before the deadline, if the bytes are not complete."""
+        """Record how many bytes the last attempt supplied before the deadline, if the file is not complete."""
         if self.complete or not self.label:
             return
         size = f" of {self.vocabulary.size:,}" if self.vocabulary.size else ""
@@ -67,25 +67,25 @@ class Delivery:
 
 
 Watch = Callable[[Sequence[Delivery]], None]
-"""Called several times a second while bytes are awaited."""
+"""Callback that shows progress. It is called several times a second during downloads."""
 
 
 def wrong_bytes(staged: StagedFile) -> SourceError:
-    """Return the error for bytes that came whole and are not the vocabulary's."""
+    """Return the error for a complete file with a wrong digest."""
     identity = identify(staged.head(), staged.vocabulary, staged.position)
     text = identity.text if identity.kind is Kind.WRONG_BYTES else f"wrong bytes: {identity.text}"
     return SourceError(f"{text}, SHA-256 {staged.digest}")
 
 
 def supply(name: str, deliveries: Sequence[Delivery], settings: Settings, end: float, watch: Watch) -> None:
-    """Have a source supply what is not complete yet.
+    """Run one source for the deliveries that are not complete.
 
     Args:
         name: one of `settings.SOURCES`.
-        deliveries: what is wanted.
+        deliveries: the vocabularies to obtain.
         settings: the settings of the run.
-        end: when the deadline passes, in the time of `time.monotonic`.
-        watch: called while bytes are awaited.
+        end: time of the deadline, as `time.monotonic` counts.
+        watch: called several times a second during downloads.
 
     Raises:
         VolumeError: a temporary file cannot be written.

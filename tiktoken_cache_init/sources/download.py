@@ -1,6 +1,6 @@
-"""One bounded, resumable transfer into a temporary file, and what its failures mean.
+"""Download of one file: a bounded, resumable transfer into a temporary file, and the reasons of its failures.
 
-Nothing that a server says is trusted: not the length, not the range, not the type.
+No statement of a server is trusted: not the length, not the range, not the type.
 """
 
 import asyncio
@@ -22,8 +22,7 @@ from ..errors import InitError
 from . import SourceError
 
 _MIN_SPEED = 1024
-"""Bytes a second below which a transfer makes no progress."""
-
+"""Bytes a second. A slower transfer counts as stalled."""
 _MAX_REDIRECTS = 5
 _PORTAL_ADVICE = "check that no proxy or login page answers in its place"
 _PROXY_ADVICE = "check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY"
@@ -40,20 +39,20 @@ _WRONG_HOST = (62, 64)
 
 
 class NotThereError(SourceError):
-    """A server answered, and the file is not at this URL: another name may be better."""
+    """The server answered, but the file is not at this URL. Another name may work."""
 
 
 async def download(client: httpx.AsyncClient, url: str, staged: StagedFile, timeout: float) -> None:
-    """Append what is missing of the file at ``url``; start again if the server does not continue.
+    """Download the rest of the file at ``url``, or the whole file if the server cannot resume.
 
     Args:
-        client: the client.
-        url: where the file is.
+        client: the HTTP client.
+        url: the URL of the file.
         staged: the temporary file.
-        timeout: seconds in which the transfer must connect, and then move `_MIN_SPEED` bytes a second.
+        timeout: time limit in seconds. It starts again after each ``timeout * _MIN_SPEED`` bytes.
 
     Raises:
-        NotThereError: the server has something else at this URL, or nothing.
+        NotThereError: the file is not at this URL.
         SourceError: the transfer failed in another way.
         VolumeError: the temporary file cannot be written.
     """
@@ -70,7 +69,7 @@ async def download(client: httpx.AsyncClient, url: str, staged: StagedFile, time
     except InitError:
         raise
     except Exception as error:
-        # The libraries below httpx raise errors of their own if a server or a proxy does not speak HTTP or SOCKS.
+        # The libraries below httpx raise other exceptions if the server or the proxy does not use HTTP or SOCKS.
         failure = error if isinstance(error, SourceError) else _failure(error, staged.position, timeout)
         raise _with_place(failure, visited) from error
 
@@ -78,15 +77,15 @@ async def download(client: httpx.AsyncClient, url: str, staged: StagedFile, time
 async def _request(
     client: httpx.AsyncClient, visited: list[str], staged: StagedFile, window: asyncio.Timeout, timeout: float
 ) -> bool:
-    """Make one request and receive its body; return False if the server cannot continue where the file ends.
+    """Send one request and receive the body. Return False if the server cannot resume at the end of the file.
 
-    ``visited`` has the URL to request. The URLs of redirects are added to it.
+    ``visited`` holds the URL to request. The URLs of redirects are added to it.
     """
     start = staged.position
     headers = {"Range": f"bytes={start}-"} if start else {}
     request = client.build_request("GET", visited[0], headers=headers)
     while len(visited) <= _MAX_REDIRECTS + 1:
-        # httpx follows redirects itself, but reads the whole body of each, however long it is.
+        # Redirects are followed here, because httpx reads the whole body of each redirect.
         url_has_credentials = bool(request.url.userinfo)
         auth = (request.url.username, request.url.password) if url_has_credentials else httpx.USE_CLIENT_DEFAULT
         response = await client.send(request, stream=True, auth=auth)
@@ -157,7 +156,7 @@ def _too_long(staged: StagedFile) -> NotThereError:
 
 def _refusal(response: httpx.Response) -> SourceError:
     code = response.status_code
-    # Not the server's own phrase, which may repeat the credentials that it was sent.
+    # The server's own phrase is not printed, because it may repeat credentials.
     answer = f"{code} {httpx.codes.get_reason_phrase(code)}".strip()
     advice = _STATUS_ADVICE.get(code, "")
     if code in (403, 404, 410) or 300 <= code < 400:
@@ -174,7 +173,7 @@ def _refusal(response: httpx.Response) -> SourceError:
 
 
 def _retry_after(text: str) -> float:
-    """Return the seconds that a Retry-After header asks for, as a number or as a date; 0 if it makes no sense."""
+    """Return the seconds that a Retry-After header asks for, as a number or as a date, or 0 if it is invalid."""
     if re.fullmatch(r"\d{1,9}", text, re.ASCII):
         return float(text)
     try:
@@ -184,7 +183,7 @@ def _retry_after(text: str) -> float:
 
 
 def _failure(error: Exception, position: int, timeout: float) -> SourceError:
-    """Say in plain words what httpx and the layers below it raised."""
+    """Return the error for an exception of httpx or of the libraries below it."""
     if isinstance(error, TimeoutError):
         return SourceError(f"stalled for {timeout:g} s after {position:,} bytes", transient=True)
     if isinstance(error, httpx.ProxyError):
@@ -207,7 +206,7 @@ def _failure(error: Exception, position: int, timeout: float) -> SourceError:
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        # anyio groups the errors of a host's several addresses.
+        # anyio groups the errors of all addresses of a host.
         error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__ or error.__context__
 
 
@@ -228,7 +227,7 @@ def _system_failure(error: BaseException) -> SourceError | None:
 
 
 def _proxy_failure(error: httpx.ProxyError) -> SourceError:
-    """Return what a proxy's refusal means. httpx gives the status of its answer only as the message."""
+    """Return the error for a failure of the proxy. httpx gives the status of its answer only in the message."""
     match = re.match(r"(\d{3}) ", f"{error} ")
     status = int(match[1]) if match else 0
     transient = status in (0, 408, 425, 429) or status >= 500
@@ -239,7 +238,7 @@ def _proxy_failure(error: httpx.ProxyError) -> SourceError:
 
 
 def _with_place(error: SourceError, visited: list[str]) -> SourceError:
-    """Name in an error where redirects led to, and the proxy if the environment sends the URL through one."""
+    """Add to an error the host that redirects led to, and the proxy if the environment sets one for the URL."""
     place = urllib.parse.urlsplit(visited[-1])
     reason, advice = str(error), error.advice
     proxies = urllib.request.getproxies()

@@ -1,4 +1,4 @@
-"""The mirrors, then the origin. Mirrors that are directories come first: they need no HTTP client."""
+"""The fetch source: mirrors, then the origin. Mirrors that are directories come first: they need no HTTP client."""
 
 from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
@@ -10,7 +10,7 @@ from .local import copy_from_directory
 
 
 def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch: Watch) -> None:
-    """Fetch what is wanted. The arguments and errors are those of `sources.supply`."""
+    """Fetch the vocabularies. For arguments and errors, see `sources.supply`."""
     directories = {mirror: directory_of(mirror) for mirror in settings.mirrors}
     for mirror, directory in directories.items():
         if directory is not None:
@@ -25,7 +25,7 @@ def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch
 
 
 def directory_of(mirror: str) -> str | None:
-    """Return the directory that a mirror is, or None if it is reached by HTTP."""
+    """Return the path of a mirror that is a directory, or None for an HTTP mirror."""
     if "://" not in mirror:
         return mirror
     parts = urlsplit(mirror)

@@ -1,4 +1,4 @@
-"""Download from the mirrors and the origin: one HTTP client, one task for each file."""
+"""Downloads from the mirrors and the origin, with one HTTP client and one task for each file."""
 
 import asyncio
 import contextlib
@@ -24,30 +24,31 @@ from .download import NotThereError, download
 from .local import names_at_mirror
 
 _MAX_ATTEMPTS = 5
-"""Attempts without progress before a place is given up."""
+"""Attempts without progress before a route is given up."""
 _MIN_PROGRESS = 1 << 16
-"""Bytes that count as progress: an attempt that brings them costs no retry."""
+"""Bytes that count as progress. An attempt with progress resets the count of failures."""
 _FIRST_WAIT = 0.5
-"""Seconds before a place is tried again; doubled each time."""
+"""Seconds before the first retry; doubled for each further retry."""
 _MAX_WAIT = 30.0
 _WATCH_EVERY = 0.25
+"""Seconds between two calls of the progress callback."""
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM)
 
 
 class _Route:
-    """One mirror or the origin, for one vocabulary."""
+    """Mirror or origin, for one vocabulary."""
 
     def __init__(self, label: str, urls: Sequence[str]) -> None:
         self.label = label
         self.urls = urls
         self.failures = 0
         self.due = 0.0
-        """When to try it again, in the time of `time.monotonic`."""
+        """Time of the next attempt, as `time.monotonic` counts."""
 
 
 def fetch(deliveries: Sequence[Delivery], settings: Settings, end: float, watch: Watch) -> None:
-    """Download what is wanted from the mirrors and the origin. The arguments and errors are those of `sources.supply`."""
+    """Download the vocabularies from the mirrors and the origin. For arguments and errors, see `sources.supply`."""
     routes = {delivery: _routes(delivery.vocabulary, settings) for delivery in deliveries}
     _run(_fetch_all(routes, settings, end, watch))
 
@@ -66,20 +67,20 @@ def _routes(vocabulary: Vocabulary, settings: Settings) -> list[_Route]:
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine to its end. Unlike `asyncio.run`, do not wait for threads: a name look-up may hang in one."""
+    """Run a coroutine. Unlike `asyncio.run`, do not wait for threads, because a name look-up may hang in one."""
     loop = asyncio.new_event_loop()
     handlers = {each: signal.getsignal(each) for each in _SIGNALS}
     for each, handler in handlers.items():
-        # Called by the loop itself, what a handler raises ends the loop and not a task in the middle of its work.
+        # The loop calls the handler, so that its exception ends the loop and does not interrupt a task.
         if callable(handler):
             loop.add_signal_handler(each, handler, each, None)
     try:
         loop.run_until_complete(main)
     finally:
         loop.run_until_complete(_cancel(asyncio.all_tasks(loop)))
-        # Otherwise Python warns on stderr of bodies that were not read to their end.
+        # Otherwise Python prints warnings about bodies that were not read completely.
         loop.run_until_complete(loop.shutdown_asyncgens())
-        # Closing the loop resets the handlers. A signal must not arrive in between.
+        # Closing the loop resets the handlers. No signal may arrive before they are set again.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         loop.close()
         for each, handler in handlers.items():
@@ -115,7 +116,7 @@ async def _tick(watch: Watch, deliveries: Sequence[Delivery]) -> None:
 async def _fetch(
     client: httpx.AsyncClient, delivery: Delivery, routes: list[_Route], timeout: float, end: float
 ) -> None:
-    """Try the routes until one supplies the file. A route that needs no wait comes before those that do."""
+    """Try the routes until one supplies the file. The route with the earliest due time is next."""
     furthest = 0
     while routes:
         route = min(routes, key=lambda candidate: candidate.due)
@@ -140,7 +141,7 @@ async def _attempt(client: httpx.AsyncClient, route: _Route, delivery: Delivery,
     resumed = staged.position > 0
     await _deliver(client, route, delivery, timeout)
     if resumed and not staged.is_right:
-        # The wrong bytes may be from another place, so this one gets a chance to supply all of them.
+        # The first bytes may be from another route. So download the whole file from this one.
         staged.restart()
         await _deliver(client, route, delivery, timeout)
     if not staged.is_right:
@@ -150,7 +151,7 @@ async def _attempt(client: httpx.AsyncClient, route: _Route, delivery: Delivery,
 
 
 async def _deliver(client: httpx.AsyncClient, route: _Route, delivery: Delivery, timeout: float) -> None:
-    """Download the first of the route's URLs that the server has."""
+    """Download the file from the first URL of the route that has it."""
     refusals: list[NotThereError] = []
     for url in route.urls:
         try:
@@ -163,7 +164,7 @@ async def _deliver(client: httpx.AsyncClient, route: _Route, delivery: Delivery,
 
 
 def _backoff(failures: int) -> float:
-    # With jitter: init containers that failed together must not come back together.
+    # The random factor keeps many init containers from retrying at the same moment.
     return min(_MAX_WAIT, _FIRST_WAIT * 2.0 ** (failures - 1)) * random.uniform(0.5, 1.5) if failures else 0.0
 
 
@@ -186,20 +187,20 @@ def _client(settings: Settings) -> httpx.AsyncClient:
         # asyncio.timeout bounds each transfer as a whole, so httpx needs no time-outs.
         return httpx.AsyncClient(verify=trust, headers=headers, auth=credentials, timeout=httpx.Timeout(None))
     except (ValueError, ImportError, httpx.InvalidURL) as error:
-        # The text of the error may hold credentials.
+        # The text of the error may contain credentials, so it is not printed.
         raise SettingError(
             "a proxy cannot be used: correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, and write only hosts and domains in NO_PROXY"
         ) from error
 
 
 def _trust(extra: str) -> ssl.SSLContext:
-    """Return the usual certificate authorities, and those that the settings and other tools' variables add."""
+    """Return a TLS context with the authorities of the system, of the settings and of the environment."""
     file, directory = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if directory and not any(os.path.isdir(each) for each in directory.split(os.pathsep)):
         raise SettingError(f"SSL_CERT_DIR: there is no directory {directory}: correct or unset it")
-    # OpenSSL reads both variables, and ignores a file that does not exist.
+    # OpenSSL reads both variables itself, but ignores a file that does not exist.
     context = ssl.create_default_context()
-    # Python 3.13 refuses what corporate proxies commonly issue: authorities without a key identifier.
+    # Corporate proxies often use authorities without a key identifier, which Python 3.13 refuses.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if not file and not directory and not _has_authorities(context):
         import certifi
@@ -226,7 +227,7 @@ def _trust(extra: str) -> ssl.SSLContext:
 
 
 def _has_authorities(context: ssl.SSLContext) -> bool:
-    # An interpreter that was not built for this system looks in places that do not exist.
+    # An interpreter that was built for another system uses paths that do not exist here.
     directory = ssl.get_default_verify_paths().capath
     with contextlib.suppress(OSError):
         return bool(context.get_ca_certs() or (directory and os.listdir(directory)))
@@ -234,9 +235,9 @@ def _has_authorities(context: ssl.SSLContext) -> bool:
 
 
 def _netrc() -> httpx.Auth | None:
-    """Return the credentials of the netrc file, which `download` uses for URLs that hold none of their own."""
+    """Return the credentials of the netrc file. `download` uses them for a URL without credentials."""
     path = os.environ.get("NETRC") or os.path.expanduser("~/.netrc")
-    # A bind mount of a file that does not exist makes a directory.
+    # The path may be a directory, because a bind mount of a missing file makes one.
     with contextlib.suppress(OSError):
         try:
             return httpx.NetRCAuth(path)

@@ -1,4 +1,4 @@
-"""Files of this machine: the baked vocabularies, and directories that stand in for the origin."""
+"""Copies of local files: the baked vocabularies, and mirrors that are directories."""
 
 import os
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ from . import Delivery, SourceError, Watch, wrong_bytes
 
 
 def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch: Watch) -> None:  # noqa: ARG001
-    """Copy the baked vocabularies. The arguments are those of `sources.supply`."""
+    """Copy the baked vocabularies. For the arguments, see `sources.supply`."""
     for delivery in deliveries:
         path = os.path.join(settings.baked_dir, delivery.vocabulary.cache_key)
         copy(delivery, path, "baked", f"{settings.baked_dir} does not hold it")
 
 
 def copy(delivery: Delivery, path: str, label: str, absent: str) -> None:
-    """Copy a file into a delivery, or note why it failed.
+    """Copy a file into a delivery, or record the failure.
 
     Args:
-        delivery: what to fill.
-        path: the file.
-        label: what the report calls the place.
-        absent: why it failed, if there is no such file.
+        delivery: the delivery to fill.
+        path: the file to copy.
+        label: name of the place for the report.
+        absent: reason of the failure, if the file does not exist.
 
     Raises:
         VolumeError: the temporary file cannot be written.
@@ -37,7 +37,7 @@ def copy(delivery: Delivery, path: str, label: str, absent: str) -> None:
 
 
 def copy_from_directory(delivery: Delivery, mirror: str, directory: str) -> None:
-    """Copy a vocabulary from the place where mirrors have it, or from wherever its bytes are in a directory.
+    """Copy a vocabulary from a directory: from the paths that mirrors use, or from any file with its bytes.
 
     Raises:
         VolumeError: the temporary file cannot be written.
@@ -62,14 +62,14 @@ def copy_from_directory(delivery: Delivery, mirror: str, directory: str) -> None
 
 
 def names_at_mirror(vocabulary: Vocabulary) -> list[str]:
-    """Return the paths below a mirror's base where a vocabulary may be: the origin's, then published name and cache key."""
+    """Return the possible paths below the base of a mirror: the origin's path, the published name, the cache key."""
     return list(dict.fromkeys((vocabulary.path.lstrip("/"), vocabulary.published_name, vocabulary.cache_key)))
 
 
 def _copy(delivery: Delivery, path: str, absent: str) -> None:
     staged = delivery.staged
     try:
-        # Without blocking: a FIFO in a directory that somebody handed in must not hang the run.
+        # The file is opened without blocking, because it may be a FIFO.
         with open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             if not os.path.isfile(path):
                 raise SourceError(f"{path} is not a regular file")

