@@ -1,1 +1,1 @@
-"""What is run while the image is built, and to weigh it. None of it is in the image."""
+"""Scripts that build and measure the image. None of them is in the image."""

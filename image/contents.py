@@ -1,31 +1,31 @@
-"""Lists what the image holds: whole packages, some modules of a third one, and what is left out of them with the reason.
+"""Contents of the image: Debian packages, modules of the standard library, and the files to leave out, with reasons.
 
-Each path is a pattern of `fnmatch`. A row that matches nothing fails the build, so that the lists stay true.
+Each path is an `fnmatch` pattern. A row that matches nothing fails the build, so that the lists stay correct.
 """
 
 from __future__ import annotations
 
 WHOLE = ("python3.13-minimal", "libpython3.13-minimal")
-"""Debian packages that are taken as they are: the interpreter, and the modules that Debian keeps with it."""
+"""Debian packages that are taken completely: the interpreter and its basic modules."""
 
 PARTLY = "libpython3.13-stdlib"
-"""The Debian package that has the rest of the standard library. Only the modules of the next two tables are taken."""
+"""Debian package with the rest of the standard library. Only the modules in the next two tables are taken."""
 
 MODULES = {
-    "_compression": "gzip needs it",
+    "_compression": "gzip",
     "difflib": "finds the right spelling of a setting",
     "gzip": "tarfile",
     "shutil": "argparse, tempfile",
     "tarfile": "writes the export",
 }
-"""Top-level module of `PARTLY` -> what needs it, in every image."""
+"""Top-level module of `PARTLY` for every image -> the modules that need it, or its use."""
 
 NETWORK_MODULES = {
-    "_asyncio": "asyncio's part in C",
-    "_contextvars": "contextvars' part in C",
+    "_asyncio": "C part of asyncio",
+    "_contextvars": "C part of contextvars",
     "_interpqueues": "anyio",
     "_interpreters": "anyio",
-    "_queue": "queue's part in C",
+    "_queue": "C part of queue",
     "asyncio": "runs the downloads",
     "concurrent": "asyncio",
     "contextvars": "asyncio, anyio",
@@ -36,15 +36,15 @@ NETWORK_MODULES = {
     "queue": "concurrent.futures, anyio",
     "secrets": "httpx, anyio",
 }
-"""The same for the image that fetches."""
+"""Additional modules for the default image, which can fetch."""
 
 LEFT_OUT = {
     "/usr/share/*": "documentation, and files for a package manager; the inventory takes the copyright files",
     "*/sitecustomize.py": "starts Ubuntu's crash reporter; Debian has none",
-    "*/_sysconfigdata__[!l]*": "a link to the file beside it, for old programs",
+    "*/_sysconfigdata__[!l]*": "a link to the file next to it, for old programs",
     "*/tiktoken_cache_init/sources/wheel.py": "runs pip, and the image has none",
 }
-"""Pattern -> why its files are in no image."""
+"""Pattern -> why its files are left out of every image."""
 
 LEFT_OUT_OFFLINE = {
     "*/lib-dynload/_ssl.*": "needs OpenSSL, and this image makes no connection",
@@ -52,4 +52,4 @@ LEFT_OUT_OFFLINE = {
     "*/tiktoken_cache_init/sources/http.py": "needs httpx",
     "*/tiktoken_cache_init/sources/download.py": "needs httpx",
 }
-"""The same for the offline image."""
+"""Additional patterns for the offline image."""

@@ -1,7 +1,7 @@
-"""Refuses files that were handed in to the build under a vocabulary's name and are not that vocabulary.
+"""Check of the vocabularies that are handed in to the build: ``python -m image.handed_in DIRECTORY``.
 
-The fill would pass over them and look elsewhere. But a file that was handed in is meant to be used, so a wrong one must stop
-the build. ``python -m image.handed_in DIRECTORY``.
+A file with the name of a vocabulary and wrong bytes stops the build. Without this check, the fill would skip the file
+and use another source, although the user wants to use this file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tiktoken_cache_init.catalogue import VOCABULARIES
 
 
 def problems(directory: Path) -> list[str]:
-    """Return a line for each file below the directory that has a published or a cache name and wrong bytes."""
+    """Return an error line for each file that has wrong bytes under a published name or a cache key."""
     pins = {name: v.sha256 for v in VOCABULARIES for name in (v.published_name, v.cache_key)}
     found = []
     for path in sorted(directory.rglob("*")):

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Installs Debian's packages in the versions of packages.txt. With --record, prints the versions that the archive has now.
+# Installs Debian packages in the versions of packages.txt. With --record, prints the current versions in the archive.
 #
-# The archive of a stable release keeps only the newest version of a package, and a version leaves it because a fix takes its
-# place. So a missing version is not an error: the script prints a warning and installs the one that took its place. Two
-# builds give the same image while the archive has the same versions.
+# The archive of a stable release keeps only the newest version of a package. If a fix has replaced a version of
+# packages.txt, the script prints a warning and installs the newest version. Two builds give the same image as long as
+# the archive has the same versions.
 set -eu
 here=$(dirname "$0")
 # shellcheck source=image/trust.sh
@@ -28,11 +28,11 @@ case ${DEBIAN_MIRROR:-} in
   *) fail "DEBIAN_MIRROR is '$DEBIAN_MIRROR', which is not a URL: set it to the URL of a mirror, as in http://HOST/debian" ;;
 esac
 if [ -n "${DEBIAN_MIRROR:-}" ]; then
-  # In both of apt's formats. A mirror has Debian's security archive beside the main one.
+  # Source lists have two formats. A mirror has the security archive next to the main archive.
   find /etc/apt \( -name '*.list' -o -name '*.sources' \) -exec \
     sed -E -i "s#https?://[^ ]*/debian(-security)?/?( |\$)#${DEBIAN_MIRROR%/}\\1\\2#" {} +
 fi
-# Without this option apt ignores an archive that it cannot reach, and then finds no package.
+# Without this option, apt ignores an archive that it cannot reach, and then finds no package.
 if ! apt -o APT::Update::Error-Mode=any update 2>/tmp/stderr.txt; then
   cat /tmp/stderr.txt >&2
   if grep -q 'certificate verify failed' /tmp/stderr.txt; then

@@ -1,7 +1,7 @@
-"""Says in the image what it is made of, for scanners and for licences, though it has no package manager.
+"""Inventory of the packages in the image, for scanners and for licences.
 
-A file in ``/var/lib/dpkg/status.d`` for each Debian package (as distroless images have it), the copyright files, and one
-list of everything: an SBOM in CycloneDX's format. The wheels bring their own metadata and licences.
+It has a file in ``/var/lib/dpkg/status.d`` for each Debian package (as in distroless images), the copyright files, and
+an SBOM of all packages in CycloneDX format. The wheels contain their own metadata and licences.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ LICENCES = {
     "python3.13-minimal": "PSF-2.0",
     "zlib1g": "Zlib",
 }
-"""Debian package -> the licence of its files in the image. Its copyright file says so in prose."""
+"""Debian package -> licence of its files in the image, from the text of its copyright file."""
 
 TEXTS = {"libc6": "LGPL-2.1", "libssl3t64": "Apache-2.0"}
-"""Debian package -> the licence text that its copyright file names and does not hold, and that must come with it."""
+"""Debian package -> licence text that must be added, because its copyright file only names it."""
 
 
 class Package(NamedTuple):
-    """One package that files of the image come from."""
+    """Package that has files in the image."""
 
     name: str
     version: str
@@ -49,7 +49,7 @@ class Package(NamedTuple):
 
 
 def files(taken: Iterable[Path], wheels: Path | None, licence: Path) -> dict[Path, bytes]:
-    """Return path -> content of the inventory of an image that has the files ``taken`` of Debian, and the wheels."""
+    """Return path -> content of each file of the inventory, for an image with the files ``taken`` and the wheels."""
     release = _os_release()
     ours = Package(NAME, __version__, f"pkg:generic/{NAME}@{__version__}", "MIT")
     packages = []
@@ -67,12 +67,12 @@ def files(taken: Iterable[Path], wheels: Path | None, licence: Path) -> dict[Pat
 
 
 def _owners(taken: Iterable[Path]) -> set[str]:
-    """Return the Debian packages that any of the paths belongs to. A link has no content, so it does not count."""
-    owners = {Path("/etc/ssl/certs/ca-certificates.crt"): "ca-certificates"}  # made when the package is installed
+    """Return the Debian packages that own the paths. Links have no content, so they do not count."""
+    owners = {Path("/etc/ssl/certs/ca-certificates.crt"): "ca-certificates"}  # made during installation
     for listing in (DPKG / "info").glob("*.list"):
         for path in map(Path, listing.read_text().splitlines()):
             if path.is_symlink() or not path.is_dir():
-                # A package may still name /lib what is /usr/lib.
+                # A package may list a path in /lib, which is a link to /usr/lib.
                 owners[Path(os.path.realpath(path.parent), path.name)] = listing.stem.partition(":")[0]
     return {owners[path] for path in taken if path in owners and not path.is_symlink()}
 
@@ -99,13 +99,13 @@ def _wheel(fields: Message) -> Package:
     name, version = str(fields["Name"]).lower().replace("_", "-"), str(fields["Version"])
     stated = [fields["License-Expression"], fields["License"]]
     stated += [line.rpartition(" :: ")[2] for line in fields.get_all("Classifier", []) if line.startswith("License ::")]
-    # Some build tools write UNKNOWN where the author says nothing.
+    # Some build tools write UNKNOWN if the author gives no licence.
     licence = next(str(text) for text in stated if text and text != "UNKNOWN")
     return Package(name, version, f"pkg:pypi/{name}@{version}", licence)
 
 
 def _bill_of_materials(subject: Package, packages: Iterable[Package]) -> bytes:
-    """Return the SBOM. It has no time and no random serial number, so equal content gives an equal file."""
+    """Return the SBOM. It has no time and no random serial number, so that it is reproducible."""
     document = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",

@@ -1,7 +1,7 @@
-"""Lays out the image's file system in a directory: Debian's files, the wheels' files and ours, with Python sources compiled.
+"""Layout of the image's file system: files of Debian, of the wheels and of this program, with compiled sources.
 
 Run it in a build stage that has the packages installed: ``python3.13 -m image.lay_out default|offline ROOT``.
-The result depends on the packages alone, not on the clock, the order of a directory or the machine.
+The result depends only on the packages, not on the clock, the order of directory entries or the machine.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from . import contents, inventory
 INTERPRETER = Path("/usr/bin/python3.13")
 STDLIB = Path("/usr/lib/python3.13")
 SITE = Path("/usr/local/lib/python3.13/dist-packages")
-"""Debian's Python looks for packages that pip installed here."""
+"""Directory where Debian's Python looks for packages that pip installed."""
 OURS = Path("/usr/lib/tiktoken-cache-init")
 
 OS_RELEASE = "/etc/os-release"
-"""Tells scanners which distribution the packages are from."""
+"""File that tells scanners the distribution of the packages."""
 AUTHORITIES = ("/etc/ssl/certs/ca-certificates.crt", "/usr/lib/ssl/cert.pem", "/usr/lib/ssl/certs")
-"""Debian's certificate authorities, and the two links by which OpenSSL finds them."""
+"""Debian's certificate authorities, and the two links through which OpenSSL finds them."""
 
 WRITTEN = {
     "/etc/passwd": "root:x:0:0:root:/:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n",
@@ -35,13 +35,13 @@ WRITTEN = {
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 }
 
-# Zip files cannot hold an earlier time, and some tools take 1970 for a time that is not set.
+# Zip files cannot store an earlier time, and some tools read 1970 as "not set".
 MTIME = 315532800
 """Seconds since the epoch: 1980-01-01."""
 
 
 def debian_files(network: bool) -> Iterator[Path]:
-    """Yield the files of Debian's packages that hold Python: whole packages, then the named modules."""
+    """Yield the files of the Debian packages of Python: whole packages, then the listed modules."""
     for package in contents.WHOLE:
         yield from _listed(package)
     modules = contents.MODULES | (contents.NETWORK_MODULES if network else {})
@@ -65,17 +65,17 @@ def _listed(package: str) -> Iterator[Path]:
 
 
 def wheel_files(wheels: Path) -> Iterator[Path]:
-    """Yield the files of the wheels that pip unpacked into a directory, as their RECORDs list them."""
+    """Yield the files of the wheels that pip unpacked into a directory. The RECORD of each wheel lists them."""
     for record in sorted(wheels.glob("*.dist-info/RECORD")):
         with record.open(newline="") as rows:
             for name, *_ in csv.reader(rows):
-                # The programs of a wheel, which pip puts beside the modules, are for a shell. The image has none.
+                # These are command-line scripts. The image has no shell to run them.
                 if not name.startswith("../"):
                     yield wheels / name
 
 
 def copy(path: Path, root: Path) -> None:
-    """Copy a file to the same path below the root, with each link on the way to it."""
+    """Copy a file to the same path below the root, with each link in its path."""
     for step in (*reversed(path.parents), path):
         place = root / step.relative_to("/")
         if step.is_symlink():
@@ -96,11 +96,10 @@ def _place(source: Path, place: Path) -> None:
 
 
 def leave_out(files: dict[Path, Path], rows: Iterable[str]) -> None:
-    """Remove the files whose place in the image matches a row.
+    """Remove the files whose path in the image matches a row.
 
     Raises:
         SystemExit: a row matches no file, so the list is out of date.
-
     """
     for row in rows:
         matched = [place for place in files if fnmatch(str(place), row)]
@@ -115,14 +114,14 @@ def place_libraries(root: Path) -> None:
     programs = [INTERPRETER, *(Path("/", path.relative_to(root)) for path in sorted(root.rglob("*.so")))]
     listed = subprocess.run(["/usr/bin/ldd", *programs], check=True, capture_output=True, text=True).stdout
     for word in sorted(set(listed.split())):
-        # The programs themselves are lines too, with a colon at the end.
+        # ldd also prints each program itself, with a colon at the end.
         if word.startswith("/") and not word.endswith(":"):
             copy(Path(word), root)
 
 
 def compile_sources(root: Path) -> None:
-    """Compile every source with the stock compiler, and keep the byte-code in the place of the source."""
-    # The hash of the source in the byte-code depends on no clock, unlike the time that is there by default.
+    """Compile every source with the stock compiler, and replace the source by its byte-code."""
+    # Byte-code holds the time of the source by default. A hash of the source makes it reproducible.
     command = [sys.executable, "-m", "compileall", "-q", "-b", "-o", "2", "--invalidation-mode", "unchecked-hash"]
     subprocess.run([*command, "-s", str(root), "-p", "/", str(root)], check=True)
     for path in root.rglob("*.py"):
@@ -130,13 +129,13 @@ def compile_sources(root: Path) -> None:
 
 
 def set_times(root: Path) -> None:
-    """Give every entry one time, so that equal content gives an equal layer."""
+    """Give every entry the same time, so that the layer is reproducible."""
     for path in (root, *root.rglob("*")):
         os.utime(path, (MTIME, MTIME), follow_symlinks=False)
 
 
 def chosen(network: bool, wheels: Path, project: Path) -> dict[Path, Path]:
-    """Return the files to take: their place in the image, and where they are now."""
+    """Return path in the image -> present path, for each file to take."""
     files = {path: path for path in debian_files(network)}
     files[OURS / "entrypoint.py"] = project / "entrypoint.py"
     files |= {SITE / path.relative_to(project): path for path in project.glob("tiktoken_cache_init/**/*.py")}
@@ -154,7 +153,7 @@ def main(profile: str, root: Path, wheels: Path = Path("/wheels"), project: Path
             copy(source, root)
         else:
             _place(source, root / place.relative_to("/"))
-    # Python prints a warning at every start where this directory is missing, though it may be empty.
+    # Python prints a warning at every start if this directory is missing. It may be empty.
     (root / STDLIB.relative_to("/") / "lib-dynload").mkdir(exist_ok=True)
     place_libraries(root)
     for name in (OS_RELEASE, *(AUTHORITIES if network else ())):

@@ -1,6 +1,7 @@
-"""Proves that the real tiktoken loads each baked encoding from the baked files alone, and encodes a text with it.
+"""Proof that the real tiktoken loads each encoding from the baked files alone, and encodes a text correctly.
 
-Run in a build step that has no network, with ``TIKTOKEN_CACHE_DIR`` set to the directory: ``python -m image.prove ENCODINGS``.
+Run it in a build step without a network, with ``TIKTOKEN_CACHE_DIR`` set to the directory of the files:
+``python -m image.prove ENCODINGS``.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ IDS = {
     "r50k_base": _GPT2,
     "gpt2": _GPT2,
 }
-"""Encoding -> the token ids of `TEXT`, by spaces."""
+"""Encoding -> token ids of `TEXT`, separated by spaces."""
 
 
 def main(names: str) -> None:
-    """Load and use each encoding, or exit with a message that says what is wrong."""
+    """Load and use each encoding. Exit with an error message if that fails."""
     words = names.replace(",", " ").split()
     encodings = catalogue.ENCODINGS if "all" in words else tuple(catalogue.encoding(word) for word in words)
     directory = Path(os.environ["TIKTOKEN_CACHE_DIR"])

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs Python in the steps that need a network: with pip, which Debian has as a wheel that runs without being installed, and
-# with the authorities to trust. After a failure for want of a network, it prints a line that names the option to use.
+# Runs Python in the build steps that need a network. Adds pip (Debian's wheel of pip runs without installation) and the
+# certificate authorities to trust. After a network failure, prints a line that names the build option to use.
 set -eu
 # shellcheck source=image/trust.sh
 . "$(dirname "$0")/trust.sh"

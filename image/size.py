@@ -1,7 +1,6 @@
-"""Prints how large images are, gzip-compressed as a registry stores them, and their largest parts.
+"""Sizes of images, gzip-compressed as in a registry, and their largest parts: ``python -m image.size IMAGE...``.
 
-``python -m image.size IMAGE...``; megabytes are millions of bytes. An image whose tag is in the table of budgets must be
-within its budget, or the exit code is 1.
+A megabyte is a million bytes. The exit code is 1 if an image is larger than the budget for its tag.
 """
 
 from __future__ import annotations
@@ -16,23 +15,23 @@ from collections import Counter
 from typing import IO, NamedTuple
 
 BUDGETS = {"default": 14.8, "two-encodings": 13.4, "offline": 10.3, "data": 3.9}
-"""Tag -> the most that the compressed image may have, in megabytes. `make size` builds and weighs them."""
+"""Tag -> maximum size of the compressed image in megabytes. `make size` builds and measures these images."""
 
 SHOWN = 10
 
 
 class Size(NamedTuple):
-    """What an image weighs, in bytes."""
+    """Size of an image in bytes."""
 
     compressed: int
-    """What a registry stores and a pull transfers, all layers."""
+    """All layers, as a registry stores them and a pull transfers them."""
     on_disk: int
     parts: Counter[str]
-    """A file, or the modules of a package -> compressed on its own, which is close to its share of the layer."""
+    """File or package -> its own compressed size, which is close to its share of the layer."""
 
 
 def measure(image: str) -> Size:
-    """Weigh an image of the local engine."""
+    """Measure an image of the local engine."""
     compressed = on_disk = 0
     parts: Counter[str] = Counter()
     with tempfile.TemporaryFile() as saved:
@@ -66,7 +65,7 @@ def _gzipped(content: IO[bytes]) -> int:
 
 
 def _part_of(path: str) -> str:
-    """Return the name under which a file is counted: its own, or that of a package of modules."""
+    """Return the name of the part that a file belongs to: its package, the standard library, or the file itself."""
     below = path.partition("/dist-packages/")[2]
     if below:
         return f"wheel or package {below.partition('/')[0]}"
@@ -79,7 +78,7 @@ def too_large(size: Size, budget: float) -> bool:
 
 
 def main(images: list[str]) -> int:
-    """Print the sizes, and return 1 if one is over its budget."""
+    """Print the sizes. Return 1 if an image is over its budget."""
     code = 0
     for image in images:
         size = measure(image)

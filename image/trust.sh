@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2034  # this file is sourced, so its variables are used elsewhere
 #
-# Sets $bundle to a file of all certificate authorities to trust: those of the base image and of the build secret `ca`. It is
-# empty if neither has any. Also exports the proxies in the spelling that apt reads, and sets $remedy for an error.
+# Sets $bundle to a file with the certificate authorities of the base image and of the build secret `ca`, or to nothing
+# if there are none. Exports the proxy variables in lower case. Sets $remedy, the advice for a certificate error.
 bundle=
 for file in /etc/ssl/certs/ca-certificates.crt /run/secrets/ca; do
   if [ -s "$file" ]; then
@@ -11,7 +11,7 @@ for file in /etc/ssl/certs/ca-certificates.crt /run/secrets/ca; do
     echo
   fi
 done >/tmp/authorities.pem
-# apt reads the lower-case names only, and most people pass the others.
+# apt reads only the lower-case names, and most users pass the upper-case ones.
 export http_proxy="${http_proxy:-${HTTP_PROXY:-}}" https_proxy="${https_proxy:-${HTTPS_PROXY:-}}"
 export no_proxy="${no_proxy:-${NO_PROXY:-}}"
 remedy="if a proxy intercepts TLS here, pass the certificate of its authority (PEM): --secret id=ca,src=FILE, or with compose \
