@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from tests.drivers import Host
 from tests.states import REPEATED, SMALL, Entry, Place, State, changed, is_right, place, snapshot, temporary
-from tests.vocabularies import obtain, shared_folder
+from tests.vocabularies import obtain, shared_directory
 from tiktoken_cache_init.catalogue import VOCABULARIES
 
 FAULTS = ("EIO", "ENOSPC", "EACCES", "SIGKILL", "SIGTERM")
@@ -219,6 +219,6 @@ if __name__ == "__main__":
     parser.add_argument("--sample", type=int, default=0, help="faults for each start; 0 tries all")
     parser.add_argument("--seed", default="")
     options = parser.parse_args()
-    obtain(shared_folder())
-    found = campaign(STARTS, shared_folder(), options.jobs, options.sample, options.seed)
+    obtain(shared_directory())
+    found = campaign(STARTS, shared_directory(), options.jobs, options.sample, options.seed)
     sys.exit(any(found[kind] for kind in KINDS))

@@ -58,7 +58,7 @@ def staged_file(directory: Path, wanted: Vocabulary = TINY, needed: int = 0) -> 
 
 
 @contextlib.contextmanager
-def folder_for_all() -> Iterator[Path]:
+def public_directory() -> Iterator[Path]:
     """Make a directory that every user can reach, unlike pytest's ``tmp_path``."""
     with tempfile.TemporaryDirectory(prefix="tiktoken-test-", ignore_cleanup_errors=True) as name:
         directory = Path(name)

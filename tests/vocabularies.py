@@ -42,7 +42,7 @@ CARRIERS = {
 """Published name of a vocabulary -> the package that carries its bytes, and the member of its wheel."""
 
 
-def shared_folder() -> Path:
+def shared_directory() -> Path:
     """Return the directory that test runs share: ``$TIKTOKEN_TEST_VOCABULARIES``, or one below the user's cache."""
     chosen = os.environ.get("TIKTOKEN_TEST_VOCABULARIES")
     return Path(chosen).absolute() if chosen else cache_home() / "vocabularies"
@@ -98,17 +98,17 @@ def _content(published_name: str, downloads: Path) -> bytes:
     if derive is not None:
         return derive(downloads)
     package, member = CARRIERS[published_name]
-    folder = downloads / package.partition("==")[0]
-    if not folder.exists():
-        _download(package, folder)
-    [wheel] = folder.glob("*.whl")
+    directory = downloads / package.partition("==")[0]
+    if not directory.exists():
+        _download(package, directory)
+    [wheel] = directory.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         return archive.read(member)
 
 
-def _download(package: str, folder: Path) -> None:
+def _download(package: str, directory: Path) -> None:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    command += ["--no-deps", "--only-binary=:all:", "--dest", str(folder), package]
+    command += ["--no-deps", "--only-binary=:all:", "--dest", str(directory), package]
     subprocess.run(command, check=True)
 
 
@@ -142,14 +142,14 @@ def _tiktoken_file(ranks: list[tuple[bytes, int]]) -> bytes:
 @pytest.fixture(scope="session")
 def vocabularies() -> Path:
     """A directory with every vocabulary of the catalogue under its cache key. Runs share it, so only read it."""
-    directory = shared_folder()
+    directory = shared_directory()
     obtain(directory)
     return directory
 
 
 def main(arguments: list[str]) -> None:
     """Obtain the vocabularies and say where they are."""
-    directory = Path(arguments[0]) if arguments else shared_folder()
+    directory = Path(arguments[0]) if arguments else shared_directory()
     for name, path in obtain(directory).items():
         print(f"{path}  {name}")
 

@@ -30,11 +30,11 @@ def expected() -> dict[str, dict[str, list[int]]]:
 if __name__ == "__main__":
     from tests.consumers.known import CONSUMERS, NEWEST_TIKTOKEN
     from tests.consumers.running import run
-    from tests.vocabularies import obtain, shared_folder
+    from tests.vocabularies import obtain, shared_directory
 
-    obtain(shared_folder())
+    obtain(shared_directory())
     [consumer] = [consumer for consumer in CONSUMERS if consumer.name == NEWEST_TIKTOKEN]
-    outcome = run(consumer, shared_folder(), consumer.names)
+    outcome = run(consumer, shared_directory(), consumer.names)
     lines = [
         f'"{name}": {{\n' + ",\n".join(f'  "{label}": {ids}' for label, ids in by_label.items()) + "\n}"
         for name, by_label in sorted((outcome.tokens or {}).items())

@@ -50,8 +50,8 @@ def volume(_engine: None) -> Iterator[str]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, busybox: str) -> Iterator[Path]:
-    """A folder for bind mounts, emptied by who may do that: containers leave files of their own users."""
+def bind_directory(tmp_path: Path, busybox: str) -> Iterator[Path]:
+    """Make a directory for bind mounts. A container empties it at the end: containers leave files of other users."""
     place = tmp_path / "bind"
     place.mkdir()
     yield place

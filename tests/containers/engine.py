@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vocabularies import obtain, shared_folder
+from tests.vocabularies import obtain, shared_directory
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_IMAGE = "tiktoken-cache-init:test"
@@ -79,7 +79,7 @@ def build(*options: str, vocabularies: Path | None = None, context: Path = ROOT,
 
     BUILD_OPTIONS are options for every build: ``--build-arg BASE_IMAGE=...`` and what else a network asks for.
     """
-    handed_in = vocabularies or shared_folder()
+    handed_in = vocabularies or shared_directory()
     given = ["--build-context", f"vocabularies={handed_in}", *trust(), *platform()]
     given += [*shlex.split(os.environ.get("BUILD_OPTIONS", "")), *options]
     return docker("build", "--progress=plain", *given, str(context), check=check, timeout=1200)
@@ -90,7 +90,7 @@ def image() -> str:
     """Return the image under test: the one that IMAGE names, or one that is built now."""
     if named := os.environ.get("IMAGE"):
         return named
-    obtain(shared_folder())
+    obtain(shared_directory())
     name = "-".join([DEFAULT_IMAGE, *os.environ.get("PLATFORM", "").split("/")[1:]])
     build("--tag", name)
     return name

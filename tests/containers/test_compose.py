@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.containers.engine import ROOT, Done, docker, machine_bundle, run
-from tests.vocabularies import shared_folder
+from tests.vocabularies import shared_directory
 
 HERE = """
 services:
@@ -39,12 +39,12 @@ Make = Callable[..., Compose]
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Make]:
-    """Makes compose projects of some files, and takes away what they leave. What they bind is in the test's own folder."""
+    """Yield a function that makes compose projects, and remove the projects at the end."""
     made: list[Compose] = []
 
-    def make(files: Sequence[Path], folder: Path = tmp_path) -> Compose:
+    def make(files: Sequence[Path], directory: Path = tmp_path) -> Compose:
         name = f"tiktoken-cache-init-test-{uuid.uuid4().hex[:12]}"
-        options = ["--project-name", name, "--project-directory", str(folder)]
+        options = ["--project-name", name, "--project-directory", str(directory)]
         options += [word for file in files for word in ("--file", str(file))]
 
         def compose(*arguments: str, check: bool = True, variables: Mapping[str, str] | None = None) -> Done:
@@ -110,7 +110,7 @@ def test_a_failing_init_service_keeps_the_gateway_from_starting(
 
 def test_the_example_builds_the_image(project: Make, tmp_path: Path, image: str) -> None:
     tag = f"tiktoken-cache-init-test-built:{uuid.uuid4().hex[:12]}"
-    build = {"additional_contexts": {"vocabularies": str(shared_folder())}}
+    build = {"additional_contexts": {"vocabularies": str(shared_directory())}}
     here = written(tmp_path / "here.json", json.dumps({"services": {"tiktoken-init": {"image": tag, "build": build}}}))
     compose = project([ROOT / "docker-compose.example.yml", here], ROOT)
     bundle = machine_bundle()

@@ -30,14 +30,21 @@ def tree(image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("size", [4096, 16384, 65536])
-def test_the_image_fills_on_a_kernel_with_pages_of_that_size(tree: Path, busybox: str, folder: Path, size: int) -> None:
+def test_the_image_fills_on_a_kernel_with_pages_of_that_size(
+    tree: Path, busybox: str, bind_directory: Path, size: int
+) -> None:
     # The emulator takes the size of a page as an option only when it is started by hand, so not by `--platform`.
-    given = {tree: "/image", Path(f"{EMULATOR}"): "/image/emulator", folder: "/image/cache", Path("/dev"): "/image/dev"}
+    given = {
+        tree: "/image",
+        Path(f"{EMULATOR}"): "/image/emulator",
+        bind_directory: "/image/cache",
+        Path("/dev"): "/image/dev",
+    }
     mounts = [word for place, mounted in given.items() for word in ("--volume", f"{place}:{mounted}")]
     program = ["/usr/bin/python3.13", "-I", "-X", "utf8", "/usr/lib/tiktoken-cache-init/entrypoint.pyc"]
     command = ["chroot", "/image", "/emulator", "-p", str(size), *program, "fill", "--cache-dir", "/cache"]
     options = ["--rm", "--network", "none", *mounts]
     done = docker("run", *options, busybox, *command, "--encodings", "all")
     assert done.stderr.splitlines()[-1].startswith("ready: 6 files in /cache")
-    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in bind_directory.iterdir()}
     assert found == {vocabulary.cache_key: vocabulary.sha256 for vocabulary in VOCABULARIES}

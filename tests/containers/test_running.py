@@ -48,8 +48,8 @@ def test_a_second_run_writes_nothing(image: str, volume: str, busybox: str) -> N
     assert stamps(volume, busybox) == before
 
 
-def test_a_directory_that_the_daemon_makes_is_filled(image: str, folder: Path) -> None:
-    made = folder / "by" / "the" / "daemon"
+def test_a_directory_that_the_daemon_makes_is_filled(image: str, bind_directory: Path) -> None:
+    made = bind_directory / "by" / "the" / "daemon"
     done = run(image, [f"{made}:/cache/tiktoken"])
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in made.iterdir()) == sorted(WANTED)

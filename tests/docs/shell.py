@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.containers import engine
 from tests.containers.engine import ROOT
-from tests.vocabularies import shared_folder
+from tests.vocabularies import shared_directory
 
 
 def clone(directory: Path) -> Path:
@@ -54,7 +54,7 @@ class Shell:
 
     def use_docker(self, gateway: str) -> None:
         """Make ``docker`` mean the machine's engine, with the test's names. ``gateway`` stands in for New-API."""
-        context = ["--build-context", f"vocabularies={shared_folder()}"]
+        context = ["--build-context", f"vocabularies={shared_directory()}"]
         self._plan = {
             "docker": shutil.which("docker"),
             "label": self.name,

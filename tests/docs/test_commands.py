@@ -16,7 +16,7 @@ from tests.containers.engine import ROOT
 from tests.docs.markdown import pages, read
 from tests.docs.running import RIGHT, tool
 from tests.docs.shell import Shell
-from tests.vocabularies import shared_folder
+from tests.vocabularies import shared_directory
 from tiktoken_cache_init.catalogue import VOCABULARIES
 
 PAGES = [
@@ -214,7 +214,7 @@ def test_compose_builds_the_image_fills_the_volume_and_starts_the_gateway(
     with_engine.change_compose(
         EXAMPLE.format(
             image=with_engine.image,
-            vocabularies=shared_folder(),
+            vocabularies=shared_directory(),
             gateway=GATEWAY,
             # As the file's own comments say for a proxy that intercepts TLS.
             secrets="[ca]" if bundle else "[]",
@@ -233,7 +233,7 @@ def test_compose_builds_the_image_fills_the_volume_and_starts_the_gateway(
 @runs(*next(block for block in BLOCKS if block[0].startswith("curl ")))
 def test_two_files_are_downloaded_by_hand(commands: tuple[str, ...], shell: Shell) -> None:
     # In place of the network, files are copied. The arguments are those of curl: -fo NAME URL.
-    sources = {each.url: shared_folder() / each.cache_key for each in VOCABULARIES}
+    sources = {each.url: shared_directory() / each.cache_key for each in VOCABULARIES}
     cases = "".join(f"'{url}') cp {path} \"$2\" ;;\n" for url, path in sources.items())
     shell.put("curl", f'test "$1" = -fo\ncase $3 in\n{cases}*) exit 22 ;;\nesac')
     printed = shell.run("\n".join(commands))

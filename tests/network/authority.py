@@ -13,9 +13,9 @@ import trustme
 class Authority:
     """A certificate authority of nobody's trust. ``bundle`` is its own certificate, as a PEM file."""
 
-    def __init__(self, folder: Path, name: str):
+    def __init__(self, directory: Path, name: str):
         self._ca = trustme.CA(organization_name=name)
-        self.bundle = folder / f"{name}.pem"
+        self.bundle = directory / f"{name}.pem"
         self._ca.cert_pem.write_to_path(str(self.bundle))
 
     def context(self, *names: str, expired: bool = False) -> ssl.SSLContext:
@@ -27,10 +27,10 @@ class Authority:
         self._ca.issue_cert(*names, not_before=now - 30 * day, not_after=until).configure_cert(context)
         return context
 
-    def directory(self, folder: Path) -> Path:
-        """Return ``folder`` with the certificate in it under the name that OpenSSL looks for in a directory."""
+    def directory(self, path: Path) -> Path:
+        """Make a directory that holds the certificate under the name that OpenSSL looks for, and return it."""
         command = ["openssl", "x509", "-noout", "-subject_hash", "-in", str(self.bundle)]
         digest = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-        folder.mkdir()
-        (folder / f"{digest}.0").write_bytes(self.bundle.read_bytes())
-        return folder
+        path.mkdir()
+        (path / f"{digest}.0").write_bytes(self.bundle.read_bytes())
+        return path

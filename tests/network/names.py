@@ -37,9 +37,9 @@ def _deny(listener: socket.socket) -> None:
         listener.sendto(packet[:2] + b"\x81\x83" + packet[4:6] + bytes(6) + packet[12:], asker)
 
 
-def resolver(folder: Path) -> Path:
+def resolver(directory: Path) -> Path:
     """Return a resolv.conf that asks ``ADDRESS``, with the patience that is every resolver's default."""
-    path = folder / "resolv.conf"
+    path = directory / "resolv.conf"
     path.write_text(f"nameserver {ADDRESS}\n")
     return path
 

@@ -57,7 +57,7 @@ def test_the_documented_commands_fill_a_volume_rootless(rootless_podman: Podman,
     assert COUNTS in checked(rootless_podman)
 
 
-def test_a_folder_must_be_there(podman: Podman, tmp_path: Path) -> None:
+def test_a_directory_to_mount_must_exist(podman: Podman, tmp_path: Path) -> None:
     done = podman(*LOCKED_DOWN, "--volume", f"{tmp_path}/tiktoken:/cache/tiktoken", IMAGE, check=False)
     assert "no such file or directory" in done.stdout
     (tmp_path / "tiktoken").mkdir()
@@ -65,7 +65,7 @@ def test_a_folder_must_be_there(podman: Podman, tmp_path: Path) -> None:
     assert names(tmp_path / "tiktoken") == WANTED
 
 
-def test_a_folder_can_be_given_to_the_containers_user(podman: Podman, tmp_path: Path) -> None:
+def test_a_directory_can_be_given_to_the_containers_user(podman: Podman, tmp_path: Path) -> None:
     podman(*LOCKED_DOWN, "--user", "1234:1234", "--volume", f"{tmp_path}:/cache/tiktoken:U", IMAGE)
     assert names(tmp_path) == WANTED
     assert tmp_path.stat().st_uid == 1234

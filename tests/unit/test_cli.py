@@ -21,10 +21,10 @@ from tests.samples import (
     Ended,
     as_nobody,
     command,
-    folder_for_all,
     names_in,
     process,
     process_state,
+    public_directory,
     staged_file,
     unpack,
     wait_until,
@@ -120,7 +120,7 @@ def test_variables_that_a_command_does_not_use_cannot_stop_it(run: Run) -> None:
 
 
 def test_verify_of_a_directory_that_this_user_may_not_look_at_exits_with_3() -> None:
-    with folder_for_all() as above:
+    with public_directory() as above:
         (above / "closed/directory").mkdir(parents=True)
         (above / "closed").chmod(0)
         try:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.samples import CONTENT, OTHER, TINY, as_nobody, folder_for_all, settings, unpack, vocabulary
+from tests.samples import CONTENT, OTHER, TINY, as_nobody, public_directory, settings, unpack, vocabulary
 from tiktoken_cache_init import export as module
 from tiktoken_cache_init.cache.inspect import inspect
 from tiktoken_cache_init.catalogue import Vocabulary
@@ -50,7 +50,7 @@ def test_the_tar_has_the_files_sorted_and_nothing_of_this_machine(baked: Path) -
 
 def test_the_tar_is_the_same_bytes_whenever_and_by_whomever_it_is_made(baked: Path) -> None:
     first = exported(baked)
-    with folder_for_all() as other:
+    with public_directory() as other:
         for path in baked.iterdir():
             (other / path.name).write_bytes(path.read_bytes())
             (other / path.name).chmod(0o604)
@@ -125,7 +125,7 @@ def test_a_file_that_changes_during_the_export_is_an_error(
 
 
 def test_a_file_that_this_user_cannot_read_is_refused() -> None:
-    with folder_for_all() as directory:
+    with public_directory() as directory:
         (directory / TINY.cache_key).touch(0)
         with as_nobody():
             assert "tiny.tiktoken (unreadable for user" in refused(directory, NotReadyError)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.samples import CONTENT, OTHER_CONTENT, as_nobody, folder_for_all, settings, vocabulary
+from tests.samples import CONTENT, OTHER_CONTENT, as_nobody, public_directory, settings, vocabulary
 from tiktoken_cache_init import verify as module
 from tiktoken_cache_init.cache.staging import PREFIX
 from tiktoken_cache_init.catalogue import Vocabulary
@@ -82,7 +82,7 @@ def test_a_file_is_no_directory(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_this_user_may_not_look_at_is_an_error_and_not_missing() -> None:
-    with folder_for_all() as above:
+    with public_directory() as above:
         directory = above / "closed/directory"
         directory.mkdir(parents=True)
         directory.parent.chmod(0)
@@ -209,7 +209,7 @@ def test_a_file_that_not_every_gateway_can_read_is_foretold_as_a_failure(ready: 
 
 
 def test_a_file_that_this_user_cannot_read_is_for_root_or_the_owner() -> None:
-    with folder_for_all() as directory:
+    with public_directory() as directory:
         (directory / CL100K.cache_key).touch(0)
         with as_nobody():
             assert fix(directory).text.startswith("run fill as root or as the owner of the directory: ")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.samples import CONTENT, OTHER, TINY, as_nobody, folder_for_all, vocabulary
+from tests.samples import CONTENT, OTHER, TINY, as_nobody, public_directory, vocabulary
 from tests.unit.conftest import Refuse
 from tiktoken_cache_init.cache.identify import MOST_READ, Kind
 from tiktoken_cache_init.cache.inspect import Finding, State, holds, inspect
@@ -109,7 +109,7 @@ def test_a_directory_that_is_itself_reached_through_a_link_holds_its_own_links(v
 
 
 def test_a_file_that_this_user_may_not_read_is_unreadable_and_not_wrong() -> None:
-    with folder_for_all() as directory:
+    with public_directory() as directory:
         (directory / KEY).touch(0)
         with as_nobody():
             finding = look(directory)

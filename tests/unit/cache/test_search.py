@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, as_nobody, folder_for_all, vocabulary
+from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, as_nobody, public_directory, vocabulary
 from tiktoken_cache_init.cache import search as module
 from tiktoken_cache_init.cache.search import find
 from tiktoken_cache_init.cache.staging import PREFIX
@@ -119,7 +119,7 @@ def test_a_file_that_fails_to_be_read_is_skipped(tmp_path: Path, monkeypatch: py
 
 
 def test_files_and_directories_that_may_not_be_read_are_skipped() -> None:
-    with folder_for_all() as directory:
+    with public_directory() as directory:
         put(directory, "closed/x")
         put(directory, "a")
         good = put(directory, "z")

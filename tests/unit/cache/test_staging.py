@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.samples import CONTENT, TINY, as_nobody, folder_for_all, left_behind, names_in, staged_file
+from tests.samples import CONTENT, TINY, as_nobody, left_behind, names_in, public_directory, staged_file
 from tests.unit.conftest import Refuse
 from tiktoken_cache_init.cache import staging as module
 from tiktoken_cache_init.cache.staging import PREFIX, StagedFile, TooLongError, VanishedError, sweep, sync
@@ -402,7 +402,7 @@ def test_a_link_a_fifo_or_a_directory_with_the_name_of_a_temporary_file_does_not
 
 
 def test_a_user_who_may_not_remove_temporary_files_leaves_them() -> None:
-    with folder_for_all() as directory:
+    with public_directory() as directory:
         (directory / f"{PREFIX}0").touch()
         directory.chmod(0o555)
         with as_nobody():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.samples import CONTENT, TINY, as_nobody, folder_for_all, settings, staged_file, vocabulary
+from tests.samples import CONTENT, TINY, as_nobody, public_directory, settings, staged_file, vocabulary
 from tests.unit.conftest import Refuse
 from tiktoken_cache_init.catalogue import VOCABULARIES
 from tiktoken_cache_init.errors import VolumeError
@@ -79,7 +79,7 @@ def test_a_fifo_is_not_waited_for(volume: Path, tmp_path: Path) -> None:
 
 
 def test_a_file_that_this_user_may_not_read_says_so() -> None:
-    with folder_for_all() as directory:
+    with public_directory() as directory:
         (directory / "file").touch(0)
         directory.chmod(0o777)
         with as_nobody():
