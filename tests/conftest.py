@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -35,6 +36,14 @@ def gateway_image(tmp_path_factory: pytest.TempPathFactory) -> str:
     context = gateway_context(tmp_path_factory.mktemp("gateway-image"))
     engine.docker("build", "--tag", engine.GATEWAY_IMAGE, str(context))
     return engine.GATEWAY_IMAGE
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    """Make an empty directory to fill."""
+    directory = tmp_path / "volume"
+    directory.mkdir()
+    return directory
 
 
 @pytest.fixture

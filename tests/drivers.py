@@ -28,6 +28,10 @@ import pytest
 
 from tests.containers.engine import LOCKED_DOWN, ROOT, platform
 
+Words = Sequence[str]
+Table = Mapping[str, str]
+Options = dict[str, Any]
+
 LONGEST = 120.0
 """Seconds after which a run is killed and its test fails."""
 
@@ -101,7 +105,6 @@ class Driver(ABC):
 
     name: str
 
-    @abstractmethod
     def start(
         self,
         *arguments: str,
@@ -121,6 +124,12 @@ class Driver(ABC):
             resolver: its resolv.conf, if not that of the machine.
             streams: options of `subprocess.Popen`, such as ``stdout``. In a container these are the engine's streams.
         """
+        return self._start(arguments, environment or {}, user, hosts or {}, resolver, streams)
+
+    @abstractmethod
+    def _start(
+        self, arguments: Words, environment: Table, user: str, hosts: Table, resolver: Path | None, streams: Options
+    ) -> Running: ...
 
     def run(self, *arguments: str, **how: Any) -> Ended:
         """Run the command to its end. The arguments are those of `start`."""
@@ -135,29 +144,22 @@ class Host(Driver):
     """A program to run it with, such as strace, and that program's options."""
     name = "host"
 
-    def start(
-        self,
-        *arguments: str,
-        environment: Mapping[str, str] | None = None,
-        user: str = "",
-        hosts: Mapping[str, str] | None = None,
-        resolver: Path | None = None,
-        **streams: Any,
+    def _start(
+        self, arguments: Words, environment: Table, user: str, hosts: Table, resolver: Path | None, streams: Options
     ) -> Running:
-        """Start it."""
         command = [*self.wrapper, _interpreter(bool(user)), str(ROOT / "entrypoint.py"), *arguments]
         if user:
             uid, _, gid = user.partition(":")
             streams |= {"user": int(uid), "group": int(gid or uid), "extra_groups": []}
         # COV: the coverage of a child process.
         own = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COV")}
-        streams["env"] = own | dict(environment or {})
+        streams["env"] = own | dict(environment)
         if not hosts and not resolver:
             return Running(command, **streams)
         if os.geteuid():
             pytest.skip("only root can give a process a hosts file and a resolv.conf of its own")
         file = tempfile.NamedTemporaryFile("w")  # noqa: SIM115
-        file.writelines(f"{address} {name}\n" for name, address in (hosts or {}).items())
+        file.writelines(f"{address} {name}\n" for name, address in hosts.items())
         file.flush()
         mounts = [(file.name, "/etc/hosts"), (str(resolver or "/etc/resolv.conf"), "/etc/resolv.conf")]
         lines = [shlex.join(["mount", "--bind", *mount]) for mount in mounts]
@@ -184,16 +186,9 @@ class Container(Driver):
     """Options of ``docker run``."""
     name = "image"
 
-    def start(
-        self,
-        *arguments: str,
-        environment: Mapping[str, str] | None = None,
-        user: str = "",
-        hosts: Mapping[str, str] | None = None,
-        resolver: Path | None = None,
-        **streams: Any,
+    def _start(
+        self, arguments: Words, environment: Table, user: str, hosts: Table, resolver: Path | None, streams: Options
     ) -> Running:
-        """Start it."""
         container = f"tiktoken-cache-init-test-{uuid.uuid4().hex[:12]}"
         command = ["docker", "run", "--rm", "--name", container, *platform(), *self.options]
         for place in self.places:
@@ -202,8 +197,8 @@ class Container(Driver):
             command += ["--user", user]
         if resolver:
             command += ["--volume", f"{resolver}:/etc/resolv.conf:ro"]
-        for name, address in (hosts or {}).items():
+        for name, address in hosts.items():
             command += ["--add-host", f"{name}:{address}"]
-        for name, value in (environment or {}).items():
+        for name, value in environment.items():
             command += ["--env", f"{name}={value}"]
         return Running([*command, self.image, *arguments], container, **streams)

@@ -24,14 +24,6 @@ def offline(vocabularies: Path) -> list[str]:
 
 
 @pytest.fixture
-def volume(tmp_path: Path) -> Path:
-    """An empty directory to fill."""
-    directory = tmp_path / "volume"
-    directory.mkdir()
-    return directory
-
-
-@pytest.fixture
 def filled(volume: Path, offline: list[str]) -> Path:
     """The same directory, filled."""
     assert Host().run("--cache-dir", str(volume), *offline).code == 0

@@ -33,14 +33,6 @@ def _on_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def volume(tmp_path: Path) -> Path:
-    """An empty directory."""
-    directory = tmp_path / "volume"
-    directory.mkdir()
-    return directory
-
-
-@pytest.fixture
 def baked(tmp_path: Path) -> Path:
     """A directory that holds `TINY` and `OTHER` under their cache keys."""
     directory = tmp_path / "baked"
