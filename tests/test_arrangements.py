@@ -59,7 +59,9 @@ def build(directory: Path, arrangement: Arrangement, content: dict[str, bytes]) 
 @example(arrangement={A: "file:second", B: "fifo:"}, baked=False)
 @example(arrangement={A: f"link:{B}", B: f"link:{A}"}, baked=True)
 @example(arrangement={A: {A: "file:first"}, f"{A}.moved-aside-1": "file:noise"}, baked=True)
-def test_any_arrangement_ends_right_or_is_explained(arrangement: Arrangement, baked: bool, at: Place) -> None:
+def test_a_fill_of_any_arrangement_succeeds_or_reports_an_error(
+    arrangement: Arrangement, baked: bool, at: Place
+) -> None:
     first, second = ((at.vocabularies / name).read_bytes() for name in (A, B))
     content = {"first": first, "second": second, "empty": b"", "cut": first[:200_000], "noise": b"\xff\0" * 99}
     build(at.volume, arrangement, content)

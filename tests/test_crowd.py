@@ -67,7 +67,7 @@ def _read(path: Path) -> bytes | None:
 
 @pytest.mark.parametrize("wrapper", [(), WITHOUT_LOCKS], ids=["locks", "no-locks"])
 @pytest.mark.parametrize("state", REPEATED, ids=slug)
-def test_a_hundred_fills_at_once_all_end_0_and_no_reader_sees_half_a_file(
+def test_a_hundred_fills_at_once_succeed_and_no_reader_sees_half_a_file(
     state: State, wrapper: tuple[str, ...], vocabularies: Path
 ) -> None:
     if wrapper and shutil.which("strace") is None:
@@ -101,7 +101,7 @@ def test_a_hundred_fills_at_once_all_end_0_and_no_reader_sees_half_a_file(
         assert temporary(after) <= (temporary(before) if wrapper else set())
 
 
-def test_the_watcher_sees_a_file_that_is_written_in_place_and_one_that_goes_away(vocabularies: Path) -> None:
+def test_the_watcher_detects_a_file_that_is_written_in_place_and_a_file_that_is_removed(vocabularies: Path) -> None:
     with place(vocabularies, SMALL) as at:
         at.volume.mkdir()
         path = at.volume / SMALL[0].cache_key

@@ -28,7 +28,7 @@ def shared(vocabularies: Path) -> Iterator[Place]:
         yield shared
 
 
-def test_a_fault_at_any_system_call_harms_nothing_and_the_next_run_heals(
+def test_a_fault_at_any_system_call_loses_no_file_and_the_next_run_repairs_the_volume(
     vocabularies: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:
     seed = os.environ.get("FAULTS_SEED") or f"{random.getrandbits(32):x}"
@@ -70,7 +70,7 @@ SILENT = "try:\n    install()\nexcept OSError:\n    sys.exit(3)"
         (SILENT, Fault("write", 1, "EIO"), UNCLEAR),
     ],
 )
-def test_a_program_that_does_harm_is_found(
+def test_a_program_that_damages_a_volume_is_detected(
     body: str, fault: Fault, kind: str, shared: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "entrypoint.py").write_text(PROGRAM.format(name=MERGES.cache_key) + body)
@@ -87,7 +87,9 @@ def test_a_call_that_is_not_made_counts_as_missed(shared: Place) -> None:
 
 @pytest.mark.parametrize("number", [1, 2])
 @pytest.mark.parametrize("what", ["SIGKILL", "SIGTERM", "EIO"])
-def test_swapped_names_without_a_source_heal_after_a_fault_at_a_rename(what: str, number: int, shared: Place) -> None:
+def test_swapped_names_without_a_source_are_repaired_after_a_fault_at_a_rename(
+    what: str, number: int, shared: Place
+) -> None:
     [start] = [start for start in STARTS if str(start).startswith("names swapped")]
     assert attempt(start, shared.vocabularies, Fault("rename", number, what)) == []
 

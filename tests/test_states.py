@@ -35,7 +35,7 @@ def image(name: str, state: State, place: Place) -> Driver:
 
 @pytest.mark.parametrize("state", STATES, ids=slug)
 @pytest.mark.parametrize("driven", ["host", "image"])
-def test_a_fill_ends_as_the_table_says_and_harms_nothing(
+def test_a_fill_ends_as_the_table_says_and_changes_no_other_file(
     driven: str, state: State, vocabularies: Path, request: pytest.FixtureRequest
 ) -> None:
     if state.needs_root and os.geteuid():

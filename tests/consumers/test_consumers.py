@@ -54,7 +54,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory, vocabularies: Path) -> dict
     return directories
 
 
-def test_consumers_can_reach_nothing() -> None:
+def test_consumers_cannot_reach_any_address() -> None:
     # A datagram socket that is connected sends nothing: the kernel only looks for a route.
     program = "import socket, sys; socket.socket(type=socket.SOCK_DGRAM).connect((sys.argv[1], 53))"
     for address in ("127.0.0.1", "192.0.2.1"):
@@ -79,7 +79,7 @@ def test_an_empty_directory_is_not_enough(consumer: Consumer, tmp_path: Path, re
     ("consumer", "kind"),
     [pytest.param(c, kind, id=f"{c.name}-{kind}") for c in CONSUMERS for kind in c.when],
 )
-def test_wrong_bytes(
+def test_wrong_bytes_have_the_effect_that_the_table_says(
     consumer: Consumer, kind: str, tmp_path: Path, vocabularies: Path, record_property: Record
 ) -> None:
     written = poison(tmp_path, vocabularies, consumer.layout, kind)
@@ -106,7 +106,9 @@ def test_embedded_vocabularies_need_no_directory(consumer: Consumer, record_prop
     record_property("consumer", [consumer.name, "nothing set: the ids are right"])
 
 
-def test_langchain_js_fetches_another_site_whatever_is_set(filled: dict[str, Path], record_property: Record) -> None:
+def test_langchain_js_fetches_from_another_site_even_with_a_filled_directory(
+    filled: dict[str, Path], record_property: Record
+) -> None:
     outcome = tokenize(LANGCHAIN_JS.command(), {"TIKTOKEN_CACHE_DIR": str(filled["cache"])}, LANGCHAIN_JS.names)
     assert behaves(outcome, LANGCHAIN_JS.names, "tiktoken.pages.dev"), outcome
     record_property("consumer", [LANGCHAIN_JS.name, "filled TIKTOKEN_CACHE_DIR: fails, tiktoken.pages.dev"])
@@ -131,7 +133,7 @@ def test_a_space_in_the_variable_is_trimmed_from_0_1_8_on(release: str, trims: b
     assert is_right(outcome.tokens, ("gpt-4",)) == trims, outcome
 
 
-def test_langchaingo_estimates_gpt_4o_whatever_the_directory_holds(filled: dict[str, Path]) -> None:
+def test_langchaingo_estimates_gpt_4o_even_with_a_filled_directory(filled: dict[str, Path]) -> None:
     outcome = run(BY_NAME["langchaingo v0.1.14"], filled["cache"], ("gpt-4o",))
     assert behaves(outcome, ("gpt-4o",), COUNTS_WRONGLY), outcome
     assert "falling back to approximate count" in outcome.messages

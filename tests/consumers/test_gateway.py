@@ -85,7 +85,7 @@ DAMAGES: dict[str, tuple[Callable[[Path, Path], None], dict[str, int] | str]] = 
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_fill_mends_what_kills_or_misleads_a_gateway(
+def test_a_fill_repairs_files_with_which_a_gateway_fails_or_counts_wrong(
     damage: str, gateway_program: Path, tmp_path: Path, vocabularies: Path
 ) -> None:
     bring_about, expected = DAMAGES[damage]
@@ -107,7 +107,7 @@ def test_a_space_before_the_path_hides_a_filled_volume(
     assert MISSING in str(counts(gateway_program, f" {tmp_path}"))
 
 
-def test_it_answers_status_requests_until_it_is_stopped(gateway_program: Path, vocabularies: Path) -> None:
+def test_the_stand_in_answers_status_requests_until_it_is_stopped(gateway_program: Path, vocabularies: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     environment = {"TIKTOKEN_CACHE_DIR": str(vocabularies), "PORT": str(port)}

@@ -105,7 +105,7 @@ def archive(image: str = "debian:trixie-slim") -> str:
 
 
 @pytest.mark.parametrize("message", CASES)
-def test_the_build_says_which_option_to_use(image: str, busybox: str, hosts: dict[str, str], message: str) -> None:
+def test_the_build_names_the_option_to_use(image: str, busybox: str, hosts: dict[str, str], message: str) -> None:
     output = of_build(*CASES[message].format(**hosts).split())
     [line] = errors(output)
     assert line.startswith(message)
@@ -118,7 +118,7 @@ def test_every_message_of_the_page_is_tried() -> None:
     assert set(OURS) == CASES.keys() | ALONE
 
 
-def test_vocabularies_that_cannot_be_obtained_are_to_be_handed_in(image: str, tmp_path: Path) -> None:
+def test_a_build_that_cannot_obtain_the_vocabularies_says_to_hand_them_in(image: str, tmp_path: Path) -> None:
     # The build has no option that switches its sources off, so the test changes the Dockerfile.
     context = tmp_path / "context"
     shutil.copytree(ROOT, context, ignore=shutil.ignore_patterns(".*", "tests", "benchmarks"))
@@ -131,7 +131,7 @@ def test_vocabularies_that_cannot_be_obtained_are_to_be_handed_in(image: str, tm
     assert any("could not obtain cl100k_base.tiktoken" in line for line in found)
 
 
-def test_a_wrong_vocabulary_that_is_handed_in_is_named(image: str, tmp_path: Path) -> None:
+def test_a_wrong_vocabulary_that_is_handed_in_is_reported(image: str, tmp_path: Path) -> None:
     (tmp_path / "cl100k_base.tiktoken").write_text("wrong")
     [line] = errors(of_build("--build-context", f"vocabularies={tmp_path}", "--target", "bake"))
     assert line.startswith("error: cl100k_base.tiktoken: wrong bytes were handed in")
@@ -157,7 +157,7 @@ def test_docker_reports_failures_before_the_first_step(image: str, tmp_path: Pat
         assert message in output.rstrip().splitlines()[-1]
 
 
-def test_a_mirror_of_debian_takes_the_place_of_the_archive(image: str) -> None:
+def test_a_mirror_of_debian_replaces_the_archive(image: str) -> None:
     """Here the mirror is the archive itself, in another spelling."""
     mirror = re.sub(r"(//[^/:]+)", r"\1:80", archive())
     name = f"{image}-mirrored"

@@ -82,7 +82,7 @@ def example(project: Make, tmp_path: Path, image: str, gateway_image: str) -> Co
     return project([ROOT / "docker-compose.example.yml", here])
 
 
-def test_the_second_start_finds_everything_right(example: Compose) -> None:
+def test_a_second_start_finds_every_file_right(example: Compose) -> None:
     example("up", "--detach")
     example("down", "--timeout", "1")
     example("up", "--detach")
@@ -90,7 +90,7 @@ def test_the_second_start_finds_everything_right(example: Compose) -> None:
     assert example("logs", "tiktoken-init").stdout.count("already right") == 2
 
 
-def test_without_the_init_service_the_gateway_dies_with_the_known_line(example: Compose) -> None:
+def test_the_gateway_without_the_init_service_exits_with_its_error(example: Compose) -> None:
     done = example("run", "--rm", "--no-deps", "new-api", check=False)
     assert done.returncode == 1
     assert "failed to get gpt-3.5-turbo token encoder" in done.stdout + done.stderr

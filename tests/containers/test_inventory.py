@@ -53,11 +53,13 @@ def components(bill: str, kind: str) -> dict[str, str]:
     return {each["name"]: each["version"] for each in found if each["purl"].startswith(f"pkg:{kind}/")}
 
 
-def test_the_bill_names_what_the_image_is_made_of(made_of: tuple[str, set[str], set[str]], bill: str) -> None:
+def test_the_sbom_names_the_packages_and_wheels_of_the_image(
+    made_of: tuple[str, set[str], set[str]], bill: str
+) -> None:
     assert (set(components(bill, "deb")), set(components(bill, "pypi"))) == made_of[1:]
 
 
-def test_every_part_states_its_licence(bill: str) -> None:
+def test_every_component_has_a_licence(bill: str) -> None:
     found = {each["name"]: each.get("licenses") for each in json.loads(bill)["components"]}
     assert [name for name, licences in found.items() if not licences or "UNKNOWN" in str(licences)] == []
 
@@ -67,11 +69,11 @@ def test_every_debian_package_has_a_recorded_version(bill: str) -> None:
     assert set(components(bill, "deb")) <= {line.partition("=")[0] for line in recorded}
 
 
-def test_the_bill_is_what_cyclonedx_says_it_must_be(bill: str) -> None:
+def test_the_sbom_is_valid_cyclonedx(bill: str) -> None:
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill) is None
 
 
-def test_a_scanner_finds_the_same(made_of: tuple[str, set[str], set[str]], bill: str, tmp_path: Path) -> None:
+def test_a_scanner_finds_the_same_packages(made_of: tuple[str, set[str], set[str]], bill: str, tmp_path: Path) -> None:
     saved = tmp_path / "image.tar"
     docker("save", "--output", str(saved), made_of[0])
     syft = Path(sys.executable).with_name("syft")

@@ -98,17 +98,17 @@ def found(
     return failures(offline_image, named(LEFT_OUT | LEFT_OUT_OFFLINE)), UNUSED_OFFLINE
 
 
-def test_only_modules_that_nothing_uses_cannot_be_imported(found: tuple[dict[str, str], dict[str, str]]) -> None:
+def test_only_unused_modules_cannot_be_imported(found: tuple[dict[str, str], dict[str, str]]) -> None:
     failed, unused = found
     unexpected = {name: why for name, why in failed.items() if not any(fnmatch(name, row) for row in unused)}
     assert unexpected == {}
 
 
-def test_every_row_of_unused_modules_is_needed(found: tuple[dict[str, str], dict[str, str]]) -> None:
+def test_every_row_of_unused_modules_matches_a_module(found: tuple[dict[str, str], dict[str, str]]) -> None:
     failed, unused = found
     assert [row for row in unused if not any(fnmatch(name, row) for name in failed)] == []
 
 
-def test_imports_inside_functions_are_looked_for(stage: str) -> None:
+def test_imports_inside_functions_are_found(stage: str) -> None:
     assert {"httpx", "difflib"} <= named(LEFT_OUT)
     assert {"netrc", "ssl"} <= named_by_wheels(stage)

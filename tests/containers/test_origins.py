@@ -59,7 +59,7 @@ def test_each_file_has_an_origin(
         "vocabularies/9b5ad71b2ce5302211f9c61530b329a4922fc6a4",
     ],
 )
-def test_a_changed_file_has_none(trees: dict[str, Path], stage: str, name: str) -> None:
+def test_a_changed_file_has_no_origin(trees: dict[str, Path], stage: str, name: str) -> None:
     changed = trees["default"] / name
     content = changed.read_bytes()
     try:
@@ -70,7 +70,7 @@ def test_a_changed_file_has_none(trees: dict[str, Path], stage: str, name: str) 
         changed.write_bytes(content)
 
 
-def test_an_added_file_has_none(trees: dict[str, Path], stage: str) -> None:
+def test_an_added_file_has_no_origin(trees: dict[str, Path], stage: str) -> None:
     added = trees["default"] / "usr" / "lib" / "python3.13" / "certainly.pyc"
     added.write_bytes((added.parent / "os.pyc").read_bytes())
     try:

@@ -71,14 +71,14 @@ def test_an_unknown_variable_is_refused_with_the_right_name(image: str, volume: 
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_file_that_is_not_baked_cannot_be_had_without_a_network(image: str, volume: str) -> None:
+def test_a_file_that_is_not_baked_cannot_be_obtained_without_a_network(image: str, volume: str) -> None:
     private = f"https://vocabularies.example/own.tiktoken#sha256={'0' * 64}"
     done = run(image, [f"{volume}:/cache/tiktoken"], "--extra", private, "--timeout", "1")
     assert done.returncode == 4
     assert "could not obtain own.tiktoken" in done.stderr
 
 
-def test_the_image_says_that_it_has_no_wheel_source(image: str, volume: str) -> None:
+def test_the_image_reports_that_it_has_no_wheel_source(image: str, volume: str) -> None:
     done = run(image, [f"{volume}:/cache/tiktoken"], "--sources", "wheel")
     assert done.returncode == 4
     assert "remove wheel from TIKTOKEN_INIT_SOURCES" in done.stderr
@@ -106,7 +106,7 @@ def test_help_version_and_list_need_no_volume(image: str, arguments: list[str]) 
     assert done.stdout
 
 
-def test_twenty_containers_that_start_at_once_on_one_volume_all_end_0(image: str, volume: str, busybox: str) -> None:
+def test_twenty_containers_that_start_at_once_on_one_volume_succeed(image: str, volume: str, busybox: str) -> None:
     driver = Container(image, [], [*LOCKED_DOWN, "--volume", f"{volume}:/cache/tiktoken"])
     started = [driver.start() for _ in range(20)]
     ended = [running.wait() for running in started]
@@ -144,6 +144,6 @@ def test_pid_1_ends_on_a_signal(busy: str, volume: str, busybox: str, signal: st
     assert stamps(volume, busybox).count("\n") == 1, "a file is left in the volume"
 
 
-def test_docker_stop_does_not_wait(busy: str) -> None:
+def test_docker_stop_ends_the_container_at_once(busy: str) -> None:
     docker("stop", "--time", "60", busy, timeout=50)
     assert docker("inspect", "--format", "{{.State.ExitCode}}", busy).stdout.strip() == "143"

@@ -170,7 +170,7 @@ def test_plain_docker_fills_a_volume_and_starts_the_gateway(commands: tuple[str,
 
 
 @runs("kubectl apply -k deploy/kubernetes/init-container")
-def test_kubernetes_takes_the_manifests(commands: tuple[str, ...], shell: Shell) -> None:
+def test_kubernetes_accepts_the_manifests(commands: tuple[str, ...], shell: Shell) -> None:
     # In place of a cluster, Kubernetes' own kustomize builds the manifests, and its schemas check them.
     from tests.orchestrators.build import kubernetes_program
 
@@ -257,7 +257,7 @@ def test_the_build_needs_no_option(commands: tuple[str, ...], with_engine: Shell
 
 
 @runs("docker build --platform linux/amd64 -t tiktoken-cache-init .")
-def test_the_build_takes_a_platform(commands: tuple[str, ...], with_engine: Shell) -> None:
+def test_the_build_accepts_a_platform(commands: tuple[str, ...], with_engine: Shell) -> None:
     with_engine.run(commands[0])
     assert json.loads(engine.docker("image", "inspect", with_engine.image).stdout)[0]["Architecture"] == "amd64"
 
@@ -285,7 +285,7 @@ def test_make_builds_the_image_of_a_commit(commands: tuple[str, ...], with_engin
 
 
 @runs("make pins")
-def test_make_records_new_versions(commands: tuple[str, ...], shell: Shell) -> None:
+def test_make_pins_records_new_versions(commands: tuple[str, ...], shell: Shell) -> None:
     # The command resolves all requirements anew, which takes minutes and a network, so its steps are only listed.
     steps = shell.run(f"{commands[0]} --dry-run")
     assert "pip-compile" in steps

@@ -126,7 +126,7 @@ EXAMINED = [
 @pytest.mark.parametrize(
     ("clinic", "state"), EXAMINED, ids=[f"{driven}-{slug(state)}" for driven, state in EXAMINED], indirect=["clinic"]
 )
-def test_the_gateway_does_what_the_doctor_foretells_and_the_fix_works(state: State, clinic: Clinic) -> None:
+def test_the_gateway_does_what_verify_predicts_and_the_fix_works(state: State, clinic: Clinic) -> None:
     for fix in state.fixes if state.gateway != COUNTS_RIGHT else [""]:
         clinic.at.make(state)
         directory = clinic.at.volume / state.inside
@@ -148,7 +148,7 @@ def test_the_gateway_does_what_the_doctor_foretells_and_the_fix_works(state: Sta
 
 @as_root
 @pytest.mark.parametrize("fix", ["fill", "chmod"])
-def test_the_doctor_sees_a_directory_that_a_gateway_may_not_enter(fix: str, clinic: Clinic) -> None:
+def test_verify_reports_a_directory_that_a_gateway_cannot_enter(fix: str, clinic: Clinic) -> None:
     clinic.at.make(known)
     clinic.at.volume.chmod(0o700)
     [problem] = clinic.verify(clinic.at.volume)["problems"]
@@ -169,7 +169,7 @@ def test_the_doctor_sees_a_directory_that_a_gateway_may_not_enter(fix: str, clin
     [("image", 0o640), *(("host", mode) for mode in (0o600, 0o640, 0o604, 0o060, 0o044, 0o400))],
     indirect=["clinic"],
 )
-def test_the_doctor_that_runs_as_a_user_tells_whether_that_user_can_read(mode: int, clinic: Clinic) -> None:
+def test_verify_as_a_user_reports_whether_that_user_can_read(mode: int, clinic: Clinic) -> None:
     clinic.at.make(known)
     for path in clinic.at.volume.iterdir():
         os.chown(path, 1234, 5678)
@@ -185,7 +185,7 @@ def test_the_doctor_that_runs_as_a_user_tells_whether_that_user_can_read(mode: i
 
 
 @pytest.mark.parametrize("written", [" {}", "{} ", '"{}"', "'{}'", '"{}', "volume"])
-def test_the_doctor_says_how_to_write_the_directory(written: str, clinic: Clinic) -> None:
+def test_verify_says_how_to_write_the_directory(written: str, clinic: Clinic) -> None:
     clinic.at.make(known)
     value = written.format(clinic.at.volume)
     said = clinic.driver.run("verify", environment={"TIKTOKEN_CACHE_DIR": value}, cwd=clinic.at.directory)

@@ -32,7 +32,7 @@ def test_the_forms_fit_their_schema() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_their_configuration_fits_its_schema() -> None:
+def test_the_configuration_of_the_forms_fits_its_schema() -> None:
     done = judged("issue-config", "config.yml")
     assert done.returncode == 0, done.stdout
 

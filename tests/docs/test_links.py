@@ -11,7 +11,7 @@ from tests.docs.markdown import pages, read
 
 
 @pytest.mark.parametrize("page", pages())
-def test_every_link_leads_somewhere(page: str) -> None:
+def test_every_link_has_a_target(page: str) -> None:
     broken = [link for section in read(page) for link in section.links if not resolves(page, link)]
     assert broken == []
 
@@ -32,5 +32,5 @@ def resolves(page: str, link: str) -> bool:
     ("link", "right"),
     [("SECURITY.md", True), ("NOTHING.md", False), ("README.md#quick-start", True), ("README.md#quick-strat", False)],
 )
-def test_a_broken_link_is_seen(link: str, right: bool) -> None:
+def test_a_broken_link_is_detected(link: str, right: bool) -> None:
     assert resolves("README.md", link) is right

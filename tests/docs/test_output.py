@@ -221,7 +221,7 @@ def test_each_event_has_its_fields_and_no_other(lines: list[Document]) -> None:
     assert [line for line in lines if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", line["time"])] == []
 
 
-def test_the_log_on_the_page_is_one_of_a_real_run(place: Place) -> None:
+def test_the_log_on_the_page_is_that_of_a_real_run(place: Place) -> None:
     place.put()
     (place.volume / CL100K.cache_key).write_bytes(b"")
     printed = place.tool("fill").err.splitlines()

@@ -8,7 +8,7 @@ from tests.docs.picture import COLUMNS, PICTURE, drawn, session, text_of
 from tests.docs.shell import Shell
 
 
-def test_the_picture_is_one_of_a_real_run(with_image: Shell) -> None:
+def test_the_picture_shows_a_real_run(with_image: Shell) -> None:
     now = text_of(drawn(session(with_image)))
     assert text_of(PICTURE.read_text(encoding="utf-8")) == now, "run `python -m tests.docs.picture`"
 

@@ -56,13 +56,13 @@ def code(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("page", CHINESE)
-def test_both_languages_say_the_same(page: str) -> None:
+def test_both_languages_have_the_same_structure_and_code(page: str) -> None:
     found = differences(read(english_of(page)), read(page))
     assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("page", CHINESE)
-def test_both_languages_lead_to_each_other(page: str) -> None:
+def test_both_languages_link_to_each_other(page: str) -> None:
     name = page.rpartition("/")[2]
     assert name in read(english_of(page))[0].links
     assert english_of(name) in read(page)[0].links

@@ -215,7 +215,7 @@ def test_the_error_on_the_front_page_is_the_gateways(place: Place) -> None:
 
 
 @pytest.mark.parametrize("mistake", ["empty", "cut at a line's end", "swapped"])
-def test_the_quiet_failure_comes_without_a_message(mistake: str, place: Place) -> None:
+def test_a_gateway_with_wrong_files_can_start_without_a_message(mistake: str, place: Place) -> None:
     place.put({"empty": lambda _: b"", "cut at a line's end": cut(lambda _: 0)}.get(mistake, bytes))
     if mistake == "swapped":
         (place.volume / CL100K.cache_key).rename(place.volume / "x")
@@ -226,7 +226,7 @@ def test_the_quiet_failure_comes_without_a_message(mistake: str, place: Place) -
     assert place.counts() not in (RIGHT, None)
 
 
-def test_the_counts_on_the_front_page_were_counted(place: Place) -> None:
+def test_the_counts_on_the_front_page_are_those_of_the_gateway(place: Place) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     [told] = re.findall(r"a sentence of (\d+) tokens counts as (\d+) with empty files", text)
     place.put(lambda _: b"")
@@ -243,7 +243,7 @@ def test_a_shortened_cache_key_is_one_of_the_catalogue() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
-def test_verify_as_a_user_tells_what_that_user_can_read(place: Place) -> None:
+def test_verify_as_a_user_reports_what_that_user_can_read(place: Place) -> None:
     place.put()
     assert place.tool("verify", nobody=True).code == 0
     (place.volume / CL100K.cache_key).chmod(0o600)

@@ -90,7 +90,9 @@ def stored(at: Place, kind: str) -> Iterator[Path]:
 # --- Docker before 20.10.10 ---------------------------------------------------------------------------------------------
 
 
-def test_docker_without_clone3_runs_what_needs_no_network(image: str, at: Place, tmp_path: Path, hosts: Hosts) -> None:
+def test_docker_without_clone3_runs_commands_that_need_no_network(
+    image: str, at: Place, tmp_path: Path, hosts: Hosts
+) -> None:
     profile = tmp_path / "seccomp.json"
     profile.write_text(json.dumps(WITHOUT_CLONE3))
     limited = ("--security-opt", f"seccomp={profile}")
@@ -100,7 +102,7 @@ def test_docker_without_clone3_runs_what_needs_no_network(image: str, at: Place,
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_docker_without_clone3_is_named_when_a_name_must_be_looked_up(
+def test_docker_without_clone3_is_reported_if_a_name_must_be_looked_up(
     host: str, image: str, at: Place, tmp_path: Path, hosts: Hosts
 ) -> None:
     profile = tmp_path / "seccomp.json"
@@ -135,7 +137,7 @@ def test_no_thread_and_no_process_is_started_without_a_network(command: str, at:
 
 @as_root
 @pytest.mark.parametrize(("mode", "user"), [(0o775, f"{OPENSHIFT}:0"), (0o777, f"{OPENSHIFT}:0"), (0o777, "4321:4321")])
-def test_a_random_user_fills_a_directory_that_lets_it_write(
+def test_a_random_user_fills_a_directory_that_it_may_write_to(
     mode: int, user: str, image: str, at: Place, hosts: Hosts
 ) -> None:
     at.volume.chmod(mode)
@@ -146,7 +148,7 @@ def test_a_random_user_fills_a_directory_that_lets_it_write(
 @as_root
 @pytest.mark.parametrize("user", [f"{OPENSHIFT}:0", f"{OPENSHIFT}:{OPENSHIFT}"])
 @pytest.mark.parametrize("way", ["chgrp", "fsGroup"])
-def test_an_openshift_user_is_told_how_to_be_let_in(way: str, user: str, image: str, at: Place, hosts: Hosts) -> None:
+def test_the_advice_for_an_openshift_user_works(way: str, user: str, image: str, at: Place, hosts: Hosts) -> None:
     refused = contained(image, at.volume, "--user", user)
     assert "runAsUser" not in last(refused)
     more: list[str] = []
@@ -170,7 +172,7 @@ def test_an_openshift_user_is_told_how_to_be_let_in(way: str, user: str, image: 
 
 @as_root
 @pytest.mark.parametrize("way", ["docker run", "compose", "Kubernetes", "DAC_OVERRIDE"])
-def test_a_directory_of_another_user_is_filled_as_the_line_says(way: str, image: str, at: Place, hosts: Hosts) -> None:
+def test_the_advice_for_a_directory_of_another_user_works(way: str, image: str, at: Place, hosts: Hosts) -> None:
     os.chown(at.volume, 1234, 1234)
     refused = contained(image, at.volume)
     pattern = {
@@ -187,7 +189,7 @@ def test_a_directory_of_another_user_is_filled_as_the_line_says(way: str, image:
 
 @as_root
 @pytest.mark.parametrize("way", ["owner", "fsGroup", "chown"])
-def test_a_user_is_told_how_to_fill_a_directory_of_root(way: str, image: str, at: Place, hosts: Hosts) -> None:
+def test_the_advice_for_a_directory_of_root_works(way: str, image: str, at: Place, hosts: Hosts) -> None:
     refused = contained(image, at.volume, "--user", "65532:65532")
     options = ["--user", "65532:65532"]
     if way == "owner":
@@ -205,7 +207,7 @@ def test_a_user_is_told_how_to_fill_a_directory_of_root(way: str, image: str, at
 
 
 @as_root
-def test_a_parent_directory_that_is_closed_is_named(at: Place, hosts: Hosts) -> None:
+def test_the_advice_for_a_closed_parent_directory_works(at: Place, hosts: Hosts) -> None:
     closed = at.directory / "closed"
     closed.mkdir(mode=0o700)
     os.chown(at.volume, 65532, 65532)
@@ -235,7 +237,7 @@ def in_namespace(podman: Podman, volume: str) -> Ended:
 
 
 @pytest.mark.parametrize("way", [":U", "chown"])
-def test_a_user_namespace_is_told_from_another_user(way: str, podman: Podman, at: Place, hosts: Hosts) -> None:
+def test_the_advice_for_a_user_namespace_works(way: str, podman: Podman, at: Place, hosts: Hosts) -> None:
     refused = in_namespace(podman, f"{at.volume}:{PLACE}")
     suffix = ""
     if way == ":U":
@@ -265,7 +267,7 @@ def squashed(request: pytest.FixtureRequest, image: str, at: Place) -> Iterator[
 
 
 @pytest.mark.parametrize("way", ["chown", "chmod"])
-def test_storage_that_treats_root_as_nobody_is_told_from_another_user(
+def test_the_advice_for_storage_that_treats_root_as_nobody_works(
     way: str, image: str, squashed: tuple[str, Path], hosts: Hosts
 ) -> None:
     volume, behind = squashed
@@ -286,7 +288,7 @@ def test_storage_that_treats_root_as_nobody_is_told_from_another_user(
 
 @pytest.mark.parametrize(("kind", "umask"), [("no-chmod", ""), ("modes-0700", "0022")])
 @pytest.mark.parametrize("way", ["mount options", "MODE"])
-def test_storage_that_keeps_no_modes_is_told_all_that_must_be_set(
+def test_the_advice_for_storage_without_modes_works(
     way: str, kind: str, umask: str, image: str, at: Place, hosts: Hosts
 ) -> None:
     with stored(at, kind):
@@ -303,7 +305,7 @@ def test_storage_that_keeps_no_modes_is_told_all_that_must_be_set(
 
 
 @pytest.mark.parametrize("kind", ["modes-0777", "no-locks"])
-def test_storage_that_offers_little_is_enough(kind: str, image: str, at: Place, hosts: Hosts) -> None:
+def test_storage_with_fixed_modes_or_without_locks_is_enough(kind: str, image: str, at: Place, hosts: Hosts) -> None:
     with stored(at, kind) as behind:
         (behind / CL100K.cache_key).mkdir()
         ended = contained(image, at.volume)
@@ -311,7 +313,7 @@ def test_storage_that_offers_little_is_enough(kind: str, image: str, at: Place, 
         hosts.works(f"storage: {storage.KINDS[kind]}", "FUSE", ended)
 
 
-def test_storage_without_rename_is_named(image: str, at: Place, hosts: Hosts) -> None:
+def test_storage_without_rename_is_reported(image: str, at: Place, hosts: Hosts) -> None:
     with stored(at, "no-rename") as behind:
         refused = contained(image, at.volume)
         assert list(behind.iterdir()) == []
@@ -320,7 +322,7 @@ def test_storage_without_rename_is_named(image: str, at: Place, hosts: Hosts) ->
 
 
 @as_root
-def test_an_immutable_directory_is_named(image: str, at: Place, hosts: Hosts) -> None:
+def test_the_advice_for_an_immutable_directory_works(image: str, at: Place, hosts: Hosts) -> None:
     if subprocess.run(["chattr", "+i", str(at.volume)], check=False, capture_output=True).returncode:
         pytest.skip("this file system has no immutable directories")
     try:
@@ -332,7 +334,7 @@ def test_an_immutable_directory_is_named(image: str, at: Place, hosts: Hosts) ->
     hosts.cured("an immutable directory", "chattr +i", refused, followed, contained(image, at.volume))
 
 
-def test_a_file_that_is_mounted_alone_is_named(image: str, at: Place, hosts: Hosts) -> None:
+def test_the_advice_for_a_mount_of_a_single_file_works(image: str, at: Place, hosts: Hosts) -> None:
     wrong = at.directory / "wrong"
     wrong.write_text("wrong")
     refused = contained(image, at.volume, "--volume", f"{wrong}:{PLACE}/{CL100K.cache_key}")
@@ -346,7 +348,7 @@ def test_a_file_that_is_mounted_alone_is_named(image: str, at: Place, hosts: Hos
     )
 
 
-def test_a_read_only_mount_is_named(image: str, at: Place, hosts: Hosts) -> None:
+def test_the_advice_for_a_read_only_mount_works(image: str, at: Place, hosts: Hosts) -> None:
     refused = contained(image, f"{at.volume}:{PLACE}:ro")
     followed = advice(refused, r"(mount it read-write in the init container)")
     hosts.cured(
@@ -365,7 +367,7 @@ def test_macos_fills_and_verifies(at: Place, hosts: Hosts) -> None:
     assert Host().run(*arguments, environment={"PYTHONPATH": str(HERE / "macos")}).code == 0
 
 
-def test_macos_explains_a_directory_of_another_user(at: Place) -> None:
+def test_macos_reports_a_directory_of_another_user(at: Place) -> None:
     if os.geteuid():
         pytest.skip("only root can become another user")
     refused = on_host(at, user="65532:65532", PYTHONPATH=str(HERE / "macos"))
@@ -373,7 +375,7 @@ def test_macos_explains_a_directory_of_another_user(at: Place) -> None:
 
 
 @pytest.mark.parametrize("command", [(), ("fill",), ("verify",), ("--help",)])
-def test_windows_is_told_of_wsl_and_docker_in_one_line(command: tuple[str, ...], hosts: Hosts) -> None:
+def test_windows_gets_one_line_that_names_wsl_and_docker(command: tuple[str, ...], hosts: Hosts) -> None:
     ended = Host().run(*command, environment={"PYTHONPATH": str(HERE / "windows")})
     assert (ended.code != 0, ended.said.count("\n")) == (True, 1), ended.said
     assert "WSL" in ended.said

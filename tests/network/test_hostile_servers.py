@@ -144,7 +144,9 @@ def always_failing() -> dict[str, Failing]:
 
 
 @pytest.mark.parametrize("how", always_failing())
-def test_a_server_that_always_fails_is_given_up_and_named_with_the_reason(case: Case, server: Server, how: str) -> None:
+def test_a_server_that_always_fails_is_given_up_and_reported_with_the_reason(
+    case: Case, server: Server, how: str
+) -> None:
     wanted = always_failing()[how]
     server.script(PATH, *wanted.behaviours)
     for path in OTHER_PATHS:
@@ -223,13 +225,13 @@ def test_a_file_that_changes_between_two_attempts_is_fetched_again(
 
 
 @pytest.mark.emulated
-def test_a_chunked_body_is_taken(case: Case, server: Server) -> None:
+def test_a_chunked_body_is_accepted(case: Case, server: Server) -> None:
     server.script(PATH, serve(length="chunked"))
     case.fill(server.url).is_ready()
 
 
 @pytest.mark.emulated
-def test_a_gzip_body_that_nobody_asked_for_is_unpacked(case: Case, server: Server, contents: dict[str, bytes]) -> None:
+def test_a_gzip_body_that_was_not_requested_is_unpacked(case: Case, server: Server, contents: dict[str, bytes]) -> None:
     server.script(PATH, compressed(contents[PATH]))
     case.fill(server.url).is_ready()
     assert all(request.headers["accept-encoding"] == "identity" for request in server.requests)
@@ -259,14 +261,14 @@ def test_a_name_server_that_never_answers_is_given_up_at_the_deadline(case: Case
 
 @pytest.mark.emulated
 @pytest.mark.parametrize("host", ["bücher.test", "BÜCHER.test", "xn--bcher-kva.test", "bücher。test"])
-def test_a_host_name_that_is_not_ascii_is_found(case: Case, server: Server, host: str) -> None:
+def test_a_host_name_that_is_not_ascii_works(case: Case, server: Server, host: str) -> None:
     outcome = case.fill(f"http://{host}:{server.port}", hosts={"xn--bcher-kva.test": server.host})
     outcome.is_ready()
 
 
 @pytest.mark.emulated
 @pytest.mark.parametrize("host", ["bücher..test", "xn--\N{SNOWMAN}.test", "-bü-.test"])
-def test_a_host_name_that_cannot_be_one_is_reported(case: Case, host: str) -> None:
+def test_an_invalid_host_name_is_reported(case: Case, host: str) -> None:
     case.fill(f"http://{host}").is_failure("host name is not a valid one")
 
 
@@ -276,14 +278,14 @@ def test_a_refused_connection_is_reported(case: Case) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_connection_that_is_neither_made_nor_refused_is_given_up(case: Case, scheme: str) -> None:
+def test_an_unanswered_connection_is_given_up(case: Case, scheme: str) -> None:
     with unanswering() as port:
         outcome = case.fill(f"{scheme}://127.0.0.1:{port}")
     outcome.is_failure(f"127.0.0.1:{port}", "stalled for 1 s after 0 bytes")
     assert outcome.ended.seconds < 8
 
 
-def test_plain_http_where_https_is_meant_is_reported(case: Case, server: Server) -> None:
+def test_https_to_a_plain_http_port_is_reported(case: Case, server: Server) -> None:
     case.fill(f"https://{server.authority}").is_failure(server.authority, "TLS")
 
 
@@ -297,7 +299,7 @@ def test_a_redirect_to_another_server_is_followed(case: Case, server: Server, se
     assert second.moved == SIZE
 
 
-def test_a_redirect_to_a_relative_place_is_followed(case: Case, server: Server, contents: dict[str, bytes]) -> None:
+def test_a_redirect_to_a_relative_location_is_followed(case: Case, server: Server, contents: dict[str, bytes]) -> None:
     server.offer("/elsewhere", contents[PATH])
     server.script(PATH, redirect("/elsewhere", 307))
     case.fill(server.url).is_ready()
@@ -318,14 +320,14 @@ def test_a_redirect_from_https_to_http_is_followed_because_the_digest_decides(
     case.fill(secure.url, environment={"TIKTOKEN_INIT_CA": str(authority.bundle)}).is_ready()
 
 
-def test_two_servers_that_redirect_to_each_other_are_left(case: Case, server: Server, second: Server) -> None:
+def test_two_servers_that_redirect_to_each_other_are_given_up(case: Case, server: Server, second: Server) -> None:
     server.script(PATH, redirect(f"{second.url}{PATH}"))
     second.script(PATH, redirect(f"{server.url}{PATH}"))
     case.fill(server.url).is_failure(server.authority, "redirected more than 5 times")
     assert len(server.requests) + len(second.requests) < 20
 
 
-def test_a_dead_server_that_a_redirect_leads_to_is_named(case: Case, server: Server) -> None:
+def test_an_unreachable_server_after_a_redirect_is_named(case: Case, server: Server) -> None:
     with refusing() as port:
         server.script(PATH, redirect(f"http://user:s3cret@127.0.0.1:{port}/x"))
         outcome = case.fill(server.url)
@@ -333,14 +335,14 @@ def test_a_dead_server_that_a_redirect_leads_to_is_named(case: Case, server: Ser
     assert "s3cret" not in outcome.said
 
 
-def test_a_login_page_that_a_redirect_leads_to_is_named(case: Case, server: Server, second: Server) -> None:
+def test_a_login_page_after_a_redirect_is_reported(case: Case, server: Server, second: Server) -> None:
     second.script("/login", page())
     server.script(PATH, redirect(f"{second.url}/login", 302))
     case.fill(server.url).is_failure(server.authority, f"redirected to {second.authority}", "HTML")
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
-def test_a_refusal_for_good_is_not_repeated(case: Case, server: Server, status: int) -> None:
+def test_a_permanent_refusal_is_not_retried(case: Case, server: Server, status: int) -> None:
     for path in (PATH, *OTHER_PATHS):
         server.script(path, page(status))
     case.fill(server.url).is_failure(server.authority, str(status))
@@ -386,7 +388,7 @@ def test_retry_after_beyond_the_deadline_is_not_waited_for(case: Case, server: S
     ["soon", "-5", "", "1e99", "9" * 400, "Thu, 99 Foo 2099 99:99:99 GMT"],
     ids=str.split("word negative empty float huge date"),
 )
-def test_retry_after_that_makes_no_sense_is_ignored(case: Case, server: Server, value: str) -> None:
+def test_an_invalid_retry_after_is_ignored(case: Case, server: Server, value: str) -> None:
     server.script(PATH, reply(503, retry_after=value), serve())
     case.fill(server.url).is_ready()
     assert len(server.asked(PATH)) == 2
@@ -423,7 +425,7 @@ def test_wrong_bytes_at_the_first_mirror_are_replaced_by_the_second(case: Case, 
     assert second.moved == SIZE
 
 
-def test_each_place_is_reported_in_order(case: Case, server: Server, second: Server) -> None:
+def test_each_mirror_is_reported_in_order(case: Case, server: Server, second: Server) -> None:
     server.script(PATH, page(403))
     second.script(PATH, serve(bytes(SIZE)))
     outcome = case.fill(server.url, second.url)
@@ -450,7 +452,7 @@ def test_every_encoding_comes_from_one_mirror(case: Case, server: Server) -> Non
     assert server.moved == sum(vocabulary.limit for vocabulary in VOCABULARIES)
 
 
-def test_nothing_is_asked_for_when_the_volume_is_ready(case: Case, server: Server) -> None:
+def test_no_request_is_sent_if_the_volume_is_ready(case: Case, server: Server) -> None:
     case.fill(server.url).is_ready()
     case.fill(server.url).is_ready()
     [request] = server.requests
@@ -460,11 +462,11 @@ def test_nothing_is_asked_for_when_the_volume_is_ready(case: Case, server: Serve
 # The host's limits.
 
 
-def test_a_fetch_from_an_address_works_where_no_thread_can_be_started(case: Case, server: Server) -> None:
+def test_a_fetch_from_an_address_works_if_no_thread_can_be_started(case: Case, server: Server) -> None:
     case.without_threads().fill(server.url).is_ready()
 
 
-def test_a_fetch_from_a_name_says_what_is_wrong_where_no_thread_can_be_started(case: Case) -> None:
+def test_a_fetch_from_a_name_is_reported_if_no_thread_can_be_started(case: Case) -> None:
     outcome = case.without_threads().fill("http://localhost:9")
     outcome.is_failure("tried http://localhost:9: no name look-up", "update Docker", "seccomp=unconfined")
     assert not re.search("bug", outcome.said)

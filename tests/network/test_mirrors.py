@@ -33,7 +33,7 @@ def origin(case: Case, contents: dict[str, bytes], authority: Authority) -> Iter
         yield started
 
 
-def test_the_origin_is_used_when_all_mirrors_are_dead(
+def test_the_origin_is_used_if_all_mirrors_fail(
     case: Case, server: Server, second: Server, origin: Server, authority: Authority
 ) -> None:
     server.script(PATH, page(503))
@@ -51,7 +51,7 @@ def test_the_origin_is_used_when_all_mirrors_are_dead(
     assert origin.moved == SIZE
 
 
-def test_the_origin_is_left_alone_if_it_is_off(
+def test_the_origin_gets_no_request_if_it_is_off(
     case: Case, server: Server, origin: Server, authority: Authority
 ) -> None:
     server.script(PATH, page(403))
@@ -61,7 +61,7 @@ def test_the_origin_is_left_alone_if_it_is_off(
 
 
 @pytest.mark.parametrize("deadline", ["6", "30"], ids=["to-the-deadline", "to-the-last-attempt"])
-def test_each_place_is_reported_when_all_are_dead(
+def test_each_mirror_and_the_origin_are_reported_if_all_fail(
     case: Case, server: Server, second: Server, tmp_path: Path, deadline: str
 ) -> None:
     server.script(PATH, serve(after=1000, then=silent))
@@ -126,7 +126,7 @@ def test_wrong_bytes_in_a_directory_are_reported(case: Case, tmp_path: Path) -> 
     case.fill(f"file://{tmp_path}").is_failure(str(tmp_path), "wrong bytes|digest")
 
 
-def test_a_directory_that_is_not_there_is_reported(case: Case, tmp_path: Path) -> None:
+def test_a_missing_directory_is_reported(case: Case, tmp_path: Path) -> None:
     case.fill(str(tmp_path / "stick")).is_failure(f"no directory {tmp_path / 'stick'}", "mount")
 
 
@@ -178,7 +178,7 @@ def test_a_private_vocabulary_comes_from_its_own_url_without_a_mirror(
 
 
 @pytest.mark.emulated
-def test_a_private_vocabulary_comes_past_the_proxy_if_no_proxy_names_its_host(
+def test_a_private_vocabulary_is_fetched_without_the_proxy_if_no_proxy_names_its_host(
     case: Case, server: Server, contents: dict[str, bytes], tmp_path: Path
 ) -> None:
     server.offer(PRIVATE_PATH, PRIVATE)

@@ -60,7 +60,7 @@ def test_a_socks_proxy_is_used(case: Case, secure: Server, authority: Authority,
     assert proxy.targets == ["mirror.test:443"]
 
 
-def test_empty_proxy_variables_are_as_good_as_none(case: Case, server: Server) -> None:
+def test_empty_proxy_variables_count_as_unset(case: Case, server: Server) -> None:
     with Proxy({"mirror.test:80": (server.host, server.port)}) as proxy:
         environment = {"HTTP_PROXY": f"http://{proxy.authority}", "HTTPS_PROXY": "", "ALL_PROXY": "", "NO_PROXY": ""}
         case.fill("http://mirror.test", environment=environment).is_ready()
@@ -114,7 +114,7 @@ def test_no_proxy_names_a_host_by_name(case: Case, server: Server) -> None:
     ids=["ssh", "bad-header", "silence"],
 )
 @pytest.mark.parametrize("scheme", ["https", "http"])
-def test_a_proxy_that_does_not_answer_as_one_is_named(case: Case, says: bytes, scheme: str) -> None:
+def test_a_proxy_that_gives_no_valid_answer_is_named(case: Case, says: bytes, scheme: str) -> None:
     with answering(says) as proxy:
         outcome = case.fill(f"{scheme}://mirror.test", environment={"ALL_PROXY": f"http://{proxy.authority}"})
     outcome.is_failure(f"tried {scheme}://mirror.test: through the proxy {proxy.authority}: ", ADVICE)
@@ -125,19 +125,19 @@ def test_a_proxy_that_does_not_answer_as_one_is_named(case: Case, says: bytes, s
     [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x05\xff", b"\x05\x00\x05\x63\x00\x01" + bytes(6), b""],
     ids=["http", "no-method", "bad-reply", "silence"],
 )
-def test_a_socks_proxy_that_does_not_answer_as_one_is_named(case: Case, says: bytes) -> None:
+def test_a_socks_proxy_that_gives_no_valid_answer_is_named(case: Case, says: bytes) -> None:
     with answering(says) as proxy:
         outcome = case.fill("https://mirror.test", environment={"ALL_PROXY": f"socks5h://{proxy.authority}"})
     outcome.is_failure(f"through the proxy {proxy.authority}: ", ADVICE)
 
 
-def test_a_proxy_that_wants_tls_and_gets_none_is_named(case: Case, authority: Authority) -> None:
+def test_a_proxy_that_expects_tls_but_is_reached_without_it_is_named(case: Case, authority: Authority) -> None:
     with Proxy(tls=authority.context("127.0.0.1")) as proxy:
         outcome = case.fill("https://mirror.test", environment={"HTTPS_PROXY": f"http://{proxy.authority}"})
     outcome.is_failure(f"through the proxy {proxy.authority}: ", ADVICE)
 
 
-def test_a_proxy_that_is_wrongly_reached_by_tls_is_named(case: Case) -> None:
+def test_a_proxy_without_tls_that_is_reached_by_tls_is_named(case: Case) -> None:
     with Proxy() as proxy:
         outcome = case.fill("https://mirror.test", environment={"HTTPS_PROXY": f"https://{proxy.authority}"})
     outcome.is_failure(f"through the proxy {proxy.authority}: ", ADVICE)
@@ -157,7 +157,7 @@ def test_a_proxy_whose_name_cannot_be_resolved_is_named(case: Case) -> None:
     outcome.is_failure("through the proxy xn--bcher-kva.invalid:3128: its name cannot be resolved", ADVICE)
 
 
-def test_a_proxy_that_is_not_there_is_named(case: Case) -> None:
+def test_a_proxy_that_refuses_connections_is_named(case: Case) -> None:
     with refusing() as port:
         outcome = case.fill("https://mirror.test", environment={"HTTPS_PROXY": f"http://127.0.0.1:{port}"})
     outcome.is_failure(f"through the proxy 127.0.0.1:{port}: connection refused", ADVICE)
@@ -183,14 +183,14 @@ def test_a_plain_proxy_that_gets_no_credentials_is_named_with_the_place_for_them
     outcome.is_failure(f"through the proxy {proxy.authority}: the proxy answered 407", "USER:PASSWORD@HOST:PORT")
 
 
-def test_a_mirror_that_fails_behind_a_proxy_is_named_together_with_it(case: Case, server: Server) -> None:
+def test_a_mirror_that_fails_behind_a_proxy_is_named_with_the_proxy(case: Case, server: Server) -> None:
     server.script(PATH, serve(b"x" * SIZE, after=1000, then=silent))
     with Proxy({"mirror.test:80": (server.host, server.port)}) as proxy:
         outcome = case.fill("http://mirror.test", environment={"HTTP_PROXY": f"http://{proxy.authority}"})
     outcome.is_failure(f"mirror.test: through the proxy {proxy.authority}: stalled for 1 s after 0 bytes")
 
 
-def test_a_status_that_comes_through_a_proxy_names_both(case: Case, server: Server) -> None:
+def test_an_error_status_through_a_proxy_names_the_mirror_and_the_proxy(case: Case, server: Server) -> None:
     server.script(PATH, page(403))
     with Proxy({"mirror.test:80": (server.host, server.port)}) as proxy:
         outcome = case.fill("http://mirror.test", environment={"HTTP_PROXY": f"http://{proxy.authority}"})
@@ -198,7 +198,9 @@ def test_a_status_that_comes_through_a_proxy_names_both(case: Case, server: Serv
 
 
 @pytest.mark.parametrize("socks", [False, True], ids=["http", "socks"])
-def test_a_certificate_that_is_not_trusted_behind_a_proxy_names_both(case: Case, secure: Server, socks: bool) -> None:
+def test_an_untrusted_certificate_behind_a_proxy_names_the_mirror_and_the_proxy(
+    case: Case, secure: Server, socks: bool
+) -> None:
     kind, scheme = (SocksProxy, "socks5h") if socks else (Proxy, "http")
     with kind({"mirror.test:443": (secure.host, secure.port)}) as proxy:
         outcome = case.fill("https://mirror.test", environment={"ALL_PROXY": f"{scheme}://{proxy.authority}"})
@@ -207,7 +209,7 @@ def test_a_certificate_that_is_not_trusted_behind_a_proxy_names_both(case: Case,
 
 
 @pytest.mark.parametrize("value", ["http://", "ftp://127.0.0.1:1", "http://127.0.0.1:port", "http://127.0.0.1:99999"])
-def test_a_proxy_setting_that_makes_no_sense_is_a_bad_setting(case: Case, server: Server, value: str) -> None:
+def test_an_invalid_proxy_is_a_bad_setting(case: Case, server: Server, value: str) -> None:
     outcome = case.fill(server.url, environment={"HTTP_PROXY": value})
     assert outcome.ended.code == 2, outcome.said
     assert "HTTP_PROXY" in outcome.said

@@ -71,7 +71,7 @@ def test_credentials_in_a_netrc_file_are_sent_and_never_shown(
     assert server.asked(PATH)[0].headers["authorization"] == basic(USER, PASSWORD)
 
 
-def test_credentials_in_the_url_win_over_the_netrc_file(case: Case, server: Server, tmp_path: Path) -> None:
+def test_credentials_in_the_url_override_the_netrc_file(case: Case, server: Server, tmp_path: Path) -> None:
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login other password from-netrc\n")
     url = f"http://{USER}:{QUOTED}@{server.authority}"
     case.fill(url, environment={"NETRC": str(tmp_path / "netrc")}).is_ready()
@@ -104,7 +104,7 @@ def test_credentials_of_a_proxy_are_never_shown(case: Case, output: list[str]) -
 
 
 @pytest.mark.parametrize("tail", [":99999", ":port", "]", "[", " x", ":80:80"])
-def test_credentials_in_a_url_that_makes_no_sense_are_never_shown(case: Case, tail: str) -> None:
+def test_credentials_in_an_invalid_url_are_never_shown(case: Case, tail: str) -> None:
     outcome = case.fill(f"http://{USER}:{QUOTED}@127.0.0.1{tail}")
     assert outcome.ended.code == 2, outcome.said
     assert "mirror" in outcome.said.lower()
@@ -113,9 +113,7 @@ def test_credentials_in_a_url_that_makes_no_sense_are_never_shown(case: Case, ta
 
 
 @pytest.mark.parametrize("value", ["http://{}@[", "http://{}@127.0.0.1:port", "htp://{}@127.0.0.1:1"])
-def test_credentials_in_a_proxy_setting_that_makes_no_sense_are_never_shown(
-    case: Case, server: Server, value: str
-) -> None:
+def test_credentials_in_an_invalid_proxy_setting_are_never_shown(case: Case, server: Server, value: str) -> None:
     outcome = case.fill(server.url, environment={"HTTP_PROXY": value.format(f"{USER}:{QUOTED}")})
     assert outcome.ended.code == 2, outcome.said
     assert "HTTP_PROXY" in outcome.said

@@ -27,7 +27,7 @@ def test_the_deadline_ends_a_slow_transfer(case: Case, server: Server) -> None:
     assert 2.5 < outcome.ended.seconds < 5
 
 
-def test_what_is_complete_at_the_deadline_is_installed(case: Case, server: Server) -> None:
+def test_a_file_that_is_complete_at_the_deadline_is_installed(case: Case, server: Server) -> None:
     server.script(f"/{O200K.path}", serve(rate=100_000))
     environment = {"TIKTOKEN_INIT_DEADLINE": "3"}
     outcome = case.fill(server.url, encodings="cl100k_base,o200k_base", environment=environment)
@@ -35,7 +35,7 @@ def test_what_is_complete_at_the_deadline_is_installed(case: Case, server: Serve
     assert outcome.has(CL100K)
 
 
-def test_the_timeout_option_wins_over_its_variable(case: Case, server: Server) -> None:
+def test_the_timeout_option_overrides_its_variable(case: Case, server: Server) -> None:
     server.script(PATH, serve(after=SIZE // 2, then=silent), serve())
     environment = {"TIKTOKEN_INIT_TIMEOUT": "60", "TIKTOKEN_INIT_DEADLINE": "30"}
     outcome = case.fill(server.url, arguments=["--timeout", "1"], environment=environment)
@@ -44,7 +44,7 @@ def test_the_timeout_option_wins_over_its_variable(case: Case, server: Server) -
     assert server.moved <= 1.02 * SIZE
 
 
-def test_the_timeout_is_waited_for(case: Case, server: Server) -> None:
+def test_a_stalled_transfer_is_given_up_only_after_the_timeout(case: Case, server: Server) -> None:
     server.script(PATH, serve(after=SIZE // 2, then=silent), serve())
     outcome = case.fill(server.url, arguments=["--timeout", "3"])
     outcome.is_ready()
@@ -53,7 +53,7 @@ def test_the_timeout_is_waited_for(case: Case, server: Server) -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "soon", "nan", "inf"])
-def test_a_timeout_that_is_no_time_is_a_bad_setting(case: Case, value: str) -> None:
+def test_an_invalid_timeout_is_a_bad_setting(case: Case, value: str) -> None:
     outcome = case.fill("http://127.0.0.1:9", environment={"TIKTOKEN_INIT_TIMEOUT": value})
     assert outcome.ended.code == 2
     assert f"TIKTOKEN_INIT_TIMEOUT: '{value}' is not a number of seconds" in outcome.said
@@ -139,7 +139,7 @@ def test_a_failure_is_in_the_json_result(case: Case, server: Server) -> None:
     assert "403" in str(file)
 
 
-def test_a_json_log_is_json_to_the_last_line(case: Case, server: Server) -> None:
+def test_every_line_of_a_json_log_is_json(case: Case, server: Server) -> None:
     server.script(PATH, page(403))
     outcome = case.fill(server.url, arguments=["--log", "json"])
     outcome.is_failure("403")

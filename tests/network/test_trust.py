@@ -23,20 +23,20 @@ def test_an_unknown_authority_is_reported_with_the_setting_that_adds_it(case: Ca
 
 @pytest.mark.emulated
 @pytest.mark.parametrize("variable", [*ADDING, "SSL_CERT_FILE"])
-def test_an_authority_is_known_through_a_variable(
+def test_an_authority_is_trusted_through_a_variable(
     case: Case, secure: Server, authority: Authority, variable: str
 ) -> None:
     case.fill(secure.url, environment={variable: str(authority.bundle)}).is_ready()
 
 
-def test_an_authority_is_known_through_the_option(case: Case, secure: Server, authority: Authority) -> None:
+def test_an_authority_is_trusted_through_the_option(case: Case, secure: Server, authority: Authority) -> None:
     secure.script(PATH, serve(length="absent", after=SIZE // 2), serve())
     case.fill(secure.url, arguments=["--ca", str(authority.bundle)]).is_ready()
     assert secure.moved <= 1.02 * SIZE
 
 
 @pytest.mark.emulated
-def test_an_authority_is_known_through_a_directory(
+def test_an_authority_is_trusted_through_a_directory(
     case: Case, secure: Server, authority: Authority, tmp_path: Path
 ) -> None:
     directory = authority.directory(tmp_path / "authorities")
@@ -53,7 +53,7 @@ def test_each_variable_adds_to_the_others(
 
 
 @pytest.mark.parametrize("variable", ADDING)
-def test_an_added_authority_leaves_the_usual_ones_trusted(
+def test_an_added_authority_leaves_the_default_ones_trusted(
     case: Case, secure: Server, authority: Authority, tmp_path: Path, variable: str
 ) -> None:
     """The directory stands for the usual authorities, which sign for no server of a test."""
@@ -64,14 +64,14 @@ def test_an_added_authority_leaves_the_usual_ones_trusted(
     case.fill(secure.url, environment=environment).is_ready()
 
 
-def test_ssl_cert_file_replaces_the_usual_authorities(case: Case, secure: Server, tmp_path: Path) -> None:
+def test_ssl_cert_file_replaces_the_default_authorities(case: Case, secure: Server, tmp_path: Path) -> None:
     other = Authority(tmp_path, "other")
     case.fill(secure.url, environment={"SSL_CERT_FILE": str(other.bundle)}).is_failure("certificate is not trusted")
 
 
 @pytest.mark.parametrize("variable", [*ADDING, "SSL_CERT_FILE"])
 @pytest.mark.parametrize("content", [None, b"", b"no certificate\n"], ids=["missing", "empty", "text"])
-def test_a_bundle_that_is_none_is_a_bad_setting(
+def test_an_invalid_bundle_is_a_bad_setting(
     case: Case, secure: Server, tmp_path: Path, content: bytes | None, variable: str
 ) -> None:
     bundle = tmp_path / "bundle.pem"

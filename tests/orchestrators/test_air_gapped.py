@@ -33,7 +33,7 @@ def closed(gateway_image: str) -> Iterator[Engine]:
         yield engine
 
 
-def test_an_image_in_a_file_runs_where_nothing_can_be_reached(
+def test_an_image_in_a_file_runs_on_a_closed_machine(
     engine: Engine, closed: Engine, gateway_image: str, tmp_path: Path
 ) -> None:
     type_in(engine, tmp_path, "## On a connected machine")
@@ -49,7 +49,7 @@ def test_an_image_in_a_file_runs_where_nothing_can_be_reached(
     assert run("bash", "-c", first, check=False, directory=tmp_path).returncode == 1
 
 
-def test_the_exported_tar_unpacks_to_what_the_consumer_needs(
+def test_the_exported_tar_unpacks_to_the_files_that_the_consumer_needs(
     engine: Engine, gateway_program: Path, tmp_path: Path
 ) -> None:
     type_in(engine, tmp_path, "## A closed machine without Docker")

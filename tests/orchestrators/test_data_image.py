@@ -20,7 +20,7 @@ WANTED = {vocabulary.cache_key: vocabulary.sha256 for vocabulary in VOCABULARIES
 DOCKERFILE = ROOT / "examples" / "new-api.Dockerfile"
 
 
-def test_it_holds_the_vocabularies_at_its_root_and_nothing_else(data_image: str) -> None:
+def test_the_image_holds_only_the_vocabularies_at_its_root(data_image: str) -> None:
     container = docker("create", data_image, "nothing").stdout.strip()
     try:
         exported = subprocess.run(["docker", "export", container], check=True, capture_output=True).stdout
@@ -32,12 +32,12 @@ def test_it_holds_the_vocabularies_at_its_root_and_nothing_else(data_image: str)
     assert {(e.uid, e.gid, e.mode, e.type) for e, _ in held.values()} == {(0, 0, 0o644, tarfile.REGTYPE)}
 
 
-def test_it_has_nothing_to_run(data_image: str) -> None:
+def test_the_image_has_no_command(data_image: str) -> None:
     commands = docker("inspect", "--format", "{{.Config.Entrypoint}}{{.Config.Cmd}}", data_image).stdout
     assert commands == "[][]\n"
 
 
-def test_a_dockerfile_copies_from_it(engine: Engine, tmp_path: Path) -> None:
+def test_a_dockerfile_copies_from_the_image(engine: Engine, tmp_path: Path) -> None:
     engine.docker("build", "--tag", "new-api-offline", "-", given=DOCKERFILE.read_text())
     checked = ("run", "--rm", "--network", "none", "--read-only", "--user", "1234:1234")
     assert COUNTS in engine.docker(*checked, "new-api-offline", "--check").stdout
@@ -52,7 +52,7 @@ MOUNTED = {
 
 
 @pytest.mark.parametrize("image_name", MOUNTED)
-def test_podman_mounts_it(image_name: str, podman: Podman) -> None:
+def test_podman_mounts_the_image(image_name: str, podman: Podman) -> None:
     mount = f"type=image,source={image_name},destination=/tiktoken"
     checked = ("run", "--rm", "--network", "none", "--env", f"TIKTOKEN_CACHE_DIR={MOUNTED[image_name]}")
     assert COUNTS in podman(*checked, "--mount", mount, NEW_API, "--check").stdout

@@ -173,7 +173,7 @@ def test_an_override_starts_the_services_of_the_published_file(shape: str, proje
     assert started.inspect(mounts) == "false"
 
 
-def test_a_gateway_answers_as_the_health_check_of_the_published_file_asks(project: Make) -> None:
+def test_a_gateway_answers_the_health_check_of_the_published_file(project: Make) -> None:
     gateway = project("new-api")
     gateway.compose("up", "-d")
     asked = ("exec", "-T", "new-api", "wget", "-qO-", "http://localhost:3000/api/status")
@@ -181,7 +181,7 @@ def test_a_gateway_answers_as_the_health_check_of_the_published_file_asks(projec
 
 
 @pytest.mark.parametrize("shape", ["one-api", "dify", "ragflow", "open-webui", "vllm"])
-def test_without_the_override_every_service_dies(shape: str, project: Make) -> None:
+def test_every_service_fails_without_the_override(shape: str, project: Make) -> None:
     started = project(shape)
     started.files.pop()
     started.compose("up", "-d")
@@ -198,7 +198,7 @@ def test_gpt2_alone_is_not_enough_for_the_plugins_of_dify(project: Make) -> None
     wait_for("url: /encodings/cl100k_base.tiktoken", lambda: dify.says("plugin_daemon"))
 
 
-def test_the_directory_that_the_published_file_names_is_overruled(project: Make) -> None:
+def test_the_override_replaces_the_directory_of_the_published_file(project: Make) -> None:
     gateway = project("new-api")
     gateway.change(("# - TIKTOKEN_CACHE_DIR=./", "  - TIKTOKEN_CACHE_DIR=./"), published=True)
     gateway.compose("up", "-d")
@@ -209,7 +209,7 @@ def use_a_directory(gateway: Project) -> None:
     gateway.change(("- tiktoken:/cache/tiktoken", "- ./tiktoken:/cache/tiktoken"), ("\n  tiktoken:\n", "\n  unused:\n"))
 
 
-def test_a_directory_serves_as_well_as_a_volume(project: Make) -> None:
+def test_a_directory_works_like_a_volume(project: Make) -> None:
     gateway = project("one-api")
     use_a_directory(gateway)
     gateway.compose("up", "-d")
@@ -255,7 +255,7 @@ def test_a_poisoned_volume_that_cannot_be_repaired_keeps_the_gateway_from_starti
     assert "read-only" in fails(gateway)
 
 
-def test_compose_1_29_runs_it_too(project: Make) -> None:
+def test_compose_1_29_runs_the_override(project: Make) -> None:
     gateway = project("new-api", compose_1_29())
     gateway.compose("up", "-d")
     wait_for(COUNTS, gateway.says)
@@ -264,7 +264,7 @@ def test_compose_1_29_runs_it_too(project: Make) -> None:
 # --- no init container, one file, Swarm ---------------------------------------------------------------------------------
 
 
-def test_docker_28_mounts_the_image_and_nothing_runs(project: Make) -> None:
+def test_docker_28_mounts_the_image_without_an_init_container(project: Make) -> None:
     gateway = project("new-api", override=EXAMPLES / "image-mount.override.yml", on="engine_28")
     gateway.compose("up", "-d")
     wait_for(COUNTS, gateway.says)
@@ -273,7 +273,7 @@ def test_docker_28_mounts_the_image_and_nothing_runs(project: Make) -> None:
     assert sorted(names) == ["mysql", "new-api", "redis"]
 
 
-def test_docker_28_without_the_image_mount(project: Make) -> None:
+def test_a_gateway_without_the_image_mount_fails(project: Make) -> None:
     gateway = project("new-api", on="engine_28")
     gateway.files.pop()
     gateway.compose("up", "-d")
@@ -351,7 +351,7 @@ def test_a_swarm_fills_the_volume_of_its_node(engine: Engine, swarm: Callable[[s
     wait_for(COUNTS, lambda: engine.docker("service", "logs", "s_new-api").stdout)
 
 
-def test_a_swarm_without_the_job(engine: Engine, swarm: Callable[[str], None]) -> None:
+def test_a_gateway_in_a_swarm_without_the_job_fails(engine: Engine, swarm: Callable[[str], None]) -> None:
     swarm(stack().replace("mode: global-job", "mode: replicated-job\n      replicas: 0"))
     wait_for(DIES, lambda: engine.docker("service", "logs", "s_new-api").stdout)
 
@@ -381,7 +381,7 @@ def test_every_file_is_valid_by_the_schema_of_compose() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_schema_of_compose_knows_a_wrong_field(tmp_path: Path) -> None:
+def test_the_schema_of_compose_refuses_a_wrong_field(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.yml"
     wrong.write_text(OVERRIDE.read_text().replace("cap_drop:", "drop_cap:"))
     assert "'drop_cap' was unexpected" in compose_schema(wrong).stdout

@@ -55,7 +55,7 @@ def restricted(manifests: list[Manifest], version: str) -> Done:
     return run(kubernetes_program(), "restricted", f"v{version}", check=False, given=written(manifests))
 
 
-def test_every_file_is_tried() -> None:
+def test_every_file_is_checked() -> None:
     others = set(KUBERNETES.rglob("*.yaml")) - set(ALL)
     assert {path.name for path in others} == {"kustomization.yaml"}
 
@@ -120,7 +120,7 @@ def test_an_unknown_field_is_refused(path: Path, place: str) -> None:
 
 
 @each_file_with_a_pod
-def test_it_fits_the_restricted_standard(path: Path) -> None:
+def test_each_pod_fits_the_restricted_standard(path: Path) -> None:
     for version in (claimed(path)[0], claimed(path)[-1]):
         done = restricted(PODS[path], version)
         assert done.returncode == 0, done.stdout
@@ -137,7 +137,7 @@ REMOVED = {
 
 
 @pytest.mark.parametrize("field", REMOVED)
-def test_the_restricted_standard_notices_what_is_missing(field: str) -> None:
+def test_the_restricted_standard_refuses_a_missing_field(field: str) -> None:
     [manifest] = [copy.deepcopy(manifest) for manifest in ALL[MANIFESTS[0]] if pod_spec(manifest)]
     spec = pod_spec(manifest) or {}
     for part in (spec, *spec["initContainers"], *spec["containers"]):
@@ -147,7 +147,7 @@ def test_the_restricted_standard_notices_what_is_missing(field: str) -> None:
     assert REMOVED[field] in done.stdout
 
 
-def test_what_is_no_pod_is_not_taken_for_an_allowed_one() -> None:
+def test_a_manifest_without_a_pod_is_an_error() -> None:
     [claim] = read(KUBERNETES / "fleet" / "claim.yaml")
     assert restricted([claim], "1.37").returncode == 1
 
@@ -169,7 +169,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["init-container", "fleet", "image-volume"])
-def test_a_kustomization_gives_the_manifests_beside_it(kind: str, tree: Path) -> None:
+def test_a_kustomization_builds_the_manifests_next_to_it(kind: str, tree: Path) -> None:
     beside = [manifest for path in MANIFESTS if path.parent.name == kind for manifest in read(path)]
     assert named(build(tree / kind)) == named(beside)
 

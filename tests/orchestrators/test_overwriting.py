@@ -25,7 +25,9 @@ def volume(engine: Engine) -> str:
 
 @pytest.mark.parametrize("app", PLACES)
 @pytest.mark.parametrize("right", [True, False], ids=["its own directory", "the directory that the variable names"])
-def test_the_mount_must_be_at(app: str, right: bool, engine: Engine, volume: str) -> None:
+def test_an_application_that_overwrites_the_variable_needs_the_mount_at_its_own_directory(
+    app: str, right: bool, engine: Engine, volume: str
+) -> None:
     mount = f"--volume={volume}:{PLACES[app] if right else '/cache/tiktoken'}:ro"
     variable = "--env=TIKTOKEN_CACHE_DIR=/cache/tiktoken"
     engine.docker("run", "--detach", "--name=app", "--network=none", mount, variable, APPS[app])

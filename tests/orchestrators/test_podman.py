@@ -104,7 +104,7 @@ def test_the_init_container_fills_an_empty_dir_and_the_gateway_starts(podman: Po
     assert {path.stat().st_uid for path in volume.iterdir()} == {65532}
 
 
-def test_without_the_init_container_the_gateway_dies(podman: Podman) -> None:
+def test_the_gateway_fails_without_the_init_container(podman: Podman) -> None:
     [claim, service, pod] = pods("init-container", "gateway.yaml")
     del pod["spec"]["initContainers"]
     play(podman, claim, service, pod)
@@ -141,7 +141,7 @@ def stamps(directory: Path) -> set[tuple[str, int, int]]:
     return {(path.name, path.stat().st_ctime_ns, path.stat().st_ino) for path in directory.iterdir()}
 
 
-def test_the_job_can_be_run_again_and_repairs_what_was_damaged(fleet: Podman) -> None:
+def test_the_job_can_be_run_again_and_repairs_damaged_files(fleet: Podman) -> None:
     assert run_job(fleet).count("installed from baked") == 2
     before = stamps(fleet.volume("tiktoken"))
     assert run_job(fleet).count("already right") == 2
@@ -150,7 +150,7 @@ def test_the_job_can_be_run_again_and_repairs_what_was_damaged(fleet: Podman) ->
     assert "replaced from baked" in run_job(fleet)
 
 
-def test_the_fleet_starts_when_the_job_is_done_and_not_before(fleet: Podman) -> None:
+def test_the_fleet_starts_only_after_the_job(fleet: Podman) -> None:
     gateways = pods("fleet", "gateways.yaml")
     assert play(fleet, *gateways, check=False).returncode != 0
     assert "not ready: 2 of 2 files" in said(fleet, "new-api-fleet-tiktoken-verify")

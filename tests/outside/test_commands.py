@@ -32,7 +32,7 @@ def names_in(directory: Path) -> list[str]:
 # fill.
 
 
-def test_fill_writes_nothing_on_stdout_and_one_line_a_file_on_stderr(
+def test_fill_writes_nothing_on_stdout_and_one_line_for_each_file_on_stderr(
     driver: Driver, volume: Path, offline: list[str]
 ) -> None:
     done = driver.run("--cache-dir", str(volume), *offline)
@@ -84,7 +84,7 @@ def test_fill_warns_if_a_gateway_needs_more_than_was_asked_for(
     assert (verified.stdout.decode().splitlines()[-1] == starts) == (wanted == "all")
 
 
-def test_fill_does_not_warn_if_the_directory_holds_what_a_gateway_needs_more(
+def test_fill_does_not_warn_if_the_directory_holds_the_other_file_of_a_gateway(
     driver: Driver, filled: Path, offline: list[str]
 ) -> None:
     done = driver.run("--cache-dir", str(filled), "--encodings", "cl100k_base", *offline)
@@ -115,7 +115,7 @@ def test_fill_writes_its_result_as_json_on_stdout_and_its_log_as_json_on_stderr(
     assert events == ["start", "file", "file", "restart", "ready"]
 
 
-def test_a_fill_that_fails_says_why_by_its_code_in_its_json_and_in_its_log(driver: Driver, volume: Path) -> None:
+def test_a_fill_that_fails_gives_the_reason_in_its_exit_code_its_json_and_its_log(driver: Driver, volume: Path) -> None:
     done = driver.run("--json", "--cache-dir", str(volume), "--sources=baked", "--baked-dir=/nowhere")
     assert done.code == 4
     document = json.loads(done.stdout)
@@ -124,9 +124,7 @@ def test_a_fill_that_fails_says_why_by_its_code_in_its_json_and_in_its_log(drive
 
 
 @pytest.mark.parametrize("deadline", ["0.05", "0.1"])
-def test_a_deadline_that_passes_after_the_sources_failed_is_about_them(
-    driver: Driver, volume: Path, deadline: str
-) -> None:
+def test_a_deadline_after_failed_sources_reports_the_sources(driver: Driver, volume: Path, deadline: str) -> None:
     """A fill looks again a tenth of a second later, so the deadline passes in its sleep."""
     done = driver.run("--cache-dir", str(volume), "--sources=baked", "--baked-dir=/nowhere", "--deadline", deadline)
     assert done.code == 4
@@ -144,7 +142,7 @@ def test_a_fill_without_a_directory_still_writes_its_json(driver: Driver, tmp_pa
         assert reason in document["error"]
 
 
-def test_right_bytes_are_found_beside_any_number_of_other_files(
+def test_right_bytes_are_found_among_thousands_of_other_files(
     driver: Driver, tmp_path: Path, vocabularies: Path
 ) -> None:
     shutil.copy(vocabularies / CL100K.cache_key, tmp_path / "cl100k_base.tiktoken")
@@ -155,7 +153,7 @@ def test_right_bytes_are_found_beside_any_number_of_other_files(
 
 
 @pytest.mark.parametrize("way", ["./", "d/", "d/./"])
-def test_a_link_to_another_name_that_is_put_right_is_replaced(
+def test_a_link_to_a_file_that_the_fill_overwrites_is_replaced(
     driver: Driver, volume: Path, offline: list[str], vocabularies: Path, way: str
 ) -> None:
     """The file that it leads to is right when it is inspected, and then overwritten."""
@@ -190,7 +188,7 @@ def test_an_immutable_file_is_reported_with_the_command_that_frees_it(
 # verify.
 
 
-def test_verify_writes_its_result_on_stdout_and_nothing_else(driver: Driver, filled: Path) -> None:
+def test_verify_writes_its_result_on_stdout_and_nothing_on_stderr(driver: Driver, filled: Path) -> None:
     done = driver.run("verify", "--cache-dir", str(filled))
     assert (done.code, done.stderr) == (0, "")
     *files, last = done.stdout.decode().splitlines()
@@ -198,7 +196,7 @@ def test_verify_writes_its_result_on_stdout_and_nothing_else(driver: Driver, fil
     assert last == f"ready: a gateway with {filled} starts and counts right"
 
 
-def test_verify_says_of_each_wrong_file_what_a_gateway_does_and_the_fix(driver: Driver, filled: Path) -> None:
+def test_verify_reports_for_each_wrong_file_the_effect_on_a_gateway_and_the_fix(driver: Driver, filled: Path) -> None:
     (filled / CL100K.cache_key).write_bytes(b"")
     (filled / O200K.cache_key).unlink()
     done = driver.run("verify", "--cache-dir", str(filled))
@@ -252,7 +250,7 @@ def on_terminal(driver: Driver, *arguments: str, environment: dict[str, str], st
     return said
 
 
-def test_verify_of_a_directory_that_is_not_there_still_writes_its_json(driver: Driver, tmp_path: Path) -> None:
+def test_verify_of_a_missing_directory_still_writes_its_json(driver: Driver, tmp_path: Path) -> None:
     done = driver.run("verify", "--json", "--cache-dir", f"{tmp_path}/none")
     assert done.code == 1
     assert json.loads(done.stdout)["error"] in done.stderr
@@ -260,7 +258,7 @@ def test_verify_of_a_directory_that_is_not_there_still_writes_its_json(driver: D
     assert (without.code, without.stdout, without.stderr) == (1, b"", done.stderr)
 
 
-def test_verify_speaks_of_a_gateway_only_where_one_would_start(driver: Driver, filled: Path) -> None:
+def test_verify_mentions_a_gateway_only_if_one_would_start(driver: Driver, filled: Path) -> None:
     def last(*wanted: str) -> str:
         done = driver.run("verify", "--cache-dir", str(filled), *wanted)
         assert done.code == 0, done.said
@@ -294,7 +292,7 @@ def test_an_export_unpacks_to_a_directory_that_is_ready(driver: Driver, filled: 
     assert driver.run("verify", "--cache-dir", str(out)).code == 0
 
 
-def test_an_export_of_what_is_not_ready_writes_nothing(driver: Driver, volume: Path) -> None:
+def test_an_export_of_a_directory_that_is_not_ready_writes_nothing(driver: Driver, volume: Path) -> None:
     done = driver.run("export", "--cache-dir", str(volume))
     assert (done.code, done.stdout) == (1, b"")
     assert "is not ready to be exported" in done.stderr
@@ -309,7 +307,7 @@ def test_an_export_to_a_terminal_is_refused(driver: Driver, filled: Path) -> Non
 # list.
 
 
-def test_list_shows_each_file_once_an_encoding_and_fits_80_columns(driver: Driver) -> None:
+def test_list_shows_each_file_once_for_each_encoding_and_fits_80_columns(driver: Driver) -> None:
     done = driver.run("list")
     assert (done.code, done.stderr) == (0, "")
     head, *lines = done.stdout.decode().splitlines()
@@ -323,7 +321,7 @@ def test_list_shows_each_file_once_an_encoding_and_fits_80_columns(driver: Drive
     assert [line for line in lines if line.startswith(" ")] == [f"  models: {known.models}" for known in ENCODINGS]
 
 
-def test_list_keeps_to_a_choice(driver: Driver) -> None:
+def test_list_shows_only_the_chosen_encodings(driver: Driver) -> None:
     lines = driver.run("list", "--encodings", "gpt2").stdout.decode().splitlines()[1:]
     assert [line.split()[:2] for line in lines] == [
         ["gpt2", "vocab.bpe"],
@@ -332,7 +330,7 @@ def test_list_keeps_to_a_choice(driver: Driver) -> None:
     ]
 
 
-def test_list_as_json_has_every_fact(driver: Driver) -> None:
+def test_list_as_json_has_every_field(driver: Driver) -> None:
     done = driver.run("list", "--json", "--encodings", "all")
     assert json.loads(done.stdout) == {
         "schema": 2,
@@ -376,14 +374,14 @@ def test_a_password_that_is_a_word_of_the_json_does_not_break_it(driver: Driver,
 
 
 @pytest.mark.parametrize("password", ["b", 'sec"ret', "sec\\ret", "secrét"])
-def test_a_secret_is_hidden_in_json_however_it_is_written(driver: Driver, password: str) -> None:
+def test_a_secret_is_hidden_in_json_in_any_spelling(driver: Driver, password: str) -> None:
     entry = f"https://user:{password}@vocabularies.example/x#sha256={DIGEST}"
     [private] = json.loads(driver.run("list", "--json", "--extra", entry).stdout)["encodings"][-1]["files"]
     assert private["url"] == "https://***@vocabularies.example/x"
 
 
 @pytest.mark.parametrize("name", ["x\x1b[2J.bin", "x\u202e.bin"])
-def test_a_name_that_could_move_the_cursor_is_refused_in_plain_characters(driver: Driver, name: str) -> None:
+def test_a_name_that_could_move_the_cursor_is_refused_in_printable_characters(driver: Driver, name: str) -> None:
     refused = driver.run("list", "--extra", f"https://a.example/{name}#sha256={DIGEST}")
     assert (refused.code, refused.stdout) == (2, b"")
     assert name.encode("unicode_escape").decode() in refused.stderr
@@ -425,7 +423,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["--version"], *([each, "--help"] for each in COMMANDS)])
-def test_help_and_version_work_whatever_the_environment_holds(driver: Driver, arguments: list[str]) -> None:
+def test_help_and_version_work_in_any_environment(driver: Driver, arguments: list[str]) -> None:
     done = driver.run(*arguments, environment=BROKEN)
     assert (done.code, done.stderr) == (0, "")
     assert done.stdout == driver.run(*arguments).stdout
@@ -438,7 +436,7 @@ def test_a_bad_setting_is_one_line_and_exit_code_2(driver: Driver, volume: Path)
     assert done.stderr == "tiktoken-cache-init: error: there is no option --deadlin: did you mean --deadline?\n"
 
 
-def test_a_bad_setting_is_a_json_line_where_the_log_is_json(driver: Driver) -> None:
+def test_a_bad_setting_is_a_json_line_if_the_log_is_json(driver: Driver) -> None:
     by_variable = driver.run(environment={"TIKTOKEN_INIT_LOG": " json", "TIKTOKEN_INIT_DEADLINE": "never"})
     assert json.loads(by_variable.stderr)["exit_code"] == 2
     by_option = driver.run("--log=json", "--deadline=never", "--cache-dir=/x")
@@ -452,7 +450,7 @@ def test_the_last_of_several_values_counts(driver: Driver, volume: Path, offline
 
 
 @pytest.mark.parametrize("argument", ["你好", "\x1b[31m"])
-def test_a_word_that_is_no_command_is_answered_in_plain_characters(driver: Driver, argument: str) -> None:
+def test_an_unknown_command_is_reported_in_printable_characters(driver: Driver, argument: str) -> None:
     done = driver.run(argument)
     assert (done.code, done.stdout) == (2, b"")
     [line] = done.stderr.splitlines()

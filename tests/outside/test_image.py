@@ -25,7 +25,7 @@ def test_a_bug_is_one_line_that_names_its_place(image: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("variables", [{"LC_ALL": "C"}, {"LC_ALL": "zh_CN.GB18030"}, {"PYTHONIOENCODING": "gbk"}])
-def test_the_image_writes_utf8_whatever_the_locale(
+def test_the_image_writes_utf8_in_any_locale(
     image: str, tmp_path: Path, offline: list[str], vocabularies: Path, variables: dict[str, str]
 ) -> None:
     directory = tmp_path / "卷"
@@ -48,5 +48,5 @@ def test_a_fill_with_nothing_mounted_is_refused(image: str) -> None:
     assert "nothing is mounted at /cache/tiktoken" in done.stderr
 
 
-def test_a_bad_setting_is_told_apart_from_the_codes_of_the_engine(image: str) -> None:
+def test_a_bad_setting_exits_with_2_and_not_with_a_code_of_the_engine(image: str) -> None:
     assert Container(image).run("--no-such-option").code == 2

@@ -21,7 +21,7 @@ def is_filled(volume: Path) -> bool:
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["list", "--json"], ["verify"], ["export"], ["--help"], ["--version"]])
-def test_a_full_disk_under_stdout_is_reported(filled: Path, arguments: list[str]) -> None:
+def test_a_stdout_on_a_full_disk_is_reported(filled: Path, arguments: list[str]) -> None:
     with Path("/dev/full").open("wb") as full:
         done = host.run(*arguments, environment={"TIKTOKEN_CACHE_DIR": str(filled)}, stdout=full)
     assert done.code == 3
@@ -30,7 +30,7 @@ def test_a_full_disk_under_stdout_is_reported(filled: Path, arguments: list[str]
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["verify"], ["export"]])
-def test_a_reader_that_closes_the_pipe_ends_the_run_in_silence(filled: Path, arguments: list[str]) -> None:
+def test_a_reader_that_closes_the_pipe_ends_the_run_without_a_message(filled: Path, arguments: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = host.run(*arguments, environment={"TIKTOKEN_CACHE_DIR": str(filled)}, stdout=writer)
@@ -72,7 +72,9 @@ def test_closed_streams_do_not_stop_a_fill(volume: Path, offline: list[str], clo
 
 
 @pytest.mark.parametrize("arguments", [["export"], ["verify"], ["verify", "--json"], ["list"], ["fill", "--json"]])
-def test_a_result_that_goes_nowhere_is_a_failure(filled: Path, offline: list[str], arguments: list[str]) -> None:
+def test_a_closed_stdout_is_an_error_for_each_command_with_a_result(
+    filled: Path, offline: list[str], arguments: list[str]
+) -> None:
     given = [*arguments, "--cache-dir", str(filled)] if arguments[0] != "list" else arguments
     if arguments[0] == "fill":
         given += offline
@@ -81,7 +83,7 @@ def test_a_result_that_goes_nowhere_is_a_failure(filled: Path, offline: list[str
     assert "cannot write to standard output: Bad file descriptor" in done.stderr
 
 
-def test_a_directory_whose_name_is_no_text_is_filled(tmp_path: Path, offline: list[str]) -> None:
+def test_a_directory_whose_name_is_not_utf8_is_filled(tmp_path: Path, offline: list[str]) -> None:
     directory = tmp_path / os.fsdecode(b"caf\xe9")
     done = host.run("--json", "--cache-dir", str(directory), *offline)
     assert done.code == 0
@@ -90,7 +92,7 @@ def test_a_directory_whose_name_is_no_text_is_filled(tmp_path: Path, offline: li
 
 
 @pytest.mark.parametrize("argument", [b"\xff", b"\xed\xa0\x80"])
-def test_an_argument_that_is_no_text_is_answered_in_text(argument: bytes) -> None:
+def test_an_argument_that_is_not_utf8_is_reported_in_printable_characters(argument: bytes) -> None:
     done = host.run(os.fsdecode(argument))
     assert (done.code, done.stdout) == (2, b"")
     [line] = done.stderr.splitlines()
@@ -98,7 +100,7 @@ def test_an_argument_that_is_no_text_is_answered_in_text(argument: bytes) -> Non
     assert line.isprintable()
 
 
-def test_four_fills_at_once_are_all_ready(volume: Path, offline: list[str]) -> None:
+def test_four_fills_at_once_succeed(volume: Path, offline: list[str]) -> None:
     running = [host.start("--cache-dir", str(volume), *offline) for _ in range(4)]
     assert [each.wait().code for each in running] == [0] * 4
     assert is_filled(volume)

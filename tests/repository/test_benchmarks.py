@@ -26,7 +26,7 @@ def test_results_within_every_limit_are_met() -> None:
 @pytest.mark.parametrize(
     "missed", [results(cold=0.28), results(copy=0.2), results(memory=26e6), results(default=14.81e6)]
 )
-def test_a_limit_that_is_exceeded_is_told(missed: Results) -> None:
+def test_a_limit_that_is_exceeded_is_reported(missed: Results) -> None:
     assert not all_met(missed)
     assert "MISSED" in table(missed)
 
@@ -54,7 +54,7 @@ def test_bars_are_as_long_as_their_amounts() -> None:
     assert 100 < long < float(drawn.attrib["width"])
 
 
-def test_the_picture_has_every_title_and_a_dark_side() -> None:
+def test_the_picture_has_every_title_and_a_dark_version() -> None:
     text = picture(panels(results()))
     shown = {element.text for element in ET.fromstring(text).iter(f"{SVG}text")}
     assert set(SIZES.values()) < shown

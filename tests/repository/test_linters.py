@@ -35,24 +35,24 @@ def test_workflows_are_valid_and_safe() -> None:
     passes(TOOLS / "zizmor", "--offline", "--quiet", *WORKFLOWS, DEPENDABOT)
 
 
-def test_workflows_have_no_mistakes_that_actionlint_knows() -> None:
+def test_workflows_pass_actionlint() -> None:
     go = shutil.which("go")
     if not go:
         pytest.skip("Go is not installed: install it, to build the programs that read the cache and actionlint")
     passes(go, "run", ACTIONLINT, *WORKFLOWS)
 
 
-def test_the_dockerfile_is_clean() -> None:
+def test_the_dockerfile_passes_hadolint() -> None:
     passes(TOOLS / "hadolint", ROOT / "Dockerfile")
 
 
-def test_shell_scripts_are_clean() -> None:
+def test_shell_scripts_pass_shellcheck() -> None:
     scripts = [path for path in tracked("*.sh", ".ci/run") if path.read_bytes().startswith(b"#!")]
     assert ROOT / ".ci/run" in scripts
     passes(TOOLS / "shellcheck", "--external-sources", "--source-path=SCRIPTDIR", *scripts)
 
 
-def test_a_clone_that_converts_line_ends_gets_those_of_the_repository(tmp_path: Path) -> None:
+def test_a_clone_that_converts_line_ends_keeps_those_of_the_repository(tmp_path: Path) -> None:
     # Git for Windows clones so by default. Shell scripts with CRLF do not start, and the image would differ.
     clone = ["git", "clone", "--quiet", "--no-local", "-c", "core.autocrlf=true", str(ROOT), str(tmp_path / "clone")]
     subprocess.run(clone, check=True)

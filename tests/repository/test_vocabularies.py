@@ -44,7 +44,7 @@ def test_r50k_is_the_beginning_of_p50k(real: Callable[[Vocabulary], bytes]) -> N
         (Kind.TOO_LONG, lambda right, _: right + b"\n", "counts-right"),
     ],
 )
-def test_a_gateway_does_with_a_spoilt_file_what_was_measured(
+def test_the_prognosis_for_a_wrong_file_is_what_was_measured(
     real: Callable[[Vocabulary], bytes],
     tmp_path: Path,
     known: Vocabulary,

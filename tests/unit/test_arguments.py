@@ -71,7 +71,7 @@ def test_an_abbreviated_option_is_refused() -> None:
     assert refusal("--deadlin", "5") == "there is no option --deadlin: did you mean --deadline?"
 
 
-def test_an_option_that_resembles_no_other_is_refused_with_the_way_to_the_help() -> None:
+def test_an_option_that_resembles_no_other_is_refused_with_a_pointer_to_the_help() -> None:
     assert refusal("-q") == "there is no option -q: see tiktoken-cache-init fill --help"
 
 
@@ -82,7 +82,7 @@ def test_the_value_of_an_unknown_option_is_not_repeated(between: str) -> None:
     assert said.endswith("did you mean --mirror?")
 
 
-def test_a_command_after_the_options_is_told_where_it_belongs() -> None:
+def test_a_command_after_the_options_is_refused_with_its_right_place() -> None:
     assert refusal("--json", "verify") == "the command comes first: write tiktoken-cache-init verify ..."
 
 
@@ -102,7 +102,7 @@ def test_a_word_that_belongs_to_no_option_is_refused() -> None:
 # Help.
 
 
-def test_help_and_version_are_printed_whatever_the_environment_holds() -> None:
+def test_help_and_version_are_printed_in_any_environment() -> None:
     wrong = {"TIKTOKEN_INIT_MODE": "x", "TIKTOKEN_CACHE_DIR": "", "TIKTOKEN_CACHEDIR": "/x"}
     for arguments in (
         ["--help"],

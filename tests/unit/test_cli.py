@@ -119,7 +119,7 @@ def test_variables_that_a_command_does_not_use_cannot_stop_it(run: Run) -> None:
     assert run("fill", TIKTOKEN_INIT_MIRRORS="ftp://a.example").code == 2
 
 
-def test_verify_of_a_directory_that_this_user_may_not_look_at_exits_with_3() -> None:
+def test_verify_of_a_directory_that_this_user_cannot_open_exits_with_3() -> None:
     with public_directory() as above:
         (above / "closed/directory").mkdir(parents=True)
         (above / "closed").chmod(0)
@@ -162,7 +162,7 @@ def test_a_warning_about_the_environment_does_not_stop_the_run(run: Run) -> None
 
 
 @pytest.mark.parametrize("arguments", [["--log=json", "--mode=x"], ["--log", "json", "--mode=x"], ["--mode=x"]])
-def test_an_error_about_a_setting_has_the_form_of_the_log_that_was_asked_for(run: Run, arguments: list[str]) -> None:
+def test_an_error_about_a_setting_has_the_requested_log_format(run: Run, arguments: list[str]) -> None:
     ended = run(*arguments, **({} if "json" in " ".join(arguments) else {"TIKTOKEN_INIT_LOG": "json"}))
     record = json.loads(ended.stderr)
     assert (record["event"], record["exit_code"]) == ("error", 2)
@@ -202,7 +202,9 @@ def test_a_bug_is_one_line_with_its_place_and_without_secrets(run: Run, monkeypa
     assert "tiktoken_cache_init/cli.py:" in last
 
 
-def test_an_error_of_the_system_is_not_blamed_on_standard_output(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_error_is_not_reported_as_an_error_of_standard_output(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fail_with(monkeypatch, OSError(5, "Input/output error"))
     ended = run()
     assert ended.code == 70
@@ -271,7 +273,7 @@ class Broken(io.TextIOWrapper):
         ),
     ],
 )
-def test_a_stdout_that_fails_is_an_error_and_a_closed_pipe_is_the_readers_choice(
+def test_a_stdout_that_fails_is_an_error_and_a_closed_pipe_ends_the_run_without_a_message(
     error: OSError, code: int, said: str
 ) -> None:
     for arguments in (["list"], ["list", "--json"], ["--help"], ["--version"]):
@@ -307,7 +309,7 @@ def test_an_export_to_a_terminal_is_refused(volume: Path) -> None:
     assert "send it to a file, as in 'export >cache.tar'" in err
 
 
-def test_a_terminal_gets_colour_unless_it_is_not_wanted(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_gets_colour_unless_it_is_disabled(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def verified() -> str:
         return on_terminal("verify", TIKTOKEN_CACHE_DIR=str(volume))[1]
 
@@ -339,7 +341,7 @@ def test_a_second_signal_does_not_interrupt_the_clean_up() -> None:
             signal.raise_signal(later)
 
 
-def test_a_signal_that_is_to_be_ignored_stays_ignored() -> None:
+def test_a_signal_that_was_ignored_stays_ignored() -> None:
     with process_state():
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         cli._handle_signals()
@@ -381,7 +383,7 @@ def test_a_terminal_without_unicode_gets_escapes(tmp_path: Path) -> None:
     assert b"caf\\xe9" in out
 
 
-def test_a_fill_from_baked_files_loads_no_network_and_nothing_for_failures(volume: Path, baked: Path) -> None:
+def test_a_fill_from_baked_files_imports_no_network_code_and_nothing_for_failures(volume: Path, baked: Path) -> None:
     program = (
         "import sys\n"
         "from tiktoken_cache_init import catalogue, cli\n"

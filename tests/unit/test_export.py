@@ -38,7 +38,7 @@ def refused(directory: Path, error: type[Exception], **changes: Any) -> str:
     return str(caught.value)
 
 
-def test_the_tar_has_the_files_sorted_and_nothing_of_this_machine(baked: Path) -> None:
+def test_the_tar_has_the_files_sorted_and_no_data_of_this_machine(baked: Path) -> None:
     (baked / TINY.cache_key).chmod(0o600)
     (baked / "other file").touch()
     found = members(exported(baked))
@@ -48,7 +48,7 @@ def test_the_tar_has_the_files_sorted_and_nothing_of_this_machine(baked: Path) -
         assert (member.mtime, member.mode, member.type) == (0, 0o644, tarfile.REGTYPE)
 
 
-def test_the_tar_is_the_same_bytes_whenever_and_by_whomever_it_is_made(baked: Path) -> None:
+def test_the_tar_does_not_depend_on_the_time_the_user_or_the_order(baked: Path) -> None:
     first = exported(baked)
     with public_directory() as other:
         for path in baked.iterdir():
@@ -78,7 +78,7 @@ def test_links_are_exported_as_the_files_that_they_lead_to(baked: Path) -> None:
     assert (member.name, member.isreg(), member.size) == (TINY.cache_key, True, len(CONTENT))
 
 
-def test_a_long_name_is_exported_too(baked: Path) -> None:
+def test_a_long_name_is_exported(baked: Path) -> None:
     wanted = vocabulary(name=f"{'long' * 40}.tiktoken")
     (baked / wanted.published_name).write_bytes(CONTENT)
     [member] = members(exported(baked, wanted, layout="published"))
@@ -93,7 +93,7 @@ def test_a_directory_that_is_not_ready_is_refused_with_nothing_written(baked: Pa
     assert "tiny.tiktoken (missing)" in refused(tmp_path / "none", NotReadyError)
 
 
-def test_an_export_needs_no_mount_but_names_the_missing_one_if_nothing_is_there(
+def test_an_export_needs_no_mount_but_reports_a_missing_one_if_the_files_are_not_ready(
     baked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "in_image", lambda: True)

@@ -116,7 +116,7 @@ def test_a_second_fill_writes_nothing(volume: Path, baked: Path) -> None:
         lambda path: path.symlink_to(path.name),
     ],
 )
-def test_whatever_has_the_name_and_is_not_right_is_replaced(
+def test_anything_under_the_name_that_is_not_right_is_replaced(
     volume: Path, baked: Path, spoil: Callable[[Path], object]
 ) -> None:
     (volume / OTHER.cache_key).write_bytes(OTHER_CONTENT)
@@ -148,16 +148,14 @@ def swap(directory: Path) -> None:
     (directory / OTHER.cache_key).write_bytes(CONTENT)
 
 
-def test_two_swapped_files_are_put_right_without_a_source(volume: Path) -> None:
+def test_two_swapped_files_are_repaired_without_a_source(volume: Path) -> None:
     swap(volume)
     result = filled(volume, "/nowhere")
     assert result.error is None, failures(result)
     assert contents(volume) == RIGHT
 
 
-def test_bytes_that_are_nowhere_else_outlive_a_run_that_fails_between_two_renames(
-    volume: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_last_copies_survive_a_failure_between_two_renames(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     swap(volume)
     rename, renamed = os.rename, list[str]()
 
@@ -179,7 +177,7 @@ def test_bytes_that_are_nowhere_else_outlive_a_run_that_fails_between_two_rename
 
 
 @pytest.mark.parametrize("spoil", [b"", OTHER_CONTENT])
-def test_a_temporary_file_of_a_killed_run_is_used_and_then_swept(volume: Path, spoil: bytes) -> None:
+def test_a_temporary_file_of_a_killed_run_is_used_and_then_removed(volume: Path, spoil: bytes) -> None:
     (volume / TINY.cache_key).write_bytes(spoil)
     (volume / f"{PREFIX}0123").write_bytes(CONTENT)
     [outcome] = filled(volume, "/nowhere", TINY).outcomes
@@ -208,7 +206,7 @@ def test_the_right_files_are_installed_even_if_others_cannot_be_obtained(volume:
     assert failures(result) == [("baked", f"{baked} does not hold it")]
 
 
-def test_the_next_source_is_tried_where_one_fails(volume: Path, baked: Path, tmp_path: Path) -> None:
+def test_the_next_source_is_tried_if_one_fails(volume: Path, baked: Path, tmp_path: Path) -> None:
     (baked / TINY.cache_key).write_bytes(b"wrong")
     mirror = tmp_path / "usb"
     mirror.mkdir()
@@ -237,7 +235,7 @@ def test_the_advice_of_each_failure_is_given_once(volume: Path, monkeypatch: pyt
     assert error.count("pull the plug") == 1
 
 
-def test_several_passes_put_right_what_other_programs_remove_meanwhile(
+def test_a_fill_tries_again_if_another_program_removes_its_temporary_files(
     volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[str] = []
@@ -257,7 +255,7 @@ def test_several_passes_put_right_what_other_programs_remove_meanwhile(
     assert (volume / TINY.cache_key).read_bytes() == CONTENT
 
 
-def test_a_file_that_another_run_installs_meanwhile_is_reported_as_its_work(
+def test_a_file_that_another_run_installs_meanwhile_is_reported_with_that_source(
     volume: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def meanwhile(_: Delivery) -> None:
@@ -315,7 +313,7 @@ def alarm() -> Iterator[Callable[[float], None]]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def test_a_deadline_after_the_last_install_does_not_matter(
+def test_a_deadline_after_the_last_install_is_ignored(
     volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     discard, discarded = StagedFile.discard, list[str]()
@@ -402,7 +400,7 @@ def test_a_full_disk_leaves_the_files_that_were_there(volume: Path, baked: Path,
     assert contents(volume) == {TINY.cache_key: b"old"}
 
 
-def test_a_directory_of_the_image_that_nothing_is_mounted_at_is_not_filled(
+def test_a_directory_of_the_image_without_a_mount_is_not_filled(
     volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "in_image", lambda: True)
@@ -418,7 +416,7 @@ class ReadOnly:
     f_flag = os.ST_RDONLY
 
 
-def test_a_read_only_directory_that_is_ready_is_ready(
+def test_a_fill_of_a_ready_read_only_directory_succeeds(
     volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled(volume, baked)
@@ -466,7 +464,7 @@ def test_a_file_that_cannot_be_repaired_is_replaced_by_a_copy(
     assert stat.S_IMODE((volume / TINY.cache_key).stat().st_mode) == 0o644
 
 
-def test_a_volume_that_ignores_permissions_is_not_called_ready(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_volume_that_ignores_permissions_is_not_ready(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (volume / TINY.cache_key).write_bytes(CONTENT)
     (volume / TINY.cache_key).chmod(0o600)
     monkeypatch.setattr(os, "chmod", lambda *_: None)
@@ -484,9 +482,7 @@ def test_a_volume_that_ignores_permissions_is_not_called_ready(volume: Path, mon
     ("layout", "names"),
     [("both", [TINY.cache_key, "tiny.tiktoken"]), ("published", ["tiny.tiktoken"]), ("cache", [TINY.cache_key])],
 )
-def test_each_name_of_the_layout_gets_a_file_of_its_own(
-    volume: Path, baked: Path, layout: str, names: list[str]
-) -> None:
+def test_each_name_of_the_layout_gets_its_own_file(volume: Path, baked: Path, layout: str, names: list[str]) -> None:
     result = filled(volume, baked, TINY, layout=layout)
     assert actions(result) == [Action.INSTALLED] * len(names)
     assert contents(volume) == dict.fromkeys(names, CONTENT)
@@ -504,7 +500,7 @@ def test_a_right_file_under_one_name_serves_the_other(volume: Path) -> None:
 # Warnings and progress.
 
 
-def test_a_gateway_that_needs_another_file_is_a_warning_unless_that_is_there(volume: Path, baked: Path) -> None:
+def test_a_fill_warns_if_a_gateway_needs_another_file_that_is_not_there(volume: Path, baked: Path) -> None:
     cl100k = vocabulary(name="cl100k_base.tiktoken")
     (baked / cl100k.cache_key).write_bytes(CONTENT)
     [warning] = filled(volume, baked, cl100k).warnings

@@ -59,7 +59,7 @@ def consequence(head: bytes) -> Consequence:
         (CONTENT.replace(b"\n", b" \n"), Consequence.COUNTS_RIGHT),
     ],
 )
-def test_a_gateway_does_with_these_bytes_what_was_measured(head: bytes, expected: Consequence) -> None:
+def test_the_prognosis_for_these_bytes_is_what_was_measured(head: bytes, expected: Consequence) -> None:
     assert consequence(head) is expected
 
 
@@ -126,5 +126,5 @@ LINES = st.lists(
 @given(LINES)
 @example([b"IQ== -+5"])
 @example([b"IQ== " + b"1" * 5000])
-def test_any_bytes_at_all_get_a_prognosis(lines: list[bytes]) -> None:
+def test_any_bytes_get_a_prognosis(lines: list[bytes]) -> None:
     assert consequence(b"\n".join(lines)) in (Consequence.COUNTS_WRONG, Consequence.FAILS)

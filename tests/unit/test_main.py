@@ -18,7 +18,7 @@ class ExitedError(Exception):
     """The process would have ended."""
 
 
-def test_windows_is_refused_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_is_refused_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.delitem(sys.modules, "tiktoken_cache_init.__main__")
     with pytest.raises(SystemExit) as caught:
@@ -61,6 +61,6 @@ def test_a_closed_stderr_is_tolerated() -> None:
     assert (done.returncode, done.stdout) == (0, f"tiktoken-cache-init {__version__}\n")
 
 
-def test_a_file_that_is_opened_never_gets_the_number_of_a_closed_stream() -> None:
+def test_an_opened_file_never_gets_the_descriptor_of_a_closed_stream() -> None:
     program = "import os; from tiktoken_cache_init import __main__ as m; m.main = lambda *_: os.open('/', 0); m.run()"
     assert shell(f'-c "{program}" <&- >&- 2>&-').returncode > 2

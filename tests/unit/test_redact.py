@@ -105,7 +105,7 @@ def parts_of(password: str, text: str) -> list[str]:
 @example("QxQxQx,ZvZvZv", "http:/", "")
 @example("QxQxQx=ZvZvZv", "http:/", "")
 @example("QxQxQx", "http://", ":8x")
-def test_no_part_of_a_mirrors_password_is_printed_whatever_is_wrong_with_its_url(
+def test_no_part_of_a_mirrors_password_is_printed_for_any_error_in_its_url(
     password: str, start: str, tail: str
 ) -> None:
     url = f"{start}user:{password}@mirror.invalid{tail}"

@@ -99,7 +99,7 @@ def test_a_setting_is_read_from_its_option(setting: Setting) -> None:
 
 
 @EACH
-def test_an_option_wins_over_its_variable_whatever_that_holds(setting: Setting) -> None:
+def test_an_option_overrides_its_variable_even_an_invalid_one(setting: Setting) -> None:
     (text, meaning), (other, _) = VALUES[setting.field]
     for ignored in (other, '"'):
         assert value(setting, {setting.variable: ignored}, **{setting.field: [text]}) == meaning
@@ -127,7 +127,7 @@ def test_spaces_around_the_value_of_a_variable_are_ignored(setting: Setting) -> 
 
 @EACH
 @pytest.mark.parametrize("quote", ["'", '"'])
-def test_quotes_around_a_value_are_refused_with_the_value_that_is_meant(setting: Setting, quote: str) -> None:
+def test_quotes_around_a_value_are_refused_with_the_value_to_write(setting: Setting, quote: str) -> None:
     text = VALUES[setting.field][0][0]
     said = refusal({setting.variable: f"{quote}{text}{quote}"})
     assert said.startswith(f"{setting.variable}: ")
@@ -168,7 +168,7 @@ def test_a_misspelled_variable_is_refused_with_the_right_one(wrong: str, right: 
     assert refusal({wrong: text}) == f"{wrong}: no such setting exists: write {right}"
 
 
-def test_another_unknown_variable_of_ours_is_a_warning() -> None:
+def test_another_unknown_variable_with_our_prefix_is_a_warning() -> None:
     [warning] = read({"TIKTOKEN_INIT_XYZZY": "1"}).warnings
     assert warning == "TIKTOKEN_INIT_XYZZY: no such setting exists, so it is ignored: see --help"
 
@@ -191,12 +191,12 @@ def test_a_variable_that_no_program_reads_is_a_warning_that_says_so() -> None:
         "TIKTOKEN_INIT_ENV_PATH",
     ],
 )
-def test_the_variables_of_a_service_or_a_link_of_our_name_are_no_settings(name: str) -> None:
+def test_the_variables_that_kubernetes_and_docker_links_set_are_ignored(name: str) -> None:
     assert read({name: "tcp://10.0.0.1:80"}) == read()
 
 
 @pytest.mark.parametrize("name", ["TIKTOKEN_RS_CACHE_DIR", "TIKTOKEN_ENCODINGS_BASE", "DATA_GYM_CACHE_DIR", "INIT"])
-def test_the_variables_of_other_programs_are_left_alone(name: str) -> None:
+def test_the_variables_of_other_programs_are_ignored(name: str) -> None:
     assert read({name: "1"}) == read()
 
 
@@ -336,7 +336,7 @@ def test_an_unknown_source_is_refused_with_the_right_one() -> None:
     assert "one of baked, fetch, wheel" in refused("sources", "zzz")
 
 
-def test_the_sources_are_those_that_the_place_has(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_sources_are_those_available_in_the_image_or_on_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read().sources == ("fetch", "wheel")
     assert read(baked_dir=["/elsewhere"]).sources == ("baked", "fetch", "wheel")
     monkeypatch.setattr(module, "in_image", lambda: True)
@@ -369,7 +369,7 @@ def test_a_switch_is_on_or_off(text: str) -> None:
     ["five", "5m", "5 apples", "0x10", "5,0", "1_0", "²", "٣", "0", "-1", "nan", "inf", "1.1e12", "1e999", "9" * 5000],
 )
 @pytest.mark.parametrize("field", ["deadline", "timeout"])
-def test_a_text_that_is_no_useful_number_of_seconds_is_refused(field: str, text: str) -> None:
+def test_an_invalid_number_of_seconds_is_refused(field: str, text: str) -> None:
     assert refused(field, text).endswith("is not a number of seconds: write digits, such as 300")
 
 
@@ -379,7 +379,7 @@ def test_any_number_of_seconds_is_read_as_it_is_written(number: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["rw-r--r--", "0888", "1777", "0o", "-644", "64 4", "٠٦٤٤"])
-def test_a_text_that_is_no_mode_of_a_file_is_refused(text: str) -> None:
+def test_an_invalid_mode_is_refused(text: str) -> None:
     assert refused("mode", text).endswith("is not an octal mode: write digits, such as 0644")
 
 
@@ -388,11 +388,11 @@ def test_a_mode_that_keeps_the_owner_from_reading_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["root", "1000:users", "1000:", ":7", "-1", "4294967295", "1:2:3", "²"])
-def test_a_text_that_is_no_owner_is_refused(text: str) -> None:
+def test_an_invalid_owner_is_refused(text: str) -> None:
     assert refused("owner", text).endswith("is not UID or UID:GID: write numbers, such as 1000:1000")
 
 
-def test_an_empty_option_takes_the_owner_of_the_environment_back() -> None:
+def test_an_empty_option_overrides_the_owner_in_the_environment() -> None:
     assert read({"TIKTOKEN_INIT_OWNER": "7"}, owner=[""]).owner is None
 
 
@@ -450,7 +450,7 @@ def test_mirrors_in_the_option_are_separated_by_commas_and_count_once() -> None:
         ("file://nas/share/x", "mount its directory here, and write file:///DIRECTORY"),
     ],
 )
-def test_a_text_that_is_no_mirror_is_refused_with_advice(text: str, advice: str) -> None:
+def test_an_invalid_mirror_is_refused_with_advice(text: str, advice: str) -> None:
     assert advice in refused("mirrors", text)
 
 
@@ -496,7 +496,7 @@ def test_a_digest_may_be_in_capitals() -> None:
         (f"https://a.example/x/?y#sha256={DIGEST}", "is not the http(s) URL of a file"),
     ],
 )
-def test_a_text_that_is_no_private_vocabulary_is_refused(text: str, advice: str) -> None:
+def test_an_invalid_private_vocabulary_is_refused(text: str, advice: str) -> None:
     assert advice in refused("extra", text)
 
 

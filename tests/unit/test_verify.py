@@ -52,7 +52,7 @@ def test_a_ready_directory_needs_no_fix(ready: Path) -> None:
     assert (result.fill_helps, result.read_only) == (False, False)
 
 
-def test_nothing_is_changed(ready: Path) -> None:
+def test_verify_changes_nothing(ready: Path) -> None:
     (ready / CL100K.cache_key).chmod(0o600)
     (ready / O200K.cache_key).write_bytes(b"")
     ready.chmod(0o700)
@@ -75,13 +75,13 @@ def test_a_missing_directory_is_not_ready(tmp_path: Path) -> None:
         verified(tmp_path / "none")
 
 
-def test_a_file_is_no_directory(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_directory_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(VolumeError, match="is not a directory: mount a volume"):
         verified(tmp_path / "file")
 
 
-def test_a_directory_that_this_user_may_not_look_at_is_an_error_and_not_missing() -> None:
+def test_a_directory_that_this_user_cannot_open_is_an_error_and_not_missing() -> None:
     with public_directory() as above:
         directory = above / "closed/directory"
         directory.mkdir(parents=True)
@@ -100,7 +100,7 @@ def test_a_misspelled_directory_is_not_ready_and_the_right_one_is_named(ready: P
     assert str(caught.value).endswith(f" (vocabularies are in {ready})")
 
 
-def test_a_directory_of_the_image_that_nothing_is_mounted_at_is_the_only_problem(
+def test_a_directory_of_the_image_without_a_mount_is_the_only_problem(
     ready: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "in_image", lambda: True)
@@ -194,7 +194,7 @@ def test_missing_permissions_and_owners_are_set_by_a_command(ready: Path) -> Non
 
 
 @pytest.mark.parametrize("changes", [{"owner": (4711, -1)}, {"mode": 0o664}, {"mode": 0o755}])
-def test_a_file_that_every_gateway_can_read_is_not_foretold_as_a_failure(ready: Path, changes: dict[str, Any]) -> None:
+def test_a_file_that_every_gateway_can_read_is_not_predicted_to_fail(ready: Path, changes: dict[str, Any]) -> None:
     ready.chmod(0o775)
     result = verified(ready, **changes)
     assert not result.ready
@@ -202,20 +202,20 @@ def test_a_file_that_every_gateway_can_read_is_not_foretold_as_a_failure(ready: 
     assert {examined.prognosis.consequence for examined in result.files} == {Consequence.COUNTS_RIGHT}
 
 
-def test_a_file_that_not_every_gateway_can_read_is_foretold_as_a_failure(ready: Path) -> None:
+def test_a_file_that_not_every_gateway_can_read_is_predicted_to_fail(ready: Path) -> None:
     (ready / CL100K.cache_key).chmod(0o640)
     first, second = verified(ready).files
     assert (first.prognosis.consequence, second.prognosis.consequence) == (Consequence.FAILS, Consequence.COUNTS_RIGHT)
 
 
-def test_a_file_that_this_user_cannot_read_is_for_root_or_the_owner() -> None:
+def test_a_file_that_this_user_cannot_read_needs_a_fill_by_root_or_the_owner() -> None:
     with public_directory() as directory:
         (directory / CL100K.cache_key).touch(0)
         with as_nobody():
             assert fix(directory).text.startswith("run fill as root or as the owner of the directory: ")
 
 
-def test_under_the_layout_of_published_names_the_cache_key_is_another_name(ready: Path) -> None:
+def test_the_cache_key_is_another_name_in_the_layout_of_published_names(ready: Path) -> None:
     said = fix(ready, layout="published").text
     assert said == (
         f"the right bytes are under another name, {CL100K.cache_key}: run fill, or rename it to cl100k_base.tiktoken"

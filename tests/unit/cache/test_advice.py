@@ -84,7 +84,7 @@ def test_a_user_who_may_not_write_gets_the_remedy_that_fits(
     assert remedy in text
 
 
-def test_the_directory_is_blamed_where_the_path_is_a_file_in_it(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_directory_is_reported_if_the_path_is_a_file_in_it(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     status = volume.stat()
     as_user(monkeypatch, status.st_uid)
     volume.chmod(0o500)
@@ -109,7 +109,7 @@ def test_a_squashed_root_is_reported_with_the_remedy_on_the_server(monkeypatch: 
     assert "on the server, chown the directory to a UID" in said(errno.EACCES, owned(monkeypatch, 0))
 
 
-def test_root_that_may_write_anywhere_is_not_told_to_get_a_capability(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_that_may_write_anywhere_is_not_advised_to_add_a_capability(monkeypatch: pytest.MonkeyPatch) -> None:
     as_user(monkeypatch, 0)
     monkeypatch.setattr(module, "_has_dac_override", lambda: True)
     assert said(errno.EACCES, owned(monkeypatch, 2000)).endswith("runAsUser: 2000)")
@@ -121,9 +121,7 @@ def test_an_unsearchable_parent_is_reported(monkeypatch: pytest.MonkeyPatch) -> 
     assert "a parent directory is not searchable by it: chmod o+x the parents" in said(errno.EACCES, "/no/such")
 
 
-def test_a_user_namespace_is_reported_with_the_number_that_the_host_knows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_user_namespace_is_reported_with_the_uid_on_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = tmp_path / "uid_map"
     real = open
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
@@ -149,7 +147,7 @@ def test_a_volume_without_permissions_is_reported_with_the_mount_options_and_the
     assert text.endswith("set TIKTOKEN_INIT_MODE=0600")
 
 
-def test_a_file_that_cannot_be_given_away_is_reported_with_every_remedy() -> None:
+def test_an_owner_that_cannot_be_set_is_reported_with_every_remedy() -> None:
     text = explain_owner(PermissionError(errno.EPERM, "Operation not permitted"), (7, 8))
     for remedy in ("cap_add: [CHOWN]", "docker run --user 7:8", 'user: "7:8"', "runAsUser: 7"):
         assert remedy in text

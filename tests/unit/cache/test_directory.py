@@ -25,7 +25,7 @@ def _usual_umask() -> None:
 @pytest.mark.parametrize(
     ("mode", "wanted"), [(0o644, 0o755), (0o640, 0o750), (0o400, 0o500), (0o664, 0o775), (0o604, 0o705)]
 )
-def test_a_directory_lets_in_whoever_may_read_its_files(mode: int, wanted: int) -> None:
+def test_the_mode_of_the_directory_fits_the_mode_of_its_files(mode: int, wanted: int) -> None:
     assert directory_mode(mode) == wanted
 
 
@@ -92,7 +92,7 @@ def test_no_permissions_are_added_that_the_files_do_not_need(volume: Path) -> No
     assert mode_of(volume) == 0o700
 
 
-def test_a_directory_of_another_user_that_keeps_readers_out_is_reported_with_both_remedies(
+def test_an_unreadable_directory_of_another_user_is_reported_with_both_remedies(
     volume: Path, refuse: Refuse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     volume.chmod(0o705)
@@ -105,7 +105,7 @@ def test_a_directory_of_another_user_that_keeps_readers_out_is_reported_with_bot
     assert "run chmod 0755 on it, or set TIKTOKEN_INIT_MODE=0604 if the gateway's user can read it" in str(caught.value)
 
 
-def test_a_directory_of_our_own_that_keeps_no_permissions_is_reported_with_mount_options(
+def test_our_directory_that_keeps_no_permissions_is_reported_with_mount_options(
     volume: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     volume.chmod(0o700)
@@ -114,12 +114,12 @@ def test_a_directory_of_our_own_that_keeps_no_permissions_is_reported_with_mount
         prepare(str(volume), 0o644, None)
 
 
-def test_a_directory_that_cannot_be_looked_at_is_an_error(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(VolumeError, match="cannot open"):
         permissions(str(tmp_path / "none"))
 
 
-def test_the_owners_write_bit_is_the_owners_business(volume: Path) -> None:
+def test_a_missing_write_bit_of_the_owner_is_ignored(volume: Path) -> None:
     volume.chmod(0o555)
     assert missing_bits(str(volume), 0o755) == 0
     volume.chmod(0o750)

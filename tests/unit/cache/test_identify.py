@@ -61,19 +61,19 @@ def test_a_file_that_was_not_read_whole_is_named_after_its_length() -> None:
     assert identify(b"IQ== 0\n", TINY, 5 << 30).text == "too long (5,368,709,120 bytes of 21)"
 
 
-def test_a_vocabulary_looks_like_nothing_that_a_server_sends_in_its_place() -> None:
+def test_a_vocabulary_is_not_mistaken_for_a_page_or_an_error_message() -> None:
     for right in (CONTENT, b"#version: 0.2\nG t\n", b'{"!": 0, "code": 1}', b"IQ== 0\n"):
         assert looks_like(right) is None
 
 
 @given(st.binary(max_size=60), st.integers(0, 3))
 @example(b"\xef\xbb\xbf", 0)
-def test_any_bytes_at_all_are_named_in_one_line(data: bytes, more: int) -> None:
+def test_any_bytes_are_named_in_one_line(data: bytes, more: int) -> None:
     found = identify(data, TINY, len(data) + more)
     assert found.text.isprintable()
     assert (found.kind is Kind.EMPTY) == (not data)
 
 
-def test_the_digest_decides_whose_bytes_they_are() -> None:
+def test_only_the_digest_identifies_a_vocabulary() -> None:
     assert has_digest(CONTENT, TINY)
     assert not has_digest(CONTENT, OTHER)

@@ -71,7 +71,7 @@ def test_a_fifo_or_a_socket_is_not_a_regular_file_and_is_not_waited_for(
     assert (finding.state, finding.text) == (State.SPECIAL, "not a regular file")
 
 
-def test_a_link_to_a_file_in_the_directory_is_as_good_as_a_file(volume: Path) -> None:
+def test_a_link_to_a_file_in_the_directory_counts_as_a_file(volume: Path) -> None:
     (volume / "..data").mkdir()
     (volume / "..data/file").write_bytes(CONTENT)
     (volume / KEY).symlink_to("..data/file")
@@ -95,13 +95,13 @@ def test_a_link_that_consumers_may_not_be_able_to_follow_is_not_right(volume: Pa
     assert finding.text == f"a link to {destination}, which consumers may not reach"
 
 
-def test_a_link_to_a_directory_says_so(volume: Path) -> None:
+def test_a_link_to_a_directory_is_reported_as_one(volume: Path) -> None:
     (volume / "sub").mkdir()
     (volume / KEY).symlink_to("sub")
     assert look(volume).text == "a directory, a link to sub"
 
 
-def test_a_directory_that_is_itself_reached_through_a_link_holds_its_own_links(volume: Path) -> None:
+def test_links_inside_a_directory_that_is_reached_through_a_link_are_right(volume: Path) -> None:
     (volume.parent / "link").symlink_to("volume")
     (volume / "file").write_bytes(CONTENT)
     (volume / KEY).symlink_to("file")
@@ -117,14 +117,14 @@ def test_a_file_that_this_user_may_not_read_is_unreadable_and_not_wrong() -> Non
             assert finding.text == f"unreadable for user {os.geteuid()} (Permission denied)"
 
 
-def test_a_file_that_fails_to_be_read_is_no_finding(volume: Path, refuse: Refuse) -> None:
+def test_an_error_of_the_storage_is_an_error_and_not_a_finding(volume: Path, refuse: Refuse) -> None:
     (volume / KEY).write_bytes(CONTENT)
     refuse("lstat", errno.ESTALE)
     with pytest.raises(VolumeError, match=f"cannot read {volume / KEY}: Stale file handle"):
         look(volume)
 
 
-def test_a_file_that_goes_away_during_the_look_is_missing(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_goes_away_during_the_inspection_is_missing(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (volume / KEY).write_bytes(CONTENT)
     lstat = os.lstat
 
@@ -158,7 +158,7 @@ def test_a_right_file_must_have_the_owner(volume: Path) -> None:
         assert look(volume, owner=owner).lacks == f"owned by {status.st_uid}:{status.st_gid}"
 
 
-def test_wrong_bytes_matter_more_than_permissions(volume: Path) -> None:
+def test_wrong_bytes_are_reported_without_their_permissions(volume: Path) -> None:
     (volume / KEY).write_bytes(b"")
     (volume / KEY).chmod(0o600)
     finding = look(volume, mode=0o644)

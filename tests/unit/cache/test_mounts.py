@@ -53,7 +53,7 @@ def mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mount:
 
 
 @pytest.mark.parametrize("of", [DOCKER, DOCKER + PODMAN, DOCKER + KUBERNETES], ids=["docker", "podman", "kubernetes"])
-def test_the_mounts_that_an_engine_makes_by_itself_are_no_volume(mount: Mount, of: str) -> None:
+def test_the_mounts_that_an_engine_makes_by_itself_do_not_count_as_a_volume(mount: Mount, of: str) -> None:
     mount(of=of)
     assert not_mounted("/cache/tiktoken") == (
         "nothing is mounted at /cache/tiktoken, so its files would be lost with this container: add "
@@ -62,7 +62,7 @@ def test_the_mounts_that_an_engine_makes_by_itself_are_no_volume(mount: Mount, o
 
 
 @pytest.mark.parametrize("point", ["/cache/tiktoken", "/cache", "/dev/shm"])
-def test_a_mount_at_the_directory_or_above_it_will_do(mount: Mount, point: str) -> None:
+def test_a_mount_at_the_directory_or_above_it_is_enough(mount: Mount, point: str) -> None:
     mount("/data", point)
     assert not_mounted(f"{point}/tiktoken") == ""
     assert not_mounted(f"/x/..{point}/tiktoken/") == ""
@@ -107,7 +107,7 @@ def test_links_are_followed_to_the_mount(mount: Mount, tmp_path: Path) -> None:
     assert not_mounted(f"{tmp_path}/link/tiktoken") == ""
 
 
-def test_a_system_without_a_mount_table_is_taken_for_mounted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_counts_as_mounted_on_a_system_without_a_mount_table(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise FileNotFoundError
 

@@ -37,7 +37,7 @@ def test_two_vocabularies_with_the_same_bytes_are_both_found(tmp_path: Path) -> 
     assert find(str(tmp_path), [TINY, again]) == {TINY: path, again: path}
 
 
-def test_the_nearest_level_wins(tmp_path: Path) -> None:
+def test_the_file_at_the_nearest_level_is_found(tmp_path: Path) -> None:
     put(tmp_path, "a/x")
     near = put(tmp_path, "z")
     assert find(str(tmp_path), [TINY]) == {TINY: near}
@@ -95,7 +95,7 @@ def test_directories_count_as_entries(tmp_path: Path, monkeypatch: pytest.Monkey
     assert find(str(tmp_path), [TINY]) == {}
 
 
-def test_the_names_that_mistakes_leave_are_found_among_any_number_of_files(
+def test_common_wrong_names_are_found_among_any_number_of_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_MAX_ENTRIES", 0)
@@ -106,7 +106,7 @@ def test_the_names_that_mistakes_leave_are_found_among_any_number_of_files(
         Path(path).unlink()
 
 
-def test_a_file_that_fails_to_be_read_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_with_a_read_error_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bad, good = put(tmp_path, "a"), put(tmp_path, "b")
 
     def holds(file: Any, _: object) -> bool:

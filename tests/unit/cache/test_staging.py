@@ -96,7 +96,7 @@ def test_a_file_that_has_lost_bytes_is_not_installed(volume: Path) -> None:
 
 
 @pytest.mark.parametrize("late", [False, True])
-def test_a_deadline_during_a_write_leaves_a_file_that_is_not_right_or_whole(volume: Path, late: bool) -> None:
+def test_a_deadline_during_a_write_never_makes_a_partial_file_right(volume: Path, late: bool) -> None:
     digest = hashlib.sha256()
 
     class Interrupted:
@@ -180,7 +180,7 @@ def test_a_file_that_cannot_be_started_again_is_an_error(volume: Path, refuse: R
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
-def test_storage_that_offers_no_sync_is_good_enough(volume: Path, refuse: Refuse, number: int) -> None:
+def test_storage_without_sync_is_enough(volume: Path, refuse: Refuse, number: int) -> None:
     refuse("fsync", number)
     write_and_install(volume)
     sync(str(volume))
@@ -196,7 +196,7 @@ def test_storage_that_fails_to_sync_is_an_error(volume: Path, refuse: Refuse) ->
 # Mode and owner.
 
 
-def test_a_file_system_with_one_mode_for_all_files_will_do_if_that_mode_does(volume: Path, refuse: Refuse) -> None:
+def test_a_file_system_with_one_mode_for_all_files_is_enough_if_that_mode_fits(volume: Path, refuse: Refuse) -> None:
     refuse("fchmod", errno.EPERM)
     with pytest.raises(VolumeError, match=r"does not keep permissions: .* mode 0600 where 0644 .*TIKTOKEN_INIT_MODE"):
         write_and_install(volume)
@@ -204,7 +204,7 @@ def test_a_file_system_with_one_mode_for_all_files_will_do_if_that_mode_does(vol
     assert (volume / "key").exists()
 
 
-def test_a_file_system_that_ignores_modes_is_noticed(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_that_ignores_modes_is_an_error(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fchmod", lambda *_: None)
     with pytest.raises(VolumeError, match="does not keep permissions"):
         write_and_install(volume)
@@ -228,7 +228,7 @@ def test_a_file_gets_its_owner_before_it_gets_its_name(volume: Path, monkeypatch
     assert owners == [(7, -1)]
 
 
-def test_a_user_who_cannot_give_files_away_is_told_how_to(volume: Path, refuse: Refuse) -> None:
+def test_a_user_who_cannot_set_the_owner_gets_advice(volume: Path, refuse: Refuse) -> None:
     refuse("fchown", errno.EPERM)
     with pytest.raises(VolumeError, match=r"cannot give the files to 7:8: .*capability CHOWN .*--user 7:8"):
         write_and_install(volume, owner=(7, 8))
@@ -246,7 +246,7 @@ def test_permissions_are_added_and_never_removed(volume: Path) -> None:
 # A directory under the name.
 
 
-def test_a_directory_under_the_name_is_moved_aside_with_all_that_is_in_it(volume: Path) -> None:
+def test_a_directory_under_the_name_is_moved_aside_with_its_contents(volume: Path) -> None:
     for number in (1, 2):
         (volume / "key").unlink(missing_ok=True)
         (volume / "key").mkdir()
@@ -256,7 +256,7 @@ def test_a_directory_under_the_name_is_moved_aside_with_all_that_is_in_it(volume
         assert (volume / "key").read_bytes() == CONTENT
 
 
-def test_there_is_an_end_to_moving_aside(volume: Path) -> None:
+def test_the_number_of_directories_moved_aside_has_a_limit(volume: Path) -> None:
     (volume / "key").mkdir()
     for number in range(1, 1000):
         (volume / f"key.moved-aside-{number}").touch()
@@ -267,14 +267,16 @@ def test_there_is_an_end_to_moving_aside(volume: Path) -> None:
         write_and_install(volume)
 
 
-def test_a_directory_that_keeps_coming_back_is_given_up(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_that_another_program_makes_again_and_again_is_an_error(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (volume / "key").mkdir()
     monkeypatch.setattr(module, "_move_aside", lambda _: "")
     with pytest.raises(VolumeError, match=f"^another program keeps making the directory {volume}/key: stop it"):
         write_and_install(volume)
 
 
-def test_a_good_file_that_another_run_puts_in_the_directorys_place_stays(
+def test_a_right_file_that_another_run_puts_in_place_of_the_directory_is_kept(
     volume: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (volume / "key").mkdir()
@@ -343,7 +345,7 @@ def test_a_program_that_keeps_removing_temporary_files_is_an_error(
         staged.create()
 
 
-def test_a_file_that_vanished_before_its_install_is_told_apart(volume: Path) -> None:
+def test_a_file_that_vanished_before_its_install_has_its_own_error(volume: Path) -> None:
     with staged_file(volume) as staged:
         staged.write(CONTENT)
         staged.finish(0o644, None)
@@ -352,7 +354,7 @@ def test_a_file_that_vanished_before_its_install_is_told_apart(volume: Path) -> 
             staged.install("key")
 
 
-def test_a_kept_file_outlives_its_run(volume: Path) -> None:
+def test_a_kept_file_stays_after_its_run(volume: Path) -> None:
     with staged_file(volume) as staged:
         staged.write(CONTENT)
         staged.keep()
@@ -360,14 +362,14 @@ def test_a_kept_file_outlives_its_run(volume: Path) -> None:
     assert (volume / name).read_bytes() == CONTENT
 
 
-def test_the_temporary_files_of_dead_runs_are_swept(volume: Path) -> None:
+def test_the_temporary_files_of_killed_runs_are_removed(volume: Path) -> None:
     (volume / f"{PREFIX}0").write_bytes(CONTENT)
     (volume / "file").touch()
     sweep(str(volume))
     assert names_in(volume) == ["file"]
 
 
-def test_the_temporary_file_of_a_living_run_is_left_alone_however_old_it_is(volume: Path) -> None:
+def test_the_temporary_file_of_a_running_fill_is_kept_at_any_age(volume: Path) -> None:
     with staged_file(volume) as staged:
         os.utime(staged.path, (0, 0))
         sweep(str(volume))
@@ -377,7 +379,7 @@ def test_the_temporary_file_of_a_living_run_is_left_alone_however_old_it_is(volu
 
 
 @pytest.mark.parametrize(("age", "left"), [(3500, 1), (3700, 0)])
-def test_age_decides_where_the_file_system_has_no_locks(volume: Path, refuse: Refuse, age: float, left: int) -> None:
+def test_age_decides_if_the_file_system_has_no_locks(volume: Path, refuse: Refuse, age: float, left: int) -> None:
     refuse("flock", errno.ENOLCK, fcntl)
     with staged_file(volume) as staged:
         os.utime(staged.path, (time.time() - age,) * 2)
@@ -385,7 +387,7 @@ def test_age_decides_where_the_file_system_has_no_locks(volume: Path, refuse: Re
         assert len(left_behind(volume)) == left
 
 
-def test_a_link_a_fifo_or_a_directory_with_the_name_of_a_temporary_file_does_not_stop_the_sweep(
+def test_a_link_a_fifo_or_a_directory_with_the_name_of_a_temporary_file_does_not_stop_the_removal(
     volume: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (volume / "precious").touch()
@@ -412,7 +414,7 @@ def test_a_user_who_may_not_remove_temporary_files_leaves_them() -> None:
         directory.chmod(0o755)
 
 
-def test_bytes_of_another_length_than_the_pin_are_not_right(volume: Path) -> None:
+def test_bytes_of_another_length_than_the_pinned_one_are_not_right(volume: Path) -> None:
     with staged_file(volume, TINY._replace(size=5, limit=100)) as staged:
         staged.write(CONTENT)
         assert not staged.is_right

@@ -21,7 +21,7 @@ from tiktoken_cache_init.verify import verify
 CL100K = vocabulary(name="cl100k_base.tiktoken")
 
 
-def test_a_fills_document_says_what_was_found_and_what_became_of_it(volume: Path, baked: Path) -> None:
+def test_the_document_of_a_fill_has_what_was_found_and_what_was_done(volume: Path, baked: Path) -> None:
     (volume / TINY.cache_key).write_bytes(b"")
     (baked / OTHER.cache_key).unlink()
     chosen = settings(volume, TINY, OTHER, baked_dir=str(baked))
@@ -56,7 +56,7 @@ def test_a_fills_document_says_what_was_found_and_what_became_of_it(volume: Path
     assert files[1]["tried"] == [{"source": "baked", "reason": f"{baked} does not hold it"}]
 
 
-def test_a_verifications_document_says_the_state_the_gateway_and_the_fix(volume: Path) -> None:
+def test_the_document_of_verify_has_the_state_the_gateway_and_the_fix(volume: Path) -> None:
     volume.chmod(0o700)
     (volume / CL100K.cache_key).write_bytes(CONTENT)
     (volume / CL100K.cache_key).chmod(0o600)
@@ -71,7 +71,7 @@ def test_a_verifications_document_says_the_state_the_gateway_and_the_fix(volume:
     assert missing["fix"] == "run fill"
 
 
-def test_the_documents_of_a_verification_have_one_shape(volume: Path) -> None:
+def test_both_documents_of_verify_have_the_same_fields(volume: Path) -> None:
     chosen = settings(volume, TINY, command="verify")
     failed = failed_verify_document(chosen, NotReadyError("cause: remedy"))
     assert failed.keys() == verify_document(chosen, verify(chosen)).keys()

@@ -23,7 +23,7 @@ SCRUB = Scrubber(["http://user:hunter22@h"])
         ("\udcff", "\\udcff"),
     ],
 )
-def test_a_text_becomes_one_line_that_moves_no_cursor(text: str, line: str) -> None:
+def test_a_text_becomes_one_line_without_control_characters(text: str, line: str) -> None:
     assert printable(text) == line
 
 
@@ -53,7 +53,7 @@ def test_a_json_line_has_time_level_event_message_and_fields_without_secrets() -
     }
 
 
-def test_an_error_says_which_program_speaks_in_text_and_its_exit_code_in_json() -> None:
+def test_an_error_names_the_program_in_text_and_the_exit_code_in_json() -> None:
     text, as_json = io.StringIO(), io.StringIO()
     for stream, form in ((text, "text"), (as_json, "json")):
         log = Log(stream, form, SCRUB)

@@ -85,7 +85,7 @@ def test_the_time_left_follows_from_the_rate(clock: Clock, volume: Path) -> None
 
 
 @pytest.mark.parametrize(("wanted", "data"), [(TINY, b""), (vocabulary(size=None, limit=100), b"IQ==")])
-def test_no_time_is_promised_where_the_rate_or_the_size_is_unknown(
+def test_no_time_is_shown_if_the_rate_or_the_size_is_unknown(
     clock: Clock, volume: Path, wanted: Vocabulary, data: bytes
 ) -> None:
     stream = io.StringIO()
@@ -97,7 +97,7 @@ def test_no_time_is_promised_where_the_rate_or_the_size_is_unknown(
     assert "left" not in stream.getvalue()
 
 
-def test_a_source_that_has_delivered_is_not_named_any_more(clock: Clock, deliveries: list[Delivery]) -> None:
+def test_a_source_whose_file_is_complete_is_not_named(clock: Clock, deliveries: list[Delivery]) -> None:
     stream = io.StringIO()
     progress = progress_on(stream)
     deliveries[1].staged.write(CONTENT[7:])
@@ -106,7 +106,7 @@ def test_a_source_that_has_delivered_is_not_named_any_more(clock: Clock, deliver
     assert stream.getvalue().endswith(", from http://b.example\n")
 
 
-def test_json_has_the_same_in_numbers(clock: Clock, deliveries: list[Delivery]) -> None:
+def test_json_has_the_progress_in_numbers(clock: Clock, deliveries: list[Delivery]) -> None:
     stream = io.StringIO()
     progress = progress_on(stream, "json")
     clock.now += 3.5
@@ -116,7 +116,7 @@ def test_json_has_the_same_in_numbers(clock: Clock, deliveries: list[Delivery]) 
     assert record["sources"] == ["http://b.example", "http://a.example"]
 
 
-def test_a_terminal_gets_one_line_that_is_gone_at_the_end(
+def test_a_terminal_gets_one_line_that_is_cleared_at_the_end(
     clock: Clock, deliveries: list[Delivery], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((31, 20)))
@@ -143,9 +143,7 @@ def test_a_terminal_without_a_size_has_80_columns(clock: Clock, deliveries: list
     assert len(stream.getvalue().removeprefix(CLEAR)) == 79
 
 
-def test_a_terminal_that_cannot_draw_gets_lines(
-    clock: Clock, deliveries: list[Delivery], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dumb_terminal_gets_lines(clock: Clock, deliveries: list[Delivery], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     stream = Terminal()
     progress = progress_on(stream)
@@ -156,7 +154,7 @@ def test_a_terminal_that_cannot_draw_gets_lines(
     assert stream.getvalue().endswith("\n")
 
 
-def test_a_terminal_that_has_gone_is_tolerated(clock: Clock, deliveries: list[Delivery]) -> None:
+def test_a_closed_terminal_is_tolerated(clock: Clock, deliveries: list[Delivery]) -> None:
     class Gone(Terminal):
         def write(self, _: str) -> int:
             raise OSError(5, "Input/output error")

@@ -45,7 +45,7 @@ def announced(chosen: Settings, form: str = "text") -> str:
 # Fill.
 
 
-def test_the_first_line_says_what_is_wanted_where_and_from_where(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_line_names_the_directory_the_encodings_and_the_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr("os.getegid", lambda: 100)
     chosen = settings("/cache", encodings=ENCODINGS[:2], sources=("baked", "fetch"))
@@ -85,12 +85,12 @@ def test_each_file_has_one_line_that_says_what_was_done(outcome: Outcome, line: 
     assert reported(Filled((outcome,)))[0] == f"tiny.tiktoken ({KEY}): {line}"
 
 
-def test_a_published_name_is_not_said_twice() -> None:
+def test_a_published_name_is_not_printed_twice() -> None:
     [line, _] = reported(Filled((Outcome(finding(State.RIGHT, name="tiny.tiktoken"), Action.KEPT),)))
     assert line == "tiny.tiktoken: already right"
 
 
-def test_each_failure_stands_below_its_file_once() -> None:
+def test_each_failure_is_printed_once_below_its_file() -> None:
     other = Failure("baked", "none", "")
     outcome = Outcome(finding(State.MISSING), Action.INSTALLED, "origin", (FAILURE, other, FAILURE))
     assert reported(Filled((outcome,)))[1:3] == [
@@ -142,7 +142,7 @@ def test_each_examined_file_has_its_state_and_below_it_the_gateway_and_the_fix(v
     ]
 
 
-def test_the_states_of_a_file_can_be_told_apart(volume: Path) -> None:
+def test_each_state_of_a_file_has_its_own_text(volume: Path) -> None:
     chosen = settings(volume, TINY)
 
     def state() -> str:
@@ -175,7 +175,7 @@ def test_the_last_line_says_how_to_run_fill_only_if_that_helps() -> None:
     assert last(by_fill._replace(read_only=True)).endswith("without 'verify' on a writable mount (no ':ro')")
 
 
-def test_colour_is_added_only_where_it_is_asked_for(volume: Path) -> None:
+def test_colour_is_added_only_on_request(volume: Path) -> None:
     chosen = settings(volume, TINY)
     coloured = verify_lines(chosen, verify(chosen), colour=True)
     assert coloured[0].endswith("\x1b[31mmissing\x1b[0m")

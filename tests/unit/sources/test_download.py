@@ -109,7 +109,7 @@ def test_a_body_that_is_too_short_for_the_vocabulary_is_transient(server: Server
     assert (str(error), error.transient) == ("the body ended after 5,000 of 360,000 bytes", True)
 
 
-def test_a_part_that_nobody_asked_for_is_not_the_file(server: Server, volume: Path) -> None:
+def test_a_part_that_was_not_requested_is_not_the_file(server: Server, volume: Path) -> None:
     server.script("/x", give(LONG, 206))
     assert isinstance(failure(f"{server.url}/x", volume), NotThereError)
 
@@ -216,7 +216,7 @@ def test_credentials_of_the_url_win_and_are_not_sent_to_another_host(server: Ser
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
-def test_a_refusal_that_is_transient(server: Server, volume: Path, status: int) -> None:
+def test_these_refusals_are_transient(server: Server, volume: Path, status: int) -> None:
     server.script("/x", refuse_with(status))
     error = failure(f"{server.url}/x", volume)
     assert error.transient
@@ -239,7 +239,7 @@ def test_a_refusal_that_is_transient(server: Server, volume: Path, status: int) 
         (511, False, "check that no proxy or login page answers in its place"),
     ],
 )
-def test_a_refusal_that_is_not_transient(
+def test_these_refusals_are_not_transient(
     server: Server, volume: Path, status: int, another_name: bool, advice: str
 ) -> None:
     server.script("/x", refuse_with(status))
@@ -271,7 +271,7 @@ def test_a_refusal_says_how_long_the_server_asks_to_wait(server: Server, volume:
         ("Fri, 99 Foo 2026 00:00:00 GMT", 0.0),
     ],
 )
-def test_a_wait_in_seconds_is_read_if_it_makes_sense(text: str, wait: float) -> None:
+def test_a_wait_in_seconds_is_read_if_it_is_valid(text: str, wait: float) -> None:
     assert _retry_after(text) == wait
 
 
@@ -281,7 +281,7 @@ def test_a_wait_until_a_date_is_read() -> None:
 
 
 @given(st.text("0123456789 ,:-FriGMT\xb2\xff", max_size=30))
-def test_no_header_makes_trouble(text: str) -> None:
+def test_any_retry_after_header_gives_a_valid_wait(text: str) -> None:
     assert _retry_after(text) >= 0
 
 
@@ -337,7 +337,7 @@ def slowly(volume: Path, size: int) -> tuple[bytes, float]:
         return staged.head(), took
 
 
-def test_a_transfer_that_drips_is_given_up_and_one_that_moves_is_not(volume: Path) -> None:
+def test_a_transfer_is_given_up_if_it_is_too_slow(volume: Path) -> None:
     assert slowly(volume, 30_000) == (LONG, 120)
     assert slowly(volume, 1) == (LONG[:1], 15)
     # Two pieces in 15 seconds are slower than 1,024 bytes a second.
@@ -358,7 +358,7 @@ def test_a_host_that_refuses_connections_is_a_transient_failure(volume: Path) ->
     assert (str(error), error.transient) == ("connection refused", True)
 
 
-def test_a_volume_that_fails_is_not_the_servers_fault(server: Server, volume: Path, refuse: Refuse) -> None:
+def test_an_error_of_the_volume_is_not_an_error_of_the_server(server: Server, volume: Path, refuse: Refuse) -> None:
     server.script("/x", give(LONG))
     with staged_file(volume, WANTED):
         refuse("write", errno.ENOSPC)
@@ -450,6 +450,6 @@ def test_a_proxy_without_a_scheme_is_named_too(server: Server, volume: Path, mon
     )
 
 
-def test_the_servers_own_words_are_not_repeated() -> None:
+def test_the_reason_phrase_of_the_server_is_not_printed() -> None:
     response = httpx.Response(503, extensions={"reason_phrase": b"you sent Basic c2VjcmV0"})
     assert str(_refusal(response)) == "503 Service Unavailable"

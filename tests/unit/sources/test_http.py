@@ -219,7 +219,7 @@ def test_another_route_continues_where_the_first_broke_off(bench: Bench) -> None
     assert at == [HALF]
 
 
-def test_wrong_bytes_are_thrown_away_and_the_route_with_them(bench: Bench) -> None:
+def test_wrong_bytes_are_discarded_and_their_route_is_given_up(bench: Bench) -> None:
     assert bench.obtain(bench.route("a", give_bytes(WRONG)), bench.route("b", give_bytes()))
     assert bench.said == ["a", "b"]
     [(label, reason)] = bench.failures
@@ -227,7 +227,7 @@ def test_wrong_bytes_are_thrown_away_and_the_route_with_them(bench: Bench) -> No
     assert reason.startswith("wrong bytes (260,000 bytes, the right length), SHA-256 ")
 
 
-def test_a_route_that_continued_anothers_wrong_bytes_may_deliver_all_of_them(bench: Bench) -> None:
+def test_a_route_that_continued_the_wrong_bytes_of_another_is_tried_from_the_start(bench: Bench) -> None:
     a = bench.route("a", part(HALF, WRONG), fail(transient=False))
     b = bench.route("b", give_bytes())
     assert bench.obtain(a, b)
@@ -235,7 +235,7 @@ def test_a_route_that_continued_anothers_wrong_bytes_may_deliver_all_of_them(ben
     assert bench.failures == [("a", "broke"), ("a", "no")]
 
 
-def test_a_route_that_is_wrong_from_the_start_as_well_is_blamed(bench: Bench) -> None:
+def test_a_route_that_sends_wrong_bytes_from_the_start_is_reported(bench: Bench) -> None:
     a, b = bench.route("a", part(HALF), fail(transient=False)), bench.route("b", give_bytes(WRONG))
     assert not bench.obtain(a, b)
     assert [label for label, reason in bench.failures if "wrong bytes" in reason] == ["b"]
@@ -394,7 +394,7 @@ def bundle(tmp_path: Path) -> Callable[[str], str]:
     return write
 
 
-def test_our_authorities_add_to_those_of_the_variable_and_it_replaces_the_systems(
+def test_our_authorities_are_added_to_those_of_ssl_cert_file_which_replaces_the_systems(
     bundle: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", bundle("one"))
@@ -447,7 +447,7 @@ def test_one_directory_of_a_list_of_authorities_must_exist(tmp_path: Path, monke
         _trust("")
 
 
-def test_authorities_of_corporate_proxies_are_not_refused_for_their_form() -> None:
+def test_certificates_of_corporate_proxies_are_not_checked_strictly() -> None:
     assert not _trust("").verify_flags & ssl.VERIFY_X509_STRICT
 
 
@@ -476,16 +476,14 @@ def test_a_netrc_file_is_looked_for_in_the_home_directory_and_may_be_absent(
 
 
 @pytest.mark.parametrize("content", [b"\nmachin a.example\n", b"machine a.example login \xe9 password secret\n"])
-def test_a_netrc_file_that_cannot_be_read_as_one_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
-) -> None:
+def test_an_invalid_netrc_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     (tmp_path / "netrc").write_bytes(content)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     with pytest.raises(SettingError, match=f"^{tmp_path}/netrc is not a netrc file: correct it, or set NETRC"):
         _client(settings())
 
 
-def test_a_directory_in_the_netrc_files_place_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_in_place_of_the_netrc_file_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NETRC", str(tmp_path))
     assert _netrc() is None
 
@@ -527,9 +525,7 @@ def test_a_socks_proxy_without_its_library_is_an_error_without_credentials(monke
 
 
 @pytest.mark.parametrize("value", ["a.example:port", "[::1"])
-def test_a_list_of_hosts_without_a_proxy_that_cannot_be_used_is_named(
-    monkeypatch: pytest.MonkeyPatch, value: str
-) -> None:
+def test_an_invalid_no_proxy_list_is_named(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("NO_PROXY", value)
     with pytest.raises(SettingError, match="write only hosts and domains in NO_PROXY"):
         _client(settings())

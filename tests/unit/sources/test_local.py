@@ -56,7 +56,7 @@ def test_a_vocabulary_that_is_not_baked_is_a_failure(volume: Path, baked: Path) 
             assert delivery.failures == [("baked", f"{directory} does not hold it", "")]
 
 
-def test_a_copy_starts_from_nothing(volume: Path, baked: Path) -> None:
+def test_a_copy_replaces_the_bytes_of_another_source(volume: Path, baked: Path) -> None:
     with staged_file(volume) as staged:
         staged.write(b"of another place")
         copy(Delivery(staged), str(baked / KEY), "", "")
@@ -78,7 +78,7 @@ def test_a_fifo_is_not_waited_for(volume: Path, tmp_path: Path) -> None:
     assert copied(volume, tmp_path / "fifo") == f"{tmp_path}/fifo is not a regular file"
 
 
-def test_a_file_that_this_user_may_not_read_says_so() -> None:
+def test_a_file_that_this_user_may_not_read_is_reported() -> None:
     with public_directory() as directory:
         (directory / "file").touch(0)
         directory.chmod(0o777)
@@ -86,7 +86,7 @@ def test_a_file_that_this_user_may_not_read_says_so() -> None:
             assert copied(directory, directory / "file") == f"cannot read {directory}/file: Permission denied"
 
 
-def test_a_volume_that_cannot_be_written_is_not_the_sources_failure(volume: Path, baked: Path, refuse: Refuse) -> None:
+def test_an_error_of_the_volume_is_not_a_failure_of_the_source(volume: Path, baked: Path, refuse: Refuse) -> None:
     refuse("write", errno.EIO)
     with pytest.raises(VolumeError, match="Input/output error"):
         copied(volume, baked / KEY)

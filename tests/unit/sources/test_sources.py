@@ -18,7 +18,9 @@ def watch(_: object) -> None:
     """Watch nothing."""
 
 
-def test_every_source_that_a_setting_can_name_supplies(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_source_that_a_setting_can_name_has_a_supply_function(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[str] = []
     for name in SOURCES:
         module = importlib.import_module(f"tiktoken_cache_init.sources.{sources._MODULES[name]}")

