@@ -1,4 +1,4 @@
-"""The doctor against the gateway stand-in: `verify` foretells what the gateway does, and each fix that it prints works."""
+"""`verify` compared with the gateway stand-in: its prediction is right, and each fix that it prints works."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from tests.drivers import Container, Driver, Host
 from tests.states import COUNTS_RIGHT, COUNTS_WRONG, FAILS, STATES, Place, State, place, slug, snapshot
 
 READER = "65534:65534"
-"""The user of the gateway."""
+"""User of the gateway."""
 MOUNT_POINT = "/cache/tiktoken"
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 known = next(state for state in STATES if state.name == "both right")
 
 
-class Clinic(NamedTuple):
-    """A place with the command under test and the gateway stand-in."""
+class Case(NamedTuple):
+    """Place with the command under test and the gateway stand-in."""
 
     at: Place
     driver: Driver
     program: Path
 
     def gateway(self, cache_dir: str, user: str = READER) -> str:
-        """Start the gateway with ``TIKTOKEN_CACHE_DIR`` as given, and return what it did, in the doctor's words."""
+        """Start the gateway with this ``TIKTOKEN_CACHE_DIR``, and return its result in the words of `verify`."""
         uid, _, gid = user.partition(":")
         become = ["setpriv", "--reuid", uid, "--regid", gid, "--clear-groups"] if os.geteuid() == 0 else []
         where = ["env", "--chdir", str(self.at.vocabularies)]
@@ -46,42 +46,42 @@ class Clinic(NamedTuple):
         return COUNTS_RIGHT if counts == RIGHT else COUNTS_WRONG
 
     def verify(self, directory: Path, *arguments: str) -> Any:
-        """Return the doctor's document."""
+        """Return the document of `verify`."""
         done = self.driver.run("verify", "--json", "--cache-dir", str(directory), *arguments)
         return json.loads(done.stdout)
 
     def fill(self, directory: Path, *arguments: str) -> None:
-        """Run a fill, which must end 0."""
+        """Run a fill, which must succeed."""
         baked = [] if self.driver.name == "image" else ["--baked-dir", str(self.at.vocabularies)]
         done = self.driver.run("fill", "--sources", "baked", *baked, "--cache-dir", str(directory), *arguments)
         assert done.code == 0, done.said
 
 
 @pytest.fixture(params=["host", "image"])
-def clinic(request: pytest.FixtureRequest, vocabularies: Path, gateway_program: Path) -> Iterator[Clinic]:
+def case(request: pytest.FixtureRequest, vocabularies: Path, gateway_program: Path) -> Iterator[Case]:
     with place(vocabularies) as at:
         program = Path(shutil.copy(gateway_program, at.directory / "gateway"))
         driver: Driver = Host()
         if request.param == "image":
-            # The doctor must read files of any user, so it keeps root's capabilities, as the front page runs it.
+            # `verify` must read files of any user, so it keeps the capabilities of root, as on the front page.
             options = ["--network", "none", "--volume", f"{at.volume}:{MOUNT_POINT}"]
             driver = Container(request.getfixturevalue("image"), [at.directory], options)
-        yield Clinic(at, driver, program)
+        yield Case(at, driver, program)
 
 
-def foretold(document: Any) -> str:
-    """Return what the gateway does as a whole: it loads one file after the other."""
+def predicted(document: Any) -> str:
+    """Return the predicted result of the gateway, which loads one file after the other."""
     consequences = {file["gateway"] for file in document["files"]}
     return next(each for each in (FAILS, COUNTS_WRONG, COUNTS_RIGHT) if each in consequences)
 
 
-def by_fill(clinic: Clinic, document: Any, directory: Path, state: State) -> Path:
-    clinic.fill(directory, *state.arguments)
+def by_fill(case: Case, document: Any, directory: Path, state: State) -> Path:
+    case.fill(directory, *state.arguments)
     return directory
 
 
-def by_text(pattern: str, clinic: Clinic, document: Any, directory: Path, state: State) -> Path:
-    """Do what a pattern with two groups, a file and its new name, finds in each fix."""
+def by_text(pattern: str, case: Case, document: Any, directory: Path, state: State) -> Path:
+    """Rename files as each fix says. The groups of the pattern match a file and its new name."""
     for file in wrong(document):
         place = re.search(pattern, file["fix"])
         assert place, file["fix"]
@@ -89,12 +89,12 @@ def by_text(pattern: str, clinic: Clinic, document: Any, directory: Path, state:
     return directory
 
 
-def by_mounting(clinic: Clinic, document: Any, directory: Path, state: State) -> Path:
+def by_mounting(case: Case, document: Any, directory: Path, state: State) -> Path:
     [place] = {re.search(r", in (\S+)/\w+: mount that directory", file["fix"])[1] for file in wrong(document)}  # type: ignore[index]
     return (directory / place).resolve()
 
 
-def by_chmod(clinic: Clinic, document: Any, directory: Path, state: State) -> Path:
+def by_chmod(case: Case, document: Any, directory: Path, state: State) -> Path:
     for file in wrong(document):
         mode = re.search(r"chmod (\d+) the file", file["fix"])
         assert mode, file["fix"]
@@ -106,91 +106,91 @@ def wrong(document: Any) -> list[Any]:
     return [file for file in document["files"] if file["fix"]]
 
 
-FIXES: dict[str, Callable[[Clinic, Any, Path, State], Path]] = {
+FIXES: dict[str, Callable[[Case, Any, Path, State], Path]] = {
     "fill": by_fill,
     "rename": partial(by_text, r"(?:another name, |or rename )(?!it )(.*?)(?:: run fill, or rename it)? to (\w+)$"),
     "move": partial(by_text, r", in (\S+): .*move the file to (\w+)$"),
     "mount": by_mounting,
     "chmod": by_chmod,
 }
-"""Fix -> a function that does what its text says and returns the directory that the gateway then mounts."""
+"""Fix -> function that follows its text and returns the directory that the gateway then mounts."""
 EXAMINED = [
     (driven, state)
     for driven in ("host", "image")
     for state in STATES
-    # What the doctor makes of bytes is the same in the image. What it sees of a directory may not be.
+    # The result for the bytes of a file is the same in the image. The result for a directory may differ.
     if state.gateway and (driven == "host" or state.repeated or state.fixes != ("fill",))
 ]
 
 
 @pytest.mark.parametrize(
-    ("clinic", "state"), EXAMINED, ids=[f"{driven}-{slug(state)}" for driven, state in EXAMINED], indirect=["clinic"]
+    ("case", "state"), EXAMINED, ids=[f"{driven}-{slug(state)}" for driven, state in EXAMINED], indirect=["case"]
 )
-def test_the_gateway_does_what_verify_predicts_and_the_fix_works(state: State, clinic: Clinic) -> None:
+def test_the_gateway_does_what_verify_predicts_and_the_fix_works(state: State, case: Case) -> None:
     for fix in state.fixes if state.gateway != COUNTS_RIGHT else [""]:
-        clinic.at.make(state)
-        directory = clinic.at.volume / state.inside
-        before = snapshot(clinic.at.volume)
-        said = clinic.driver.run("verify", "--cache-dir", str(directory))
-        document = clinic.verify(directory)
-        assert snapshot(clinic.at.volume) == before
+        case.at.make(state)
+        directory = case.at.volume / state.inside
+        before = snapshot(case.at.volume)
+        said = case.driver.run("verify", "--cache-dir", str(directory))
+        document = case.verify(directory)
+        assert snapshot(case.at.volume) == before
         assert said.code == (state.gateway != COUNTS_RIGHT), said.said
-        assert clinic.at.text(state.told) in said.said
-        assert foretold(document) == state.gateway
-        assert clinic.gateway(str(directory)) == state.gateway
+        assert case.at.text(state.told) in said.said
+        assert predicted(document) == state.gateway
+        assert case.gateway(str(directory)) == state.gateway
         if fix:
             assert all(f"{'run ' if fix == 'fill' else ''}{fix}" in file["fix"] for file in wrong(document)), document
-            fixed = FIXES[fix](clinic, document, directory, state)
-            assert clinic.verify(fixed)["ready"]
-            assert clinic.gateway(str(fixed)) == COUNTS_RIGHT
-        shutil.rmtree(clinic.at.volume)
+            fixed = FIXES[fix](case, document, directory, state)
+            assert case.verify(fixed)["ready"]
+            assert case.gateway(str(fixed)) == COUNTS_RIGHT
+        shutil.rmtree(case.at.volume)
 
 
 @as_root
 @pytest.mark.parametrize("fix", ["fill", "chmod"])
-def test_verify_reports_a_directory_that_a_gateway_cannot_enter(fix: str, clinic: Clinic) -> None:
-    clinic.at.make(known)
-    clinic.at.volume.chmod(0o700)
-    [problem] = clinic.verify(clinic.at.volume)["problems"]
-    assert clinic.gateway(str(clinic.at.volume)) == FAILS
+def test_verify_reports_a_directory_that_a_gateway_cannot_enter(fix: str, case: Case) -> None:
+    case.at.make(known)
+    case.at.volume.chmod(0o700)
+    [problem] = case.verify(case.at.volume)["problems"]
+    assert case.gateway(str(case.at.volume)) == FAILS
     mode = re.search(r"has mode 0700, .*: run fill, or chmod (\d+) the directory", problem)
     assert mode, problem
     if fix == "fill":
-        clinic.fill(clinic.at.volume)
+        case.fill(case.at.volume)
     else:
-        clinic.at.volume.chmod(int(mode[1], 8))
-    assert clinic.verify(clinic.at.volume)["ready"]
-    assert clinic.gateway(str(clinic.at.volume)) == COUNTS_RIGHT
+        case.at.volume.chmod(int(mode[1], 8))
+    assert case.verify(case.at.volume)["ready"]
+    assert case.gateway(str(case.at.volume)) == COUNTS_RIGHT
 
 
 @as_root
 @pytest.mark.parametrize(
-    ("clinic", "mode"),
+    ("case", "mode"),
     [("image", 0o640), *(("host", mode) for mode in (0o600, 0o640, 0o604, 0o060, 0o044, 0o400))],
-    indirect=["clinic"],
+    indirect=["case"],
 )
-def test_verify_as_a_user_reports_whether_that_user_can_read(mode: int, clinic: Clinic) -> None:
-    clinic.at.make(known)
-    for path in clinic.at.volume.iterdir():
+def test_verify_as_a_user_reports_whether_that_user_can_read(mode: int, case: Case) -> None:
+    case.at.make(known)
+    for path in case.at.volume.iterdir():
         os.chown(path, 1234, 5678)
         path.chmod(mode)
-    driver = clinic.driver
+    driver = case.driver
     if isinstance(driver, Container):
         driver = Container(driver.image, driver.places, LOCKED_DOWN)
     for user in ("1234:5678", "1234:1", "1:5678", "1:1"):
-        said = driver.run("verify", "--mode", "0400", "--cache-dir", str(clinic.at.volume), user=user)
-        reads = clinic.gateway(str(clinic.at.volume), user) == COUNTS_RIGHT
-        # The owner's bit is part of the contract, whoever asks.
+        said = driver.run("verify", "--mode", "0400", "--cache-dir", str(case.at.volume), user=user)
+        reads = case.gateway(str(case.at.volume), user) == COUNTS_RIGHT
+        # The read bit of the owner is required, whichever user runs `verify`.
         assert (said.code == 0) is (reads and bool(mode & 0o400)), (user, said.said)
 
 
 @pytest.mark.parametrize("written", [" {}", "{} ", '"{}"', "'{}'", '"{}', "volume"])
-def test_verify_says_how_to_write_the_directory(written: str, clinic: Clinic) -> None:
-    clinic.at.make(known)
-    value = written.format(clinic.at.volume)
-    said = clinic.driver.run("verify", environment={"TIKTOKEN_CACHE_DIR": value}, cwd=clinic.at.directory)
-    assert (said.code, clinic.gateway(value)) == (2, FAILS)
+def test_verify_says_how_to_write_the_directory(written: str, case: Case) -> None:
+    case.at.make(known)
+    value = written.format(case.at.volume)
+    said = case.driver.run("verify", environment={"TIKTOKEN_CACHE_DIR": value}, cwd=case.at.directory)
+    assert (said.code, case.gateway(value)) == (2, FAILS)
     right = re.search(r"TIKTOKEN_CACHE_DIR: .*: write (\S+?)(?:,|$)", said.stderr)
     assert right, said.said
-    assert clinic.driver.run("verify", environment={"TIKTOKEN_CACHE_DIR": right[1]}).code == 0
-    assert clinic.gateway(right[1].replace(MOUNT_POINT, str(clinic.at.volume))) == COUNTS_RIGHT
+    assert case.driver.run("verify", environment={"TIKTOKEN_CACHE_DIR": right[1]}).code == 0
+    assert case.gateway(right[1].replace(MOUNT_POINT, str(case.at.volume))) == COUNTS_RIGHT
