@@ -30,7 +30,7 @@ NAME = "tiktoken-cache-init"
 PEERS = {"copy": f"{NAME}-peer:copy", "careful": f"{NAME}-peer:careful"}
 WANTED = {vocabulary.cache_key: vocabulary.sha256 for vocabulary in VOCABULARIES[:2]}
 BLOCK = 10
-"""Runs of a command in a row. The commands take turns, so that a busy moment of the machine does not fall on one alone."""
+"""Consecutive runs of a command. The commands take turns, so that a busy moment of the machine affects all of them."""
 
 PEAK = """
 import os, runpy
@@ -41,7 +41,7 @@ def end(code):
 exit, os._exit = os._exit, end
 runpy.run_path("/usr/lib/tiktoken-cache-init/entrypoint.pyc", run_name="__main__")
 """
-"""Runs the program of the image, and prints its peak memory in KiB when it ends, and its exit code."""
+"""Program that runs the program of the image, and prints its peak memory in KiB and its exit code at the end."""
 
 
 def run(*command: str) -> str:
@@ -83,7 +83,7 @@ def times(scratch: Path, rounds: int) -> dict[str, list[float]]:
         for key, image in images.items():
             directory = scratch / key
             directory.mkdir(exist_ok=True)
-            # The writes of the run before must not slow this one down.
+            # The writes of the previous run must not slow this one down.
             prepare = "sync" if key == "warm" else f"rm -f {directory}/* && sync"
             exported = scratch / "times.json"
             command = shlex.join(container(image, directory))
@@ -96,7 +96,7 @@ def times(scratch: Path, rounds: int) -> dict[str, list[float]]:
 
 
 def memory(scratch: Path) -> dict[str, float]:
-    """Return the peak memory of a fill of an empty volume, and of one that has nothing to do, in bytes."""
+    """Return the peak memory in bytes of a fill of an empty volume, and of a ready one."""
     directory = scratch / "memory"
     directory.mkdir()
     found = {}
