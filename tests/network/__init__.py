@@ -1,1 +1,1 @@
-"""Fetching over networks that fail: servers, proxies and certificates that misbehave on demand, and the table of cases."""
+"""Fetching over networks that fail: servers, proxies and certificates that misbehave on demand, and their table."""

@@ -1,4 +1,4 @@
-"""Certificate authorities that exist for one test run, and the certificates they sign, good and bad."""
+"""Certificate authorities for one test run, and the good and bad certificates that they sign."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import trustme
 
 
 class Authority:
-    """A certificate authority of nobody's trust. ``bundle`` is its own certificate, as a PEM file."""
+    """Certificate authority that no machine trusts. ``bundle`` is its certificate as a PEM file."""
 
     def __init__(self, directory: Path, name: str):
         self._ca = trustme.CA(organization_name=name)
@@ -19,7 +19,7 @@ class Authority:
         self._ca.cert_pem.write_to_path(str(self.bundle))
 
     def context(self, *names: str, expired: bool = False) -> ssl.SSLContext:
-        """Return what a server at these names (or addresses) needs to speak TLS."""
+        """Return the TLS context of a server at these names or addresses."""
         now = datetime.datetime.now(datetime.UTC)
         day = datetime.timedelta(days=1)
         until = now - day if expired else now + day

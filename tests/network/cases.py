@@ -1,4 +1,4 @@
-"""One case: servers, a run of the command against them, what came of it, and its row in the table."""
+"""Network cases: servers, a run of the command against them, its outcome, and its row in the table."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ CL100K, O200K = (
     for name in ("cl100k_base", "o200k_base")
 )
 PATH = f"/{CL100K.path}"
-"""Where a mirror has cl100k_base, which most cases ask for."""
+"""Path of cl100k_base at a mirror. Most cases fetch this file."""
 SIZE = 1_681_126
-"""Bytes of cl100k_base."""
+"""Size of cl100k_base in bytes."""
 
 QUICK = {"TIKTOKEN_INIT_TIMEOUT": "1", "TIKTOKEN_INIT_DEADLINE": "6"}
 """Settings that make a case short. A server that always fails is given up after about four seconds."""
@@ -34,7 +34,7 @@ QUICK = {"TIKTOKEN_INIT_TIMEOUT": "1", "TIKTOKEN_INIT_DEADLINE": "6"}
 
 @dataclass
 class Outcome:
-    """What a run left behind, and what it said."""
+    """Result of a run: its output and the volume."""
 
     ended: Ended
     volume: Path
@@ -43,21 +43,21 @@ class Outcome:
 
     @property
     def said(self) -> str:
-        """Everything that it wrote."""
+        """Output on both streams."""
         return self.ended.said
 
     @property
     def result(self) -> Any:
-        """What it wrote on standard output, which must be JSON."""
+        """Standard output as JSON."""
         return json.loads(self.ended.stdout)
 
     def has(self, vocabulary: Vocabulary) -> bool:
-        """Tell whether the volume holds the vocabulary's right bytes."""
+        """Return whether the volume holds the right bytes of a vocabulary."""
         path = self.volume / vocabulary.cache_key
         return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == vocabulary.sha256
 
     def is_clean(self) -> None:
-        """Check what must hold after any run: nothing wrong, nothing half done, no traceback."""
+        """Check the rules for every run: the volume holds only right files, and there is no traceback."""
         digests = {known.cache_key: known.sha256 for known in VOCABULARIES}
         digests |= {key: hashlib.sha256(content).hexdigest() for key, content in self.private.items()}
         for path in self.volume.iterdir():
@@ -66,40 +66,40 @@ class Outcome:
         assert "Traceback" not in self.said
 
     def is_ready(self, *vocabularies: Vocabulary) -> None:
-        """Check that it ended well, with these in the volume; cl100k_base where none is named."""
+        """Check that the run succeeded and that these vocabularies are in the volume. The default is cl100k_base."""
         assert self.ended.code == 0, self.said
         self.is_clean()
         for vocabulary in vocabularies or (CL100K,):
             assert self.has(vocabulary), f"{vocabulary.published_name} is not in the volume"
 
     def is_failure(self, *patterns: str, about: str = CL100K.published_name, exit_code: int = 4) -> None:
-        """Check that it ended with ``exit_code`` and told its operator what failed, why, and what to do.
+        """Check that the run ended with ``exit_code``, and that its output names the file, the reason and the remedy.
 
         Args:
-            patterns: each must be found (whatever the case) in what was said.
+            patterns: each must match a part of the output, in upper or lower case.
             about: the file that the message must name.
-            exit_code: 4, where the bytes could not be obtained.
+            exit_code: 4 means that the bytes could not be obtained.
         """
         assert self.ended.code == exit_code, self.said
         self.is_clean()
         assert about in self.said
         for pattern in (*patterns, r"TIKTOKEN_INIT_MIRRORS|--mirror"):
-            assert re.search(pattern, self.said, re.IGNORECASE), f"nothing like {pattern!r} in:\n{self.said}"
+            assert re.search(pattern, self.said, re.IGNORECASE), f"no match for {pattern!r} in:\n{self.said}"
 
 
 @dataclass
 class Case:
-    """Drives the command through one case."""
+    """Driver, directory and servers of one case."""
 
     driver: Driver
     directory: Path
     servers: list[Server] = field(default_factory=list)
-    """The servers whose bytes count for the table."""
+    """Servers whose requests and bytes are counted in the table."""
     outcomes: list[Outcome] = field(default_factory=list)
 
     @property
     def volume(self) -> Path:
-        """The directory to fill, empty until a run fills it."""
+        """Directory to fill. It is empty at first."""
         path = self.directory / "volume"
         path.mkdir(exist_ok=True)
         return path
@@ -113,7 +113,7 @@ class Case:
         origin: str = "off",
         **how: Any,
     ) -> Running:
-        """Start a fill that fetches from these mirrors only, and from the origin if it is on."""
+        """Start a fill that fetches only from these mirrors, and from the origin if it is on."""
         options = ["fill", "--sources", "fetch", "--encodings", encodings, "--origin", origin]
         for mirror in mirrors:
             options += ["--mirror", mirror]
@@ -131,7 +131,7 @@ class Case:
         return self.end(self.start(*mirrors, **how), private)
 
     def without_threads(self) -> Case:
-        """Return the same case on a kernel that refuses to start threads, as Docker before 20.10.10 makes it."""
+        """Return the same case without the system call that starts threads, as in Docker before 20.10.10."""
         if isinstance(self.driver, Container):
             rule = {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1}
             profile = self.directory / "seccomp.json"
@@ -143,7 +143,7 @@ class Case:
         return replace(self, driver=Host(("strace", "-f", "-o", "/dev/null", "-e", "inject=clone3:error=EPERM")))
 
     def stop(self, running: Running) -> None:
-        """Send SIGTERM, and check that the fill ends within a second and leaves nothing."""
+        """Send SIGTERM, and check that the fill ends within a second and leaves no file."""
         running.signal(signal.SIGTERM)
         outcome = self.end(running)
         assert outcome.ended.code == 128 + signal.SIGTERM, outcome.said
@@ -154,7 +154,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table."""
+    """Row of the table."""
 
     name: str
     by: str
@@ -167,7 +167,7 @@ class Row:
 
     @classmethod
     def of(cls, name: str, case: Case, passed: bool) -> Row:
-        """Sum up a case whose test is over."""
+        """Summarise a case after its test."""
         last = case.outcomes[-1]
         requests = sum(len(server.requests) for server in case.servers)
         moved = sum(server.moved for server in case.servers)
@@ -176,7 +176,7 @@ class Row:
 
 
 def _gist(ended: Ended) -> str:
-    """Return what was tried and why it failed; failing that, the last line."""
+    """Return the sources that were tried with their failures, or the last line if there are none."""
     lines = [line.strip() for line in ended.stderr.splitlines() if line.strip()]
     lines = [json.loads(line)["message"] if line.startswith("{") else line for line in lines]
     tried = [line.strip().removeprefix("tried ") for line in lines if line.strip().startswith("tried ")]
@@ -184,10 +184,10 @@ def _gist(ended: Ended) -> str:
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """Return the lines of the table, one row a case."""
+    """Return the lines of the table, with one row for each case."""
     widest = max(len(row.name) for row in rows)
     head = (
-        f"{'case':{widest}}  {'by':5}  {'':4}  {'exit':>4}  {'bytes moved':>11}  {'requests':>8}  {'seconds':>7}  said"
+        f"{'case':{widest}}  {'by':5}  {'':4}  {'exit':>4}  {'bytes moved':>11}  {'requests':>8}  {'seconds':>7}  text"
     )
     return [
         head,

@@ -1,4 +1,4 @@
-"""Fixtures of the network cases, and the table that the run prints at its end."""
+"""Fixtures of the network cases, and the table that a test run prints at the end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PASSED = pytest.StashKey[bool]()
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep a test's outcome for its row."""
+    """Store the outcome of a test for its row."""
     report = yield
     if report.when == "call":
         item.stash[PASSED] = report.passed
@@ -44,7 +44,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(params=["host", "image"])
 def driver(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, vocabularies: Path) -> Driver:
-    """The command, on the network of this machine."""
+    """Return the driver for this host or for the image, on the network of this machine."""
     if request.param == "host":
         return Host()
     places = [tmp_path_factory.getbasetemp(), vocabularies]
@@ -53,7 +53,7 @@ def driver(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def case(driver: Driver, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
-    """The case. Its row is added to the table when its test is over."""
+    """Make a case, and add its row to the table after the test."""
     case = Case(driver, tmp_path)
     yield case
     if case.outcomes:
@@ -64,13 +64,13 @@ def case(driver: Driver, request: pytest.FixtureRequest, tmp_path: Path) -> Iter
 
 @pytest.fixture(scope="session")
 def contents(vocabularies: Path) -> dict[str, bytes]:
-    """The real bytes of every vocabulary, by the path it is published under."""
+    """Return the real bytes of every vocabulary, by its path at the origin."""
     return {f"/{known.path}": (vocabularies / known.cache_key).read_bytes() for known in VOCABULARIES}
 
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """The certificate authority that signs for the servers here, which nobody trusts unless told to."""
+    """Make the certificate authority of the test servers. A run trusts it only if a setting names it."""
     return Authority(tmp_path_factory.mktemp("authority"), "throw-away")
 
 
@@ -83,20 +83,20 @@ def _mirror(server: Server, case: Case, contents: dict[str, bytes]) -> Server:
 
 @pytest.fixture
 def server(case: Case, contents: dict[str, bytes]) -> Iterator[Server]:
-    """A mirror over plain HTTP that has every vocabulary, until a script says otherwise."""
+    """Start a mirror over plain HTTP that has every vocabulary. A test can script other answers."""
     with Server() as started:
         yield _mirror(started, case, contents)
 
 
 @pytest.fixture
 def second(case: Case, contents: dict[str, bytes]) -> Iterator[Server]:
-    """Another such mirror."""
+    """Start another such mirror."""
     with Server() as started:
         yield _mirror(started, case, contents)
 
 
 @pytest.fixture
 def secure(case: Case, contents: dict[str, bytes], authority: Authority) -> Iterator[Server]:
-    """Such a mirror over HTTPS, with a good certificate of the throw-away authority."""
+    """Start such a mirror over HTTPS, with a good certificate of the test authority."""
     with Server(authority.context("127.0.0.1", "mirror.test")) as started:
         yield _mirror(started, case, contents)

@@ -1,4 +1,4 @@
-"""A listener on loopback with a thread for each connection, which all end when the test does."""
+"""Listener on loopback with one thread for each connection. All threads end with the test."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import threading
 from typing import Self
 
 PATIENCE = 30.0
-"""Seconds: longer than any test waits for a peer that neither reads nor goes away."""
+"""Time limit in seconds for a peer that neither reads nor goes away. No test waits that long."""
 
 
 class Listener:
-    """``with Listener() as listener`` starts it and stops it. What is done with a connection, `serve` says."""
+    """Listener that ``with Listener() as listener`` starts and stops. A subclass handles connections in `serve`."""
 
     host = "127.0.0.1"
     port = 0
-    """0 until it has started, if no test needs one of its own."""
+    """0 means any free port, which is known after the start."""
 
     def __enter__(self) -> Self:
         assert self.host.startswith("127."), "test traffic stays on loopback"
@@ -36,11 +36,11 @@ class Listener:
 
     @property
     def authority(self) -> str:
-        """Host and port, as they stand in a URL."""
+        """Host and port, as in a URL."""
         return f"{self.host}:{self.port}"
 
     def serve(self, connection: socket.socket) -> None:
-        """Converse on one connection, and close it; ``_stopping`` is readable when it is time to stop."""
+        """Handle one connection, and close it. ``_stopping`` becomes readable when the listener stops."""
         raise NotImplementedError
 
     def _accept(self) -> None:

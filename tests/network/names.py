@@ -1,4 +1,4 @@
-"""A name server on loopback that knows no name, or never answers, and sockets that nothing will ever answer from."""
+"""Name server on loopback that knows no name or never answers, and ports that refuse or ignore connections."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ADDRESS = f"127.77.{os.getpid() % 250}.53"
-"""A loopback address of this test run's own, because several may run at once."""
+"""Loopback address of this test run, because several may run at once."""
 
 
 @contextlib.contextmanager
 def name_server(answers: bool) -> Iterator[socket.socket]:
-    """Run a name server at ``ADDRESS``: it says of each name that it does not exist, or says nothing at all."""
+    """Run a name server at ``ADDRESS`` that answers that a name does not exist, or never answers."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
         listener.bind((ADDRESS, 53))
         thread = threading.Thread(target=_deny, args=(listener,))
@@ -33,12 +33,12 @@ def _deny(listener: socket.socket) -> None:
         packet, asker = query
         if not packet:
             return
-        # The question again, with the bits of an answer and the code for "no such name" (RFC 1035, 4.1.1).
+        # The answer repeats the question, with the code for "no such name" (RFC 1035, 4.1.1).
         listener.sendto(packet[:2] + b"\x81\x83" + packet[4:6] + bytes(6) + packet[12:], asker)
 
 
 def resolver(directory: Path) -> Path:
-    """Return a resolv.conf that asks ``ADDRESS``, with the patience that is every resolver's default."""
+    """Write a resolv.conf with ``ADDRESS`` and the default time-outs, and return its path."""
     path = directory / "resolv.conf"
     path.write_text(f"nameserver {ADDRESS}\n")
     return path
@@ -46,7 +46,7 @@ def resolver(directory: Path) -> Path:
 
 @contextlib.contextmanager
 def refusing() -> Iterator[int]:
-    """Hold a port of 127.0.0.1 that refuses every connection; holding it keeps anyone else from opening it."""
+    """Reserve a port of 127.0.0.1 that refuses every connection. No other program can open it meanwhile."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]
@@ -54,12 +54,12 @@ def refusing() -> Iterator[int]:
 
 @contextlib.contextmanager
 def unanswering() -> Iterator[int]:
-    """Hold a port of 127.0.0.1 where a connection is neither made nor refused, as behind a firewall that drops."""
+    """Reserve a port of 127.0.0.1 that neither accepts nor refuses a connection, like a firewall that drops packets."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
-        # Linux queues backlog + 1 connections and drops what comes after.
+        # Linux queues backlog + 1 connections and drops all others.
         for _ in range(2):
             caller = stack.enter_context(socket.socket())
             caller.setblocking(False)

@@ -1,7 +1,7 @@
 """Forward proxies on loopback: HTTP (CONNECT and absolute targets, with or without credentials) and SOCKS5.
 
-Each connects to loopback only: names are looked up in a table that the test gives, so that a request which arrives
-proves that it came through the proxy. What was asked for is kept in ``targets``, as ``host:port``.
+Each connects only to loopback. It finds names in a table that the test gives, so a request that reaches a server came
+through the proxy. ``targets`` records each requested ``host:port``.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ Address = tuple[str, int]
 
 @dataclass
 class Proxy(Listener):
-    """An HTTP proxy. With ``credentials`` (``user:password``) it wants them; ``broken`` answers 502 to everything."""
+    """HTTP proxy. It requires ``credentials`` (``user:password``) if they are set. With ``broken`` it answers 502."""
 
     hosts: Mapping[str, Address] = field(default_factory=dict)
-    """Where each ``host:port`` really is. What is missing here must be a loopback address itself."""
+    """``host:port`` -> its real address. Any other target must be a loopback address."""
     credentials: str | None = None
     broken: bool = False
     tls: ssl.SSLContext | None = None
-    """What it needs to be spoken to over TLS."""
+    """TLS context, if clients reach the proxy by TLS."""
     targets: list[str] = field(default_factory=list)
     refused: int = 0
-    """How many requests came without the right credentials."""
+    """Number of requests without the right credentials."""
 
     def serve(self, client: socket.socket) -> None:
-        """Pass on what comes on one connection."""
+        """Forward the request of one connection."""
         with contextlib.suppress(OSError), client:
-            self._speak(self.tls.wrap_socket(client, server_side=True) if self.tls else client)
+            self._handle(self.tls.wrap_socket(client, server_side=True) if self.tls else client)
 
-    def _speak(self, client: socket.socket) -> None:
+    def _handle(self, client: socket.socket) -> None:
         head = b""
         while b"\r\n\r\n" not in head:
             received = client.recv(65536)
@@ -71,7 +71,7 @@ class Proxy(Listener):
             self._relay(client, upstream)
 
     def _answer(self, client: socket.socket, status: str, *headers: str) -> None:
-        body = "<html>the proxy says no</html>"
+        body = "<html>the proxy refuses</html>"
         head = [f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", "Connection: close", "", body]
         client.sendall("\r\n".join(head).encode())
 
@@ -96,9 +96,9 @@ class Proxy(Listener):
 
 
 class SocksProxy(Proxy):
-    """A SOCKS5 proxy (RFC 1928) that knows CONNECT, no credentials, IPv4 addresses and names."""
+    """SOCKS5 proxy (RFC 1928) that supports CONNECT without credentials, to IPv4 addresses and names."""
 
-    def _speak(self, client: socket.socket) -> None:
+    def _handle(self, client: socket.socket) -> None:
         _, methods = client.recv(2)
         client.recv(methods)
         client.sendall(b"\x05\x00")

@@ -1,14 +1,14 @@
-"""A web server on loopback that misbehaves exactly as told, and remembers each request and the bytes it moved.
+"""Web server on loopback that misbehaves as a test scripts it, and records each request and the bytes that it sent.
 
-It writes on the sockets itself, so that resets, stalls, drips, cut bodies and lies in headers are what a test says they
-are. What it does is declared by path and by request::
+It writes to the sockets itself, so a test controls resets, stalls, slow bytes, cut bodies and wrong headers. A test
+scripts behaviours by path and by request::
 
     server = Server()
     server.offer("/encodings/cl100k_base.tiktoken", content)
     server.script("/encodings/cl100k_base.tiktoken", reset(after=1_000_000), reply(503), serve())
 
-The first request for that path gets the first behaviour, and so on; the last one stays. A path that is offered and not
-scripted is served; any other is 404. All times are seconds, all sizes bytes.
+The first request for that path gets the first behaviour, and so on; the last one is repeated. A path that is offered
+but not scripted is served, and any other path gives 404. Times are in seconds and sizes in bytes.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _KNOWN = frozenset(http.HTTPStatus)
 
 
 class HangUp(Exception):
-    """Ends a connection: the behaviour wants no more of it, or the client or the server went away."""
+    """End of a connection, because the behaviour closes it, or because the client or the server stops."""
 
 
 @dataclass
 class Request:
-    """One request as it came, and what became of it. ``sent`` counts bytes of the answer's body, as the wire has them."""
+    """One request and its progress. ``sent`` counts the bytes of the answer's body on the wire."""
 
     method: str
     target: str
@@ -58,23 +58,23 @@ class Request:
 
     @property
     def first_byte(self) -> int | None:
-        """Where an asked-for range starts; None where none is asked for."""
+        """Start of the requested range, or None without a range."""
         value = self.headers.get("range")
         return int(value.removeprefix("bytes=").partition("-")[0]) if value else None
 
 
 class Exchange:
-    """What a behaviour answers a request through."""
+    """Request and connection on which a behaviour answers."""
 
     def __init__(self, connection: socket.socket, stopping: socket.socket, request: Request, content: bytes | None):
         self.connection = connection
         self.request = request
         self.content = content
-        """What is offered at the path; None where nothing is."""
+        """Content that is offered at the path, or None."""
         self._stopping = stopping
 
     def write(self, data: bytes) -> None:
-        """Send bytes that are no part of a body."""
+        """Send bytes that do not count as body."""
         self.connection.sendall(data)
 
     def head(self, status: int, headers: Mapping[str, str]) -> None:
@@ -84,7 +84,7 @@ class Exchange:
         self.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
 
     def body(self, data: bytes, rate: float | None = None, chunked: bool = False) -> None:
-        """Send part of a body, at ``rate`` bytes a second where one is given."""
+        """Send part of a body, at ``rate`` bytes a second if it is given."""
         began = time.monotonic()
         for offset in range(0, len(data), CHUNK):
             piece = data[offset : offset + CHUNK]
@@ -94,12 +94,12 @@ class Exchange:
                 self.pause(began + (offset + len(piece)) / rate - time.monotonic())
 
     def pause(self, seconds: float) -> None:
-        """Wait, unless the client goes away or the server stops: then hang up."""
+        """Wait, but hang up if the client goes away or the server stops."""
         if select.select([self.connection, self._stopping], [], [], max(0.0, seconds))[0]:
             raise HangUp
 
     def arrived(self) -> None:
-        """Wait until the client's kernel has everything that was sent, so that a reset destroys none of it."""
+        """Wait until the client's kernel has everything that was sent, so that a reset loses none of it."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             waiting = struct.unpack("i", fcntl.ioctl(self.connection.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0]
@@ -111,7 +111,7 @@ class Exchange:
 Behaviour = Callable[[Exchange], None]
 
 
-# Endings: what happens at the point where an answer stops going well.
+# Endings, which run after the good part of an answer.
 
 
 def reset_now(exchange: Exchange) -> None:
@@ -122,12 +122,12 @@ def reset_now(exchange: Exchange) -> None:
 
 
 def close_now(exchange: Exchange) -> None:
-    """Close the connection in good order, however much is still owed."""
+    """Close the connection without an error, even if bytes are missing."""
     raise HangUp
 
 
 def silent(exchange: Exchange) -> None:
-    """Keep the connection and send nothing more, for as long as the client stays."""
+    """Keep the connection open and send nothing more, until the client leaves."""
     while True:
         exchange.pause(PATIENCE)
 
@@ -144,7 +144,7 @@ def dripping(interval: float = 1.0) -> Behaviour:
 
 
 def endless(exchange: Exchange) -> None:
-    """Send bytes for as long as the client takes them, at a pace that shows how many it took."""
+    """Send bytes until the client leaves, slowly enough to count the bytes that it reads."""
     while True:
         exchange.body(b"IQ== 0\n" * 2048, rate=4_000_000)
 
@@ -163,18 +163,18 @@ def serve(
     after: int | None = None,
     then: Behaviour | None = None,
 ) -> Behaviour:
-    """Serve ``content`` (what the path offers, where none is given), as well or as badly as the settings say.
+    """Serve ``content``, or what the path offers, in the way that the arguments define.
 
     Args:
         content: the whole body, before any range is taken.
         status: of a whole answer.
-        ranges: ``ignored`` answers 200 to them, ``refused`` 416, ``wrong`` with another range than was asked for,
-            ``unasked`` sends the second half to whoever asks for the whole.
-        length: what is said of the body's length; a number is a lie, ``absent`` ends the body with the connection.
-        rate: bytes a second, for this connection alone.
-        headers: added to the answer's own, or in their place.
-        after: how many bytes of this answer's body go out before ``then`` takes over; all of them where None.
-        then: an ending; without one the connection stays open for the next request.
+        ranges: ``ignored`` answers a range with 200, ``refused`` with 416, ``wrong`` with another range. ``unasked``
+            answers a request without a range with the second half.
+        length: the declared length of the body. A number is sent unchanged; ``absent`` ends the body by closing.
+        rate: bytes a second, on this connection.
+        headers: added to the headers of the answer, or replacing them.
+        after: bytes of the body that are sent before ``then`` runs. None means all of them.
+        then: an ending. Without one, the connection stays open for the next request.
     """
 
     def behaviour(exchange: Exchange) -> None:
@@ -211,7 +211,7 @@ def serve(
 
 
 def reset(after: int | None = None) -> Behaviour:
-    """Reset the connection after so many bytes of the body; before the headers where no number is given."""
+    """Reset the connection after a number of bytes of the body, or before the headers if no number is given."""
     return reset_now if after is None else serve(after=after, then=reset_now)
 
 
@@ -228,22 +228,22 @@ def reply(status: int, body: bytes = b"", **headers: str) -> Behaviour:
 
 
 def redirect(location: str, status: int = 301) -> Behaviour:
-    """Send the client elsewhere."""
+    """Answer with a redirect."""
     return reply(status, b"<html>moved</html>", location=location)
 
 
 def page(status: int = 200) -> Behaviour:
-    """Answer as a captive portal or an error page does."""
+    """Answer with an HTML page, as a captive portal does."""
     return reply(status, HTML, content_type="text/html; charset=utf-8")
 
 
 def compressed(content: bytes) -> Behaviour:
-    """Send a body gzip'd, though nobody asked for that."""
+    """Send a body compressed with gzip, which the client did not request."""
     return reply(200, gzip.compress(content, 6), content_encoding="gzip", content_type="application/octet-stream")
 
 
 def dripped_head(interval: float) -> Behaviour:
-    """Send a status line and headers one byte each ``interval`` seconds, for ever."""
+    """Send a status line and headers one byte each ``interval`` seconds, without end."""
 
     def behaviour(exchange: Exchange) -> None:
         for byte in b"HTTP/1.1 200 OK\r\nX-Filler: " + b"x" * 4096:
@@ -254,7 +254,7 @@ def dripped_head(interval: float) -> Behaviour:
 
 
 def endless_head(exchange: Exchange) -> None:
-    """Send headers for as long as the client takes them."""
+    """Send headers until the client leaves."""
     exchange.write(b"HTTP/1.1 200 OK\r\n")
     while True:
         line = b"X-Filler: " + b"x" * 1000 + b"\r\n"
@@ -264,7 +264,7 @@ def endless_head(exchange: Exchange) -> None:
 
 
 def endless_hints(exchange: Exchange) -> None:
-    """Send one interim answer after another and never the final one."""
+    """Send interim answers without end, and never the final one."""
     while True:
         exchange.write(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
         exchange.pause(0.05)
@@ -282,9 +282,9 @@ def raw(data: bytes) -> Behaviour:
 
 @dataclass
 class Server(Listener):
-    """The server. ``with Server(...) as server`` starts it and stops it.
+    """Web server that ``with Server(...) as server`` starts and stops.
 
-    ``context`` makes it speak TLS. ``host`` and ``port`` are for tests that need an address of their own; loopback only.
+    With ``context`` it uses TLS. Tests that need a fixed address on loopback set ``host`` and ``port``.
     """
 
     context: ssl.SSLContext | None = None
@@ -298,12 +298,12 @@ class Server(Listener):
 
     @property
     def url(self) -> str:
-        """The base that a mirror setting takes."""
+        """URL for the setting of mirrors."""
         return f"{'https' if self.context else 'http'}://{self.authority}"
 
     @property
     def moved(self) -> int:
-        """Bytes of bodies that went out, over all requests."""
+        """Bytes of all bodies that were sent."""
         return sum(request.sent for request in self.requests)
 
     def offer(self, path: str, content: bytes) -> None:
@@ -311,7 +311,7 @@ class Server(Listener):
         self._offered[path] = content
 
     def script(self, path: str, *behaviours: Behaviour) -> None:
-        """Answer the requests for ``path`` with these, in turn; the last one stays."""
+        """Answer the requests for ``path`` with these, in turn. The last one is repeated."""
         self._scripts[path] = list(behaviours)
 
     def asked(self, path: str) -> list[Request]:
@@ -319,23 +319,23 @@ class Server(Listener):
         return [request for request in self.requests if request.path == path]
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Wait for something to have happened here.
+        """Wait until a condition holds.
 
         Raises:
-            TimeoutError: it did not.
+            TimeoutError: it did not hold in time.
         """
         deadline = time.monotonic() + PATIENCE
         while not condition():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"never happened; requests so far: {self.requests}")
+                raise TimeoutError(f"the condition did not hold in time; requests so far: {self.requests}")
             time.sleep(0.005)
 
     def serve(self, plain: socket.socket) -> None:
-        """Answer the requests that come on one connection, as their scripts say."""
+        """Answer the requests of one connection as their scripts say."""
         with self._lock:
             self.connections += 1
         connection = plain
-        # The client breaking off is what many tests are about: here it only ends the conversation.
+        # In many tests the client closes the connection. For the server that is no error.
         with contextlib.suppress(HangUp, OSError):
             if self.context is not None:
                 connection = self.context.wrap_socket(plain, server_side=True)
@@ -368,7 +368,7 @@ class Server(Listener):
                     return
                 pending += received
                 if not pending[:1].isalpha():
-                    # What a web server says to a client that speaks TLS to its plain port.
+                    # A web server answers a TLS client on its plain port in this way.
                     connection.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
                     return
             head, _, pending = pending.partition(b"\r\n\r\n")

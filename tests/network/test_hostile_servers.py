@@ -1,7 +1,7 @@
 """Fetch from servers and networks that misbehave.
 
-Every failure must end with its exit code and without a traceback, leave only right files in the volume, and name the file, the
-place, the reason and the remedy. The bytes that the servers moved are checked too.
+Every failure must have its exit code and no traceback, leave only right files in the volume, and name the file, the
+mirror, the reason and the remedy. The tests also check the bytes that the servers sent.
 """
 
 from __future__ import annotations
@@ -41,23 +41,23 @@ from .server import (
 )
 
 SLACK = 1_000_000
-"""Bytes that socket buffers of this machine take before a server learns that the client is gone."""
+"""Bytes that socket buffers can hold before a server notices that the client is gone."""
 OTHER_PATHS = (f"/{CL100K.published_name}", f"/{CL100K.cache_key}")
-"""Where else a mirror may have cl100k_base."""
+"""Other paths of cl100k_base at a mirror."""
 
 
 @dataclass(frozen=True)
 class Failing:
-    """A server that never supplies the file."""
+    """Server that never supplies the file."""
 
     behaviours: tuple[Behaviour, ...]
-    """Its answers, in turn. The last one stays."""
+    """Its answers, in turn. The last one is repeated."""
     reason: str
-    """A pattern that the message must have, besides the place."""
+    """Pattern that the message must match, in addition to the mirror."""
     moves: int = 1000
-    """The most bytes of bodies that it may move."""
+    """Limit for the bytes of all bodies."""
     requests: int = 5
-    """The most requests for the file."""
+    """Limit for the requests for the file."""
 
 
 def failing(*behaviours: Behaviour, reason: str, moves: int = 1000, requests: int = 5) -> Failing:
@@ -65,7 +65,7 @@ def failing(*behaviours: Behaviour, reason: str, moves: int = 1000, requests: in
 
 
 def always_failing() -> dict[str, Failing]:
-    """Return description -> server, each of which fails at every request."""
+    """Return description -> server that fails at every request."""
     empty_redirect = serve(b"", status=302, headers={"Location": "/elsewhere"}, length="absent", then=endless)
     return {
         # The connection.
@@ -84,16 +84,16 @@ def always_failing() -> dict[str, Failing]:
         "sends interim answers without end": failing(endless_hints, reason="stalled for 1 s"),
         "sends headers without end": failing(endless_head, reason="broke.* too long", moves=5_000_000),
         # The length.
-        "cuts the body without telling its length": failing(
+        "cuts the body without declaring its length": failing(
             serve(ranges="ignored", length="absent", after=SIZE // 2),
             reason="ended after .* of 1,681,126",
             moves=3 * SIZE,
             requests=6,
         ),
-        "tells a length that is too small": failing(
+        "declares a length that is too small": failing(
             serve(length=1000, after=1000), reason="ended after 1,000 of 1,681,126", moves=5000
         ),
-        "tells a length that is far too large": failing(
+        "declares a length that is far too large": failing(
             serve(length=10**15, then=silent), reason="more than 1,681,126", moves=SIZE, requests=1
         ),
         "sends a body without end": failing(
@@ -108,21 +108,25 @@ def always_failing() -> dict[str, Failing]:
         "sends an HTML page as long as the file": failing(
             serve(HTML.ljust(SIZE)), reason="HTML", moves=SIZE, requests=1
         ),
-        "says gzip and sends plain bytes": failing(
+        "declares gzip and sends plain bytes": failing(
             serve(headers={"Content-Encoding": "gzip"}), reason="compress", moves=SIZE, requests=1
         ),
-        "sends gzip that swells to 200 MB": failing(
+        "sends gzip that expands to 200 MB": failing(
             compressed(bytes(200_000_000)), reason="more than", moves=SIZE, requests=1
         ),
         # The status.
-        "says 206 to a request for the whole": failing(serve(ranges="unasked"), reason="206", moves=SIZE, requests=1),
-        "says 511 with a login page": failing(page(511), reason="511.*(portal|login)", requests=1),
-        "says 503": failing(page(503), reason="503"),
-        "says 429 and to wait an hour": failing(reply(429, retry_after="3600"), reason="429.*3600 s", requests=1),
+        "answers 206 to a request for the whole file": failing(
+            serve(ranges="unasked"), reason="206", moves=SIZE, requests=1
+        ),
+        "answers 511 with a login page": failing(page(511), reason="511.*(portal|login)", requests=1),
+        "answers 503": failing(page(503), reason="503"),
+        "answers 429 and asks to wait an hour": failing(
+            reply(429, retry_after="3600"), reason="429.*3600 s", requests=1
+        ),
         # Redirects.
         "redirects to itself": failing(redirect(PATH), reason="redirected more than 5 times", moves=10_000, requests=6),
         "redirects with a body without end": failing(empty_redirect, reason="404", moves=SLACK, requests=1),
-        "redirects without a place": failing(reply(302), reason="302", requests=1),
+        "redirects without a location": failing(reply(302), reason="302", requests=1),
         "redirects to another protocol": failing(
             redirect("gopher://127.0.0.1/x"), reason=r"redirected to a URL that is not http\(s\)", requests=1
         ),
@@ -130,17 +134,17 @@ def always_failing() -> dict[str, Failing]:
             redirect("file:///etc/hostname"), reason=r"redirected to a URL that is not http\(s\)", requests=1
         ),
         "redirects to no host": failing(redirect("http://"), reason="redirected to 127.0.0.1: "),
-        "redirects to half an address": failing(redirect("http://["), reason="redirected to %5B: "),
+        "redirects to an incomplete address": failing(redirect("http://["), reason="redirected to %5B: "),
         "redirects to a port that does not exist": failing(
             redirect("http://127.0.0.1:99999/"), reason="redirected to 127.0.0.1:99999: .*port"
         ),
         # Not HTTP.
         "sends line ends": failing(raw(b"\r\n\r\n"), reason="broke"),
         "sends zeros": failing(raw(b"\0" * 5000), reason="broke"),
-        "speaks SSH": failing(raw(b"SSH-2.0-OpenSSH_9.2\r\n"), reason="broke"),
-        "speaks HTTP/9.9": failing(raw(b"HTTP/9.9 200 OK\r\n\r\n"), reason="ended after 0 of"),
-        "says 999999": failing(raw(b"HTTP/1.1 999999\r\n\r\n"), reason="broke"),
-    } | {f"says {status}": failing(reply(status), reason=str(status)) for status in (201, 204, 206, 304, 418, 600)}
+        "answers with SSH": failing(raw(b"SSH-2.0-OpenSSH_9.2\r\n"), reason="broke"),
+        "answers with HTTP/9.9": failing(raw(b"HTTP/9.9 200 OK\r\n\r\n"), reason="ended after 0 of"),
+        "answers 999999": failing(raw(b"HTTP/1.1 999999\r\n\r\n"), reason="broke"),
+    } | {f"answers {status}": failing(reply(status), reason=str(status)) for status in (201, 204, 206, 304, 418, 600)}
 
 
 @pytest.mark.parametrize("how", always_failing())
@@ -159,7 +163,7 @@ def test_a_server_that_always_fails_is_given_up_and_reported_with_the_reason(
 
 
 def recovering() -> dict[str, tuple[Behaviour, ...]]:
-    """Return description -> the answers of a server that supplies the file in the end, and moves it once only."""
+    """Return description -> the answers of a server that supplies the file in the end, without sending bytes twice."""
     half = SIZE // 2
     return {
         "one reset before the headers": (reset(), serve()),
@@ -189,7 +193,7 @@ def test_a_fill_continues_after_a_fault_without_moving_bytes_twice(case: Case, s
 
 
 def starting_again() -> dict[str, tuple[Behaviour, ...]]:
-    """Return description -> the answers of a server that supplies the file, but does not continue it."""
+    """Return description -> the answers of a server that supplies the file but does not continue a transfer."""
     half = SIZE // 2
     breaks_off = reset(after=half)
     nonsense = ("", "bytes", "bytes x-y/z", "items 840563-1681125/1681126")
@@ -372,7 +376,7 @@ def test_retry_after_as_a_date_is_waited_for(case: Case, server: Server) -> None
     server.script(PATH, reply(429, retry_after=date), serve())
     began = time.monotonic()
     case.fill(server.url).is_ready()
-    # A date has whole seconds only, so a part of the first one may be lost.
+    # A date has whole seconds, so a part of the first one may be lost.
     assert server.asked(PATH)[1].started - began >= 3
 
 
@@ -441,7 +445,9 @@ def test_two_files_over_slow_connections_take_the_time_of_the_larger(case: Case,
     [small], [large] = server.asked(PATH), server.asked(f"/{O200K.path}")
     assert small.ended is not None
     assert large.ended is not None
-    assert max(small.started, large.started) < min(small.ended, large.ended), "one after the other"
+    assert max(small.started, large.started) < min(small.ended, large.ended), (
+        "the files were fetched one after the other"
+    )
     both = max(small.ended, large.ended) - min(small.started, large.started)
     assert both < 1.2 * (large.ended - large.started)
 

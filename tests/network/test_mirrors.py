@@ -20,12 +20,12 @@ from .server import Server, page, reset, serve, silent
 
 HOST = ORIGIN.removeprefix("https://")
 SLACK = 1_000_000
-"""Bytes that socket buffers of this machine take before a server learns that the client is gone."""
+"""Bytes that socket buffers can hold before a server notices that the client is gone."""
 
 
 @pytest.fixture
 def origin(case: Case, contents: dict[str, bytes], authority: Authority) -> Iterator[Server]:
-    """A stand-in for the origin with a certificate for its name. Only a hosts file leads to it."""
+    """Start a stand-in for the origin, with a certificate for its name. Only a hosts file points to it."""
     with Server(authority.context(HOST), host=f"127.77.{os.getpid() % 250}.1", port=443) as started:
         for path, content in contents.items():
             started.offer(path, content)
@@ -199,7 +199,7 @@ def test_a_private_vocabulary_with_another_digest_is_refused_and_its_digest_show
     outcome = case.fill(server.url, arguments=["--extra", extra(server)])
     # Only the operator can tell which of the two digests is the wrong one.
     outcome.is_failure(server.authority, hashlib.sha256(b"something else").hexdigest(), about="acme.tiktoken")
-    assert outcome.has(CL100K), "one file's failure kept another from being installed"
+    assert outcome.has(CL100K), "the failure of one file prevented the installation of another"
 
 
 @pytest.mark.emulated

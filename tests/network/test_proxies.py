@@ -1,4 +1,4 @@
-"""Fetch through proxies, good and bad. An error names the proxy whenever one was used."""
+"""Fetch through good and bad proxies. An error names the proxy if one was used."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ ADVICE = "HTTPS_PROXY"
 
 
 class Answering(Proxy):
-    """Says one thing whatever it is asked, and closes; or says nothing until it is stopped."""
+    """Proxy that gives the same answer to any request and closes, or never answers."""
 
     says = b""
 
-    def _speak(self, client: socket.socket) -> None:
+    def _handle(self, client: socket.socket) -> None:
         client.recv(65536)
         if self.says:
             client.sendall(self.says)
@@ -167,14 +167,14 @@ def test_a_proxy_that_answers_502_is_named(case: Case) -> None:
     with Proxy(broken=True) as proxy:
         outcome = case.fill("https://mirror.test", environment={"HTTPS_PROXY": f"http://{proxy.authority}"})
     outcome.is_failure(f"mirror.test: through the proxy {proxy.authority}: .*502")
-    assert len(proxy.targets) > 1, "a transient failure is tried again"
+    assert len(proxy.targets) > 1, "a transient failure was not retried"
 
 
 def test_a_proxy_that_gets_no_credentials_is_named_with_the_place_for_them(case: Case, secure: Server) -> None:
     with Proxy({"mirror.test:443": (secure.host, secure.port)}, "guest:password") as proxy:
         outcome = case.fill("https://mirror.test", environment={"HTTPS_PROXY": f"http://{proxy.authority}"})
     outcome.is_failure(f"through the proxy {proxy.authority}: the proxy answered 407", "USER:PASSWORD@HOST:PORT")
-    assert proxy.refused == 1, "a failure that is not transient is not tried again"
+    assert proxy.refused == 1, "a failure that is not transient was retried"
 
 
 def test_a_plain_proxy_that_gets_no_credentials_is_named_with_the_place_for_them(case: Case, server: Server) -> None:

@@ -1,4 +1,4 @@
-"""Send credentials where they belong, and never show them."""
+"""Credentials are sent only where they belong, and never shown."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def shows_no_secret(said: str) -> None:
 
 
 def answers(there: str) -> dict[str, Behaviour]:
-    """Return description -> an answer that makes a run speak of the URL ``there``."""
+    """Return description -> an answer that makes a run print the URL ``there``."""
     return {
         "good": serve(),
         "404": page(404),

@@ -1,4 +1,4 @@
-"""End a fetch in time: at the deadline, at a signal, after a stall. Show its progress meanwhile."""
+"""Time limits of a fetch (the deadline, a signal, a stall), and its progress."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_an_invalid_timeout_is_a_bad_setting(case: Case, value: str) -> None:
     assert f"TIKTOKEN_INIT_TIMEOUT: '{value}' is not a number of seconds" in outcome.said
 
 
-# SIGTERM. A longer time-out and deadline, so that nothing else can end the run.
+# SIGTERM. The time-out and the deadline are long, so that only the signal can end the run.
 
 PATIENT = {"TIKTOKEN_INIT_TIMEOUT": "60", "TIKTOKEN_INIT_DEADLINE": "60"}
 
@@ -110,7 +110,7 @@ def test_a_slow_fill_shows_progress_and_a_fast_one_does_not(case: Case, server: 
 
 def test_a_slow_fill_shows_progress_on_a_terminal_and_removes_it(server: Server, case: Case) -> None:
     if not isinstance(case.driver, Host):
-        pytest.skip("an engine puts its own terminal between")
+        pytest.skip("the terminal of an engine is not the terminal of the test")
     server.script(PATH, serve(rate=500_000))
     ours, theirs = pty.openpty()
     running = case.start(server.url, environment={"NO_COLOR": "1"}, stderr=theirs)
@@ -128,7 +128,7 @@ def test_a_slow_fill_shows_progress_on_a_terminal_and_removes_it(server: Server,
     assert set(re.findall(rb"\x1b\[\d*[A-Za-z]", said)) == {b"\x1b[K"}
 
 
-# Machines.
+# JSON.
 
 
 def test_a_failure_is_in_the_json_result(case: Case, server: Server) -> None:

@@ -1,4 +1,4 @@
-"""Fetch from servers whose certificates are good, bad, or signed by an authority that the operator names."""
+"""Fetch from servers with good certificates, bad ones, and ones that an authority from a setting has signed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .cases import PATH, SIZE, Case
 from .server import Server, serve
 
 ADDING = ["TIKTOKEN_INIT_CA", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"]
-"""Variables that add to the trust."""
+"""Variables that add authorities to the trusted ones."""
 
 
 @pytest.mark.emulated
@@ -56,7 +56,7 @@ def test_each_variable_adds_to_the_others(
 def test_an_added_authority_leaves_the_default_ones_trusted(
     case: Case, secure: Server, authority: Authority, tmp_path: Path, variable: str
 ) -> None:
-    """The directory stands for the usual authorities, which sign for no server of a test."""
+    # The directory stands for the default authorities, which sign for no test server.
     environment = {
         "SSL_CERT_DIR": str(authority.directory(tmp_path / "authorities")),
         variable: str(Authority(tmp_path, "other").bundle),
@@ -86,7 +86,7 @@ def test_an_invalid_bundle_is_a_bad_setting(
 
 @pytest.fixture
 def expired(case: Case, contents: dict[str, bytes], authority: Authority) -> Iterator[Server]:
-    """A mirror whose certificate expired yesterday."""
+    """Start a mirror whose certificate expired yesterday."""
     with Server(authority.context("127.0.0.1", expired=True)) as started:
         case.servers.append(started)
         started.offer(PATH, contents[PATH])
@@ -95,7 +95,7 @@ def expired(case: Case, contents: dict[str, bytes], authority: Authority) -> Ite
 
 @pytest.fixture
 def misnamed(case: Case, contents: dict[str, bytes], authority: Authority) -> Iterator[Server]:
-    """A mirror whose certificate is for another host."""
+    """Start a mirror whose certificate is for another host."""
     with Server(authority.context("elsewhere.test")) as started:
         case.servers.append(started)
         started.offer(PATH, contents[PATH])
