@@ -1,6 +1,7 @@
-"""Build each consumer once: Go programs, virtual environments for Python, packages for JavaScript.
+"""Builds of the consumers: Go programs, virtual environments for Python, packages for JavaScript. Each is built once.
 
-The results stay in the user's cache directory. Their names hold a digest of all inputs, so a changed pin builds anew.
+The results stay in the user's cache directory. Their names have a digest of all inputs, so a changed pin causes a new
+build.
 """
 
 from __future__ import annotations
@@ -57,11 +58,11 @@ def python_environment(requirements: Path, *options: str) -> Path:
 
 
 def pip_install(requirements: Path, *where: str, options: tuple[str, ...] = ("--only-binary=:all:",)) -> None:
-    """Install what a requirements file pins, and nothing else; ``where`` says where to."""
+    """Install exactly what a requirements file pins. ``where`` holds the options for the destination."""
     # pip takes --python before its command, and --target after it.
     before, after = (where, ()) if where[0] == "--python" else ((), where)
     command = [sys.executable, "-m", "pip", *before, "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    # Python compiles what is imported, later; compiling everything takes longer than the download.
+    # Python compiles modules when it imports them. Compiling everything takes longer than the download.
     command += ["--no-compile", "--require-hashes"]
     subprocess.run([*command, *options, *after, "--requirement", str(requirements)], check=True)
 
@@ -93,7 +94,7 @@ def app_context(directory: Path) -> Path:
         shutil.copy(path, directory)
     (directory / "texts.json").write_text(json.dumps(TEXTS))
     requirements = HERE / "requirements" / "app-image.txt"
-    # Packages for the interpreter in the image, which may be another one than this.
+    # The packages are for the interpreter in the image, which may differ from this one.
     wheels = ("--only-binary=:all:", "--python-version=3.13", f"--platform=manylinux_2_28_{platform.machine()}")
 
     def build(target: Path) -> None:
@@ -117,7 +118,7 @@ def once(name: str, inputs: list[bytes], build: Callable[[Path], None]) -> Path:
         build(work)
         work.rename(built)
     except OSError:
-        # Another run was faster: a directory cannot be renamed onto one that is not empty.
+        # Another run was faster: a directory cannot replace one that is not empty.
         if not built.exists():
             raise
     finally:

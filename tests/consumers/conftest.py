@@ -1,4 +1,4 @@
-"""Print what each consumer did, at the end of a run."""
+"""Results of each consumer, printed at the end of a test run."""
 
 import pytest
 
@@ -7,6 +7,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reports = [report for report in terminalreporter.stats.get("passed", []) if report.when == "call"]
     seen = [value for report in reports for name, value in report.user_properties if name == "consumer"]
     if seen:
-        terminalreporter.section("what each consumer did, with no network")
+        terminalreporter.section("results of each consumer without a network")
         for name, what in seen:
             terminalreporter.write_line(f"{name:<40} {what}")

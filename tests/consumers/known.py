@@ -1,6 +1,6 @@
-"""List the consumers that the tests run: how to start each, what it reads, and what it does with a wrong cache.
+"""Consumers that the tests run: how each starts, which directory it reads, and what it does with a wrong one.
 
-``test_consumers.py`` compares every line with a run. ``docs/consumers.md`` tells users the same.
+``test_consumers.py`` compares every line with a run. ``docs/consumers.md`` has the same facts for users.
 """
 
 from __future__ import annotations
@@ -16,40 +16,40 @@ import pytest
 from tests.consumers.build import HERE, go_program, npm_packages, python_environment
 
 COUNTS_WRONGLY = "starts and counts wrong"
-"""In the place of a message: the consumer accepts what it read, or estimates instead."""
+"""In place of a message: the consumer accepts the wrong bytes, or estimates."""
 
 POISONS = {"page": "a web page", "empty": "empty", "swapped": "another vocabulary's"}
-"""Kind of poison -> what each file of the directory then is."""
+"""Kind of wrong content -> description of each file in the directory."""
 
 NEWEST_TIKTOKEN = "tiktoken (Python) 0.14.0"
 
 
 class Consumer(NamedTuple):
-    """A program that loads encodings."""
+    """Program that loads encodings."""
 
     name: str
     """Project and release."""
     command: Callable[[], list[str]]
     """Builds the program if it is not built yet, and returns its command line."""
     names: tuple[str, ...]
-    """The encodings and models that it is asked for."""
+    """Encodings and models that it must load."""
     variable: str = ""
-    """The environment variable that names its directory, if it reads one."""
+    """Environment variable that names its directory, if it reads one."""
     without: str = ""
-    """Part of its message, offline, when the directory is empty; or COUNTS_WRONGLY."""
+    """Part of its message without a network and with an empty directory; or COUNTS_WRONGLY."""
     when: Mapping[str, str] = MappingProxyType({})
-    """Kind of poison -> part of its message then; or COUNTS_WRONGLY."""
+    """Kind of wrong content -> part of its message; or COUNTS_WRONGLY."""
     deletes: bool = False
     """Whether it deletes a file whose digest is wrong."""
     layout: str = "cache"
-    """``cache`` or ``published``: the names under which it looks for the files."""
+    """Names under which it looks for the files: ``cache`` or ``published``."""
 
 
 MODELS = {"gpt-3.5-turbo": "cl100k_base", "gpt-4": "cl100k_base", "gpt-4o": "o200k_base"}
 """Model -> its encoding, for the consumers that are asked for models."""
 
 RIGHT = {"gpt-3.5-turbo": 20, "gpt-4": 20, "gpt-4o": 16}
-"""What the gateway stand-in counts with the right vocabularies."""
+"""Model -> tokens that the gateway stand-in counts with the right vocabularies."""
 
 _GO_ENCODINGS = ("cl100k_base", "p50k_base", "p50k_edit", "r50k_base", "o200k_base")
 _JS_ENCODINGS = ("cl100k_base", "o200k_base", "p50k_base", "p50k_edit", "r50k_base")
@@ -175,7 +175,7 @@ EMBEDDED: tuple[Consumer, ...] = (
     Consumer("tiktoken (npm) 1.0.22", partial(_javascript, "tiktoken"), (*_JS_ENCODINGS, "gpt2")),
     Consumer("gpt-tokenizer 4.0.0", partial(_javascript, "gpt-tokenizer"), _JS_ENCODINGS),
 )
-"""Consumers that have the vocabularies inside, and read no directory."""
+"""Consumers with built-in vocabularies. They read no directory."""
 
 LANGCHAIN_JS = Consumer("@langchain/core 1.4.0", partial(_javascript, "langchain"), ("cl100k_base",))
-"""Fetches the encodings from another site, in another format; no directory helps it."""
+"""Consumer that fetches the encodings from another site, in another format, and reads no directory."""

@@ -1,4 +1,4 @@
-"""Run a consumer with no network interface."""
+"""Runs of a consumer without a network interface."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
 ROOT = Path(__file__).parents[2]
 
 NO_NETWORK = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
-"""Words before a command that give it no network interface, not even loopback."""
+"""Words before a command that remove every network interface, even loopback."""
 
 PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>\n"
-"""What a captive portal answers to any request."""
+"""Answer of a captive portal to any request."""
 
 _OTHER = dict(zip(VOCABULARIES, (VOCABULARIES[index] for index in (1, 0, 3, 2, 5, 4)), strict=True))
 
@@ -27,7 +27,7 @@ Tokens = dict[str, dict[str, list[int] | int]]
 
 
 class Outcome(NamedTuple):
-    """The result of a run: token ids (or their count) by name and label, None if it failed; and its messages."""
+    """Result of a run: token ids (or their number) by name and label, or None if it failed; and its messages."""
 
     tokens: Tokens | None
     messages: str
@@ -36,7 +36,7 @@ class Outcome(NamedTuple):
 def offline(
     command: list[str], variables: dict[str, str], standard_input: str = "", read_only: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command with no network interface and only the variables ``PATH``, ``HOME`` and those given.
+    """Run a command without a network interface, and with no variables except ``PATH``, ``HOME`` and those given.
 
     The directory ``read_only`` is mounted read-only for it.
     """
@@ -56,20 +56,20 @@ def offline(
 
 
 def run(consumer: Consumer, directory: Path, names: tuple[str, ...], *, read_only: bool = False) -> Outcome:
-    """Have the consumer tokenize the texts with the named encodings, loaded from ``directory``."""
+    """Run the consumer on the texts, with the named encodings from ``directory``."""
     return tokenize(consumer.command(), {consumer.variable: str(directory)}, names, directory if read_only else None)
 
 
 def tokenize(
     command: list[str], variables: dict[str, str], names: tuple[str, ...], read_only: Path | None = None
 ) -> Outcome:
-    """Have a program tokenize the texts with the named encodings."""
+    """Run a program on the texts, with the named encodings."""
     done = offline(command, variables, json.dumps({"names": names, "texts": TEXTS}), read_only)
     return Outcome(json.loads(done.stdout) if done.returncode == 0 else None, done.stderr)
 
 
 def fill(directory: Path, vocabularies: Path, *flags: str) -> None:
-    """Fill ``directory`` through the entry point, as the init container does, from ``vocabularies`` alone."""
+    """Fill ``directory`` with the entry point, as the init container does, from ``vocabularies`` only."""
     command = [sys.executable, str(ROOT / "entrypoint.py"), "fill", "--sources", "baked", "--encodings", "all"]
     command += ["--baked-dir", str(vocabularies), "--cache-dir", str(directory), *flags]
     done = offline(command, {})
@@ -77,7 +77,7 @@ def fill(directory: Path, vocabularies: Path, *flags: str) -> None:
 
 
 def poison(directory: Path, vocabularies: Path, layout: str, *kinds: str) -> set[str]:
-    """Write each vocabulary's file with wrong content, of the kinds in turn; return the names of the files."""
+    """Write each file with wrong content, using the kinds in turn; return the names of the files."""
     names = {v: v.cache_key if layout == "cache" else v.published_name for v in VOCABULARIES}
     for index, (vocabulary, name) in enumerate(names.items()):
         (directory / name).write_bytes(_wrong_content(vocabulary, vocabularies, kinds[index % len(kinds)]))

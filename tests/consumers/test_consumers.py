@@ -1,4 +1,4 @@
-"""Run each consumer with no network: with a filled directory, an empty one, a poisoned one, and after a fill."""
+"""Runs of each consumer without a network: with a filled, an empty, a wrong and a repaired directory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def each(consumers: tuple[Consumer, ...]) -> pytest.MarkDecorator:
 
 
 def is_right(tokens: Tokens | None, names: tuple[str, ...]) -> bool:
-    """Tell whether these are the ids that the named encodings give; a count is right if it is the number of ids."""
+    """Return whether these are the ids of the named encodings. A count is right if it is the number of ids."""
     if tokens is None or sorted(tokens) != sorted(names):
         return False
     ids = {name: expected()[MODELS.get(name, name)] for name in names}
@@ -39,7 +39,7 @@ def is_right(tokens: Tokens | None, names: tuple[str, ...]) -> bool:
 
 
 def behaves(outcome: Outcome, names: tuple[str, ...], expectation: str) -> bool:
-    """Tell whether a run ended as expected: with a message, or with wrong counts."""
+    """Return whether a run ended as expected: with a message, or with wrong counts."""
     if expectation == COUNTS_WRONGLY:
         return outcome.tokens is not None and not is_right(outcome.tokens, names)
     return outcome.tokens is None and expectation in outcome.messages
@@ -47,7 +47,7 @@ def behaves(outcome: Outcome, names: tuple[str, ...], expectation: str) -> bool:
 
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory, vocabularies: Path) -> dict[str, Path]:
-    """Return layout -> a directory that the entry point filled in that layout."""
+    """Fill a directory in each layout; return layout -> directory."""
     directories = {layout: tmp_path_factory.mktemp(layout) for layout in ("cache", "published", "both")}
     for layout, directory in directories.items():
         fill(directory, vocabularies, "--layout", layout)
@@ -55,7 +55,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory, vocabularies: Path) -> dict
 
 
 def test_consumers_cannot_reach_any_address() -> None:
-    # A datagram socket that is connected sends nothing: the kernel only looks for a route.
+    # Connecting a datagram socket sends nothing: the kernel only looks for a route.
     program = "import socket, sys; socket.socket(type=socket.SOCK_DGRAM).connect((sys.argv[1], 53))"
     for address in ("127.0.0.1", "192.0.2.1"):
         assert "Network is unreachable" in offline([sys.executable, "-c", program, address], {}).stderr
@@ -103,7 +103,7 @@ def test_a_fill_repairs_a_poisoned_directory(consumer: Consumer, tmp_path: Path,
 def test_embedded_vocabularies_need_no_directory(consumer: Consumer, record_property: Record) -> None:
     outcome = tokenize(consumer.command(), {}, consumer.names)
     assert is_right(outcome.tokens, consumer.names), outcome
-    record_property("consumer", [consumer.name, "nothing set: the ids are right"])
+    record_property("consumer", [consumer.name, "no variable: the ids are right"])
 
 
 def test_langchain_js_fetches_from_another_site_even_with_a_filled_directory(
@@ -149,5 +149,5 @@ def test_litellm_overwrites_the_variable_for_the_whole_process(filled: dict[str,
     variables = {"TIKTOKEN_CACHE_DIR": str(filled["cache"])}
     own = ("gpt-3.5-turbo", "gpt-4o")
     assert is_right(tokenize(command, variables, own).tokens, own)
-    # From its first count on, tiktoken in the same process looks in LiteLLM's own directory, which has no gpt2.
+    # After the first count, tiktoken in the same process reads LiteLLM's own directory, which has no gpt2.
     assert "ConnectionError" in tokenize(command, variables, (*own, "gpt2")).messages

@@ -1,4 +1,4 @@
-"""Run the gateway stand-in with no network interface: what starts it, what kills it, what makes it count wrong."""
+"""Runs of the gateway stand-in without a network interface: the files with which it starts, fails or counts wrong."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CL100K, O200K = VOCABULARIES[:2]
 
 
 def counts(gateway: Path, directory: Path | str) -> dict[str, int] | str:
-    """Return the stand-in's token counts, or the line it dies with."""
+    """Return the token counts of the stand-in, or its error line."""
     command = [str(gateway), "--check", "--log-dir", "/app/logs"]
     done = offline(command, {"TIKTOKEN_CACHE_DIR": str(directory)})
     if done.returncode == 0:
@@ -42,7 +42,7 @@ def rewrite(change: Callable[[bytes], bytes]) -> Callable[[Path, Path], None]:
 
 
 def cut(content: bytes, kept: int) -> bytes:
-    """Keep 50,000 lines, and of the next what ``kept`` says, as a slice does."""
+    """Keep 50,000 lines, and the next line up to the index ``kept``."""
     lines = content.splitlines(keepends=True)
     return b"".join(lines[:50_000]) + lines[50_000][:kept]
 
@@ -69,7 +69,7 @@ DAMAGES: dict[str, tuple[Callable[[Path, Path], None], dict[str, int] | str]] = 
     "a web page": (rewrite(lambda _: PAGE), r"illegal base64 data at input byte 0"),
     "files cut within a token": (rewrite(lambda content: cut(content, 3)), r"illegal base64 data at input byte"),
     "files cut within a rank": (
-        # The last rank then is one that another token has too.
+        # The last rank is then equal to the rank of another token.
         rewrite(lambda content: cut(content, -2)),
         r"encoder and decoder map sizes are different",
     ),
@@ -81,7 +81,7 @@ DAMAGES: dict[str, tuple[Callable[[Path, Path], None], dict[str, int] | str]] = 
     ),
     "swapped files": (swap, {"gpt-3.5-turbo": 16, "gpt-4": 16, "gpt-4o": 20}),
 }
-"""What the cache holds -> how to bring that about, and what the gateways do then: die with a message, or count."""
+"""Content of the cache -> function that writes it, and the result: an error message or token counts."""
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -1,4 +1,4 @@
-"""Compare the table of consumers with what is run, and its two languages with each other."""
+"""The table of consumers in the documentation, compared with the runs, and in both languages."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Hold the texts that every consumer tokenizes, and the token ids that each encoding gives for them.
+"""Texts that every consumer tokenizes, and the token ids that each encoding gives for them.
 
-``expected.json`` was written by ``python -m tests.consumers.texts``, with the newest tiktoken on vocabularies whose digests
-were checked; writing it again must change nothing.
+``expected.json`` was written by ``python -m tests.consumers.texts``, with the newest tiktoken on vocabularies whose
+digests were checked. Writing it again must not change it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TEXTS = {
     "code": "def count(text: str) -> int:\n\treturn len(encode(text))  # O(n)\n\n\nif x >= 0x1F && !done {\r\n  i++;\r\n}\n",
     "spaces": "a" + " " * 3 + "b" + " " * 26 + "c" + " " * 81 + "\n" + " " * 200,
 }
-"""Label -> text. Between them they hold no special token."""
+"""Label -> text. No text has a special token."""
 
 EXPECTED = Path(__file__).with_name("expected.json")
 

@@ -1,1 +1,1 @@
-"""The real image on a real engine."""
+"""Tests of the image on a container engine."""

@@ -18,13 +18,13 @@ def _engine() -> None:
 
 @pytest.fixture(scope="session")
 def busybox(_engine: None) -> str:
-    """An image with the tools that ours has not."""
+    """Return an image with tools that the image under test lacks."""
     return "busybox"
 
 
 @pytest.fixture(scope="session")
 def offline_image(image: str) -> Iterator[str]:
-    """The image of the target ``offline``."""
+    """Build the target ``offline``."""
     name = f"tiktoken-cache-init-test-offline:{uuid.uuid4().hex[:12]}"
     engine.build("--target", "offline", "--tag", name)
     yield name
@@ -33,7 +33,7 @@ def offline_image(image: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def stage(image: str) -> Iterator[str]:
-    """The image of the build stage that has Debian's packages installed and the wheels unpacked."""
+    """Build the stage that has Debian's packages and the unpacked wheels."""
     name = f"tiktoken-cache-init-test-lay-out:{uuid.uuid4().hex[:12]}"
     engine.build("--target", "lay-out", "--tag", name)
     yield name
@@ -42,7 +42,7 @@ def stage(image: str) -> Iterator[str]:
 
 @pytest.fixture
 def volume(_engine: None) -> Iterator[str]:
-    """A new named volume."""
+    """Make a named volume."""
     name = f"tiktoken-cache-init-test-{uuid.uuid4().hex[:12]}"
     engine.docker("volume", "create", name)
     yield name

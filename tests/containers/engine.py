@@ -1,4 +1,4 @@
-"""The engine that ``docker`` talks to, and the image under test."""
+"""The container engine behind ``docker``, and the image under test."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_IMAGE = "tiktoken-cache-init:test"
 
 GATEWAY_IMAGE = "tiktoken-cache-init-test-gateway"
-"""The gateway stand-in, once the fixture `gateway_image` has built it."""
+"""Name of the gateway stand-in, which the fixture `gateway_image` builds."""
 
 LOCKED_DOWN = ("--network", "none", "--read-only", "--cap-drop", "ALL")
-"""Everything that can be taken from a container, which then still fills its volume."""
+"""Options that remove the network, the writable root and all capabilities. A fill works without them."""
 
 Done = subprocess.CompletedProcess[str]
 
@@ -28,7 +28,7 @@ Done = subprocess.CompletedProcess[str]
 def docker(
     *arguments: str, check: bool = True, variables: Mapping[str, str] | None = None, timeout: float = 300
 ) -> Done:
-    """Run a docker command; where it fails and must not, show what it said."""
+    """Run a docker command. If it fails and ``check`` is set, fail the test with its output."""
     command = ["docker", *arguments]
     environment = os.environ | (variables or {})
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=timeout, env=environment)
@@ -39,7 +39,7 @@ def docker(
 
 @functools.cache
 def unanswered() -> str | None:
-    """Say that no engine answers, or return None."""
+    """Return the reason to skip tests if no engine answers, or None."""
     try:
         docker("version", timeout=30)
     except (OSError, subprocess.SubprocessError, pytest.fail.Exception):
@@ -48,7 +48,7 @@ def unanswered() -> str | None:
 
 
 def require_engine() -> None:
-    """Skip the test where no engine answers; with REQUIRE_DOCKER=1, fail it."""
+    """Skip the test if no engine answers, or fail it with REQUIRE_DOCKER=1."""
     reason = unanswered()
     if reason and os.environ.get("REQUIRE_DOCKER") == "1":
         pytest.fail(reason, pytrace=False)
@@ -57,27 +57,27 @@ def require_engine() -> None:
 
 
 def platform() -> list[str]:
-    """Return the options that choose the platform under test: the engine's own, unless PLATFORM names another."""
+    """Return the options for the platform that PLATFORM names. The default is the platform of the engine."""
     named = os.environ.get("PLATFORM")
     return ["--platform", named] if named else []
 
 
 def trust() -> list[str]:
-    """Return the options that let a build trust what this machine trusts, which may be behind a proxy that breaks TLS."""
+    """Return the options that let a build trust the authorities of this machine: a proxy may intercept TLS."""
     bundle = machine_bundle()
     return ["--secret", f"id=ca,src={bundle}"] if bundle else []
 
 
 def machine_bundle() -> str | None:
-    """Return the file of the authorities that this machine was told to trust, or None."""
+    """Return the file of certificate authorities that an environment variable names, or None."""
     named = (os.environ.get(name) for name in ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
     return next((path for path in named if path and Path(path).is_file()), None)
 
 
 def build(*options: str, vocabularies: Path | None = None, context: Path = ROOT, check: bool = True) -> Done:
-    """Build from this tree or a copy of it, with the vocabularies handed in, so that none is downloaded.
+    """Build from this tree or a copy of it. The vocabularies are handed in, so that none is downloaded.
 
-    BUILD_OPTIONS are options for every build: ``--build-arg BASE_IMAGE=...`` and what else a network asks for.
+    BUILD_OPTIONS holds options for every build, such as ``--build-arg BASE_IMAGE=...``.
     """
     handed_in = vocabularies or shared_directory()
     given = ["--build-context", f"vocabularies={handed_in}", *trust(), *platform()]
@@ -87,7 +87,7 @@ def build(*options: str, vocabularies: Path | None = None, context: Path = ROOT,
 
 @functools.cache
 def image() -> str:
-    """Return the image under test: the one that IMAGE names, or one that is built now."""
+    """Return the image that IMAGE names, or build the image under test."""
     if named := os.environ.get("IMAGE"):
         return named
     obtain(shared_directory())

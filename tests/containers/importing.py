@@ -1,6 +1,7 @@
-"""Imports every module of an image, in the image, and prints the reason for each that fails.
+"""Program that imports every module of an image, inside the image, and prints the reason for each failure.
 
-``python3.13 -I - NAME...``: each NAME is a module that must be importable too. It prints JSON: module -> what the import raised.
+``python3.13 -I - NAME...``: each NAME is one more module to import. It prints JSON: module -> the exception of its
+import.
 """
 
 import importlib
@@ -13,7 +14,7 @@ PLACES = [place for place in sys.path if os.path.isdir(place)]  # noqa: PTH112  
 
 
 def modules() -> Iterator[str]:
-    """Yield the name of each module below the places where Python looks."""
+    """Yield the name of each module below the entries of sys.path."""
     for place in PLACES:
         for directory, directories, names in os.walk(place):
             directories[:] = [name for name in directories if f"{directory}/{name}" not in PLACES]
@@ -25,7 +26,7 @@ def modules() -> Iterator[str]:
 
 failed = {}
 for module in sorted({*modules(), *sys.argv[1:]}):
-    # One process for each: a module must not profit from what another one has loaded.
+    # Each module is imported in its own process, because it must not depend on modules that another one has imported.
     reading, writing = os.pipe()
     child = os.fork()
     if not child:

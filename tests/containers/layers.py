@@ -1,4 +1,4 @@
-"""The file system of an image, out of its layers: a container's would have the engine's own files in it."""
+"""File system of an image, read from its layers, because a container also holds files of the engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def layers(image: str) -> Iterator[tarfile.TarFile]:
-    """Yield each layer of an image of the engine, from the lowest up."""
+    """Yield each layer of an image, from the lowest to the highest."""
     saved = subprocess.run(["docker", "save", image], check=True, capture_output=True).stdout
     with tarfile.open(fileobj=io.BytesIO(saved)) as archive:
         manifest = archive.extractfile("manifest.json")
@@ -27,6 +27,6 @@ def entries(image: str) -> list[tarfile.TarInfo]:
 
 
 def extract(image: str, directory: Path) -> None:
-    """Write the file system of an image into a directory. Links stay as they are, absolute ones too."""
+    """Write the file system of an image into a directory. Links stay unchanged, including absolute ones."""
     for layer in layers(image):
         layer.extractall(directory, filter="fully_trusted")

@@ -1,7 +1,7 @@
-"""Traces each regular file of an image to its origin. It runs in the image of the build stage that has all packages.
+"""Program that traces each regular file of an image to its origin. It runs in the build stage that has all packages.
 
 ``python3.13 origins.py IMAGE PROJECT``: the directory of the image's file system, and the project's. It prints JSON:
-``counts`` has the number of files of each origin, ``unknown`` the paths that have none.
+``counts`` has the number of files of each origin, ``unknown`` the paths without an origin.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OURS = {
     "/etc/passwd",
     "/usr/share/doc/tiktoken-cache-init/sbom.cdx.json",
 }
-"""The files that this project writes into the image, but for its program, licence and vocabularies."""
+"""Files that this project writes into the image, except its program, licence and vocabularies."""
 COMPILE = ["-m", "compileall", "-q", "-b", "-o", "2", "--invalidation-mode", "unchecked-hash"]
 
 
@@ -36,7 +36,7 @@ def digest(path: Path, algorithm: str) -> str:
 
 
 def debian_sums() -> dict[str, str]:
-    """Return path -> MD5, as the installed packages state them."""
+    """Return path -> MD5, from the lists of the installed packages."""
     sums = {}
     for listing in Path("/var/lib/dpkg/info").glob("*.md5sums"):
         for line in listing.read_text().splitlines():
@@ -46,7 +46,7 @@ def debian_sums() -> dict[str, str]:
 
 
 def wheel_sums() -> dict[str, str]:
-    """Return path -> SHA-256 in base64, as the wheels' RECORDs state them; empty for a RECORD itself."""
+    """Return path -> SHA-256 in base64, from the RECORD files of the wheels; empty for a RECORD itself."""
     sums = {}
     for record in Path(WHEELS).glob("*.dist-info/RECORD"):
         with record.open(newline="") as rows:
@@ -56,7 +56,7 @@ def wheel_sums() -> dict[str, str]:
 
 
 class Origins:
-    """Knows every packaged file."""
+    """Digests of the files of all packages, and the sources of this project."""
 
     def __init__(self, project: Path, vocabularies: dict[str, str]) -> None:
         self.project = project
@@ -66,7 +66,7 @@ class Origins:
         self.status = set(Path("/var/lib/dpkg/status").read_text().split("\n\n"))
 
     def packaged(self, name: str, content: Path) -> str | None:
-        """Return the origin of a file that a package, a wheel or the project has under this name, or None."""
+        """Return the origin of a file if a package, a wheel or the project has it under this name, or None."""
         real = os.path.realpath(name)
         if real in self.debian:
             return "Debian's file" if digest(content, "md5") == self.debian[real] else None
@@ -93,7 +93,7 @@ class Origins:
         return None
 
     def source(self, name: str) -> tuple[str, Path] | None:
-        """Return the origin of the source of that name, and where it is on this machine; None if no one has it."""
+        """Return the origin and the path of the source file with that name, or None."""
         places = [Path(name), Path(WHEELS + name.removeprefix(SITE)), self._our_source(name)]
         for place in places:
             if place and place.is_file() and (origin := self.packaged(name, place)):
@@ -121,7 +121,7 @@ class Origins:
 
 
 def traced(image: Path, origins: Origins) -> dict[str, str | None]:
-    """Return path -> origin of each regular file of the image; None where there is no origin."""
+    """Return path -> origin, or None, of each regular file of the image."""
     found: dict[str, str | None] = {}
     compiled: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as again:

@@ -1,4 +1,4 @@
-"""What the build refuses, and what its options do."""
+"""Errors and options of the image build."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CL100K, O200K = VOCABULARIES[:2]
 
 @pytest.fixture
 def tag() -> Iterator[str]:
-    """A name for an image that is removed afterwards."""
+    """Return a name for an image, and remove the image at the end."""
     name = f"tiktoken-cache-init-test-built:{uuid.uuid4().hex[:12]}"
     yield name
     docker("image", "rm", "--force", name)
@@ -75,7 +75,7 @@ def test_the_offline_target_fills_and_has_no_openssl_and_no_http_library(offline
     refused = run(offline_image, mounts, "--sources", "fetch")
     assert refused.returncode == 4
     assert "this installation has no " in refused.stderr
-    # Compose files pass an empty variable on where it is not set.
+    # Compose files pass an empty variable if it is not set.
     filled = run(offline_image, mounts, options=(*LOCKED_DOWN, "--env", "TIKTOKEN_INIT_SOURCES="))
     assert (filled.returncode, "from baked\n" in filled.stderr) == (0, True)
     assert run(offline_image, mounts, "verify").returncode == 0
@@ -84,7 +84,7 @@ def test_the_offline_target_fills_and_has_no_openssl_and_no_http_library(offline
 
 
 def test_building_again_gives_the_same_image(image: str, tmp_path: Path) -> None:
-    # All is laid out, compiled and written down again; what was downloaded is not.
+    # The build repeats every step after the downloads.
     again = ["--no-cache-filter", "lay-out-default,default", "--build-arg", "SOURCE_DATE_EPOCH=1700000000"]
     for name in ("first", "second"):
         build(*again, "--iidfile", str(tmp_path / name))
@@ -108,7 +108,7 @@ def test_a_row_of_the_lists_that_matches_nothing_stops_the_build(image: str, tmp
 
 
 BUILT_WITH = {"two-encodings": ("--build-arg", "ENCODINGS=cl100k_base,o200k_base")}
-"""Budget -> the options of its build, if they are not `--target` and the name."""
+"""Budget -> options of its build, if they are not `--target` and the name of the budget."""
 
 
 @pytest.mark.parametrize("target", BUDGETS)

@@ -1,4 +1,4 @@
-"""Each failure that docs/building.md quotes is tried, and the build says what the page quotes."""
+"""Failures that docs/building.md quotes: the build prints each message as the page quotes it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CASES = {
     ),
     "error: --encodings: unknown encoding 'cl10k'": f"{ARG} ENCODINGS=cl10k",
 }
-"""What the build says -> the options that make it fail. The messages with a test of their own are below."""
+"""Message of the build -> the options that make it fail. `ALONE` holds the messages with separate tests."""
 
 ALONE = {"error: the vocabularies cannot be obtained", "error: cl100k_base.tiktoken: wrong bytes were handed in"}
 
@@ -57,7 +57,7 @@ def errors(output: str) -> set[str]:
 
 
 class _Incomplete(http.server.BaseHTTPRequestHandler):
-    """Sends the lists of Debian's archive and none of its packages, and a page in the place of each wheel."""
+    """Handler that sends the lists of Debian's archive but no package, and a page in place of each wheel."""
 
     archive = ""
 
@@ -78,13 +78,13 @@ class _Incomplete(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  the name in the class above
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  the name in the base class
         """Print nothing."""
 
 
 @pytest.fixture(scope="module")
 def hosts(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """HOST:PORT of a server whose certificate nobody trusts, and of one that sends the wrong things."""
+    """Start a server with an untrusted certificate and a server with wrong contents; yield the HOST:PORT of both."""
     unknown = Authority(tmp_path_factory.mktemp("authority"), "unknown")
     _Incomplete.archive = archive()
     with (
@@ -139,7 +139,7 @@ def test_a_wrong_vocabulary_that_is_handed_in_is_reported(image: str, tmp_path: 
 
 def test_docker_reports_failures_before_the_first_step(image: str, tmp_path: Path) -> None:
     nowhere = f"{tmp_path}/nowhere"
-    # A plugin that does not work is the same to Docker as none.
+    # Docker treats a plugin that does not work like a missing one.
     buildx = tmp_path / "cli-plugins" / "docker-buildx"
     buildx.parent.mkdir()
     buildx.write_text("#!/bin/sh\nexit 1\n")
@@ -158,7 +158,7 @@ def test_docker_reports_failures_before_the_first_step(image: str, tmp_path: Pat
 
 
 def test_a_mirror_of_debian_replaces_the_archive(image: str) -> None:
-    """Here the mirror is the archive itself, in another spelling."""
+    # The mirror is the archive itself, with the port in its URL.
     mirror = re.sub(r"(//[^/:]+)", r"\1:80", archive())
     name = f"{image}-mirrored"
     build("--target", "debian", ARG, f"DEBIAN_MIRROR={mirror}/", "--tag", name)

@@ -1,6 +1,6 @@
-"""The compose example, with a stand-in for the gateway, on a network that leads nowhere.
+"""The compose example, with a stand-in for the gateway, on an internal network.
 
-`tests.docs.test_commands` runs it from its build to the gateway's counts; the overrides are in `tests.orchestrators`.
+`tests.docs.test_commands` runs it from the build to the gateway's counts. `tests.orchestrators` tests the overrides.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ networks:
   default:
     internal: true
 """
-"""What the tests lay over the example: the images of this run, no port of this machine, no way out."""
+"""Changes to the example: the images of this run, no published port, an internal network."""
 
 Compose = Callable[..., Done]
 Make = Callable[..., Compose]
@@ -64,7 +64,7 @@ def written(path: Path, text: str) -> Path:
 
 
 def answers(compose: Compose) -> bool:
-    """Wait until the gateway answers as its health check asks, or is gone."""
+    """Wait until the gateway answers its health check or stops; return whether it answers."""
     for _ in range(100):
         done = compose("exec", "-T", "new-api", "wget", "-qO-", "http://localhost:3000/api/status", check=False)
         if '"success":true' in done.stdout:
@@ -77,7 +77,7 @@ def answers(compose: Compose) -> bool:
 
 @pytest.fixture
 def example(project: Make, tmp_path: Path, image: str, gateway_image: str) -> Compose:
-    """The example, over the images of this run."""
+    """Return the example with the images of this run."""
     here = written(tmp_path / "here.yml", HERE.format(image=image, gateway=gateway_image))
     return project([ROOT / "docker-compose.example.yml", here])
 

@@ -1,4 +1,4 @@
-"""Which files handed in to the build are refused, without an engine."""
+"""Check of the files that are handed in to the build. It needs no engine."""
 
 from __future__ import annotations
 

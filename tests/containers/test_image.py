@@ -1,4 +1,4 @@
-"""What is in the image, and what is not."""
+"""Contents and configuration of the image."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tiktoken_cache_init.catalogue import VOCABULARIES
 
 @pytest.fixture(scope="module")
 def entries(image: str) -> list[tarfile.TarInfo]:
-    """Every entry of the image's layers."""
+    """Return every entry of the image's layers."""
     return layers.entries(image)
 
 
 @pytest.fixture(scope="module")
 def settings(image: str) -> dict[str, object]:
-    """The image's configuration."""
+    """Return the image's configuration."""
     configuration: dict[str, object] = json.loads(docker("image", "inspect", image).stdout)[0]["Config"]
     return configuration
 
@@ -66,7 +66,7 @@ def test_the_vocabularies_have_their_cache_keys_as_names(entries: list[tarfile.T
 
 
 def test_the_image_does_not_contain_the_mount_point(entries: list[tarfile.TarInfo]) -> None:
-    # The engine would copy its owner and mode into a named volume, which NFS with root_squash refuses.
+    # The engine would copy its owner and mode to a named volume, which NFS with root_squash refuses.
     assert [entry.name for entry in entries if entry.name.startswith("cache")] == []
 
 
@@ -91,5 +91,7 @@ def test_the_labels_describe_the_image(settings: dict[str, object]) -> None:
     named = {"title", "description", "source", "licenses", "version", "revision", "documentation"}
     assert {prefix + name for name in named} <= set(labels)
     assert labels[prefix + "version"] == __version__
-    assert "BSD-3-Clause" in labels[prefix + "licenses"], "httpx is in it"
-    assert labels[prefix + "documentation"] == "", "where no source is given, no page of it can be named"
+    assert "BSD-3-Clause" in labels[prefix + "licenses"], "the image contains httpx"
+    assert labels[prefix + "documentation"] == "", (
+        "the URL of the documentation is set although the build has no SOURCE"
+    )

@@ -1,4 +1,4 @@
-"""What the image says it is made of, and what a scanner makes of that, though there is no package manager in it."""
+"""The inventory (SBOM) in the image, and the packages that a scanner finds without a package manager."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WHEELS = {"anyio", "certifi", "h11", "httpcore", "httpx", "idna", "socksio", "ty
 
 @pytest.fixture(scope="module", params=["default", "offline"])
 def made_of(request: pytest.FixtureRequest, image: str, offline_image: str) -> tuple[str, set[str], set[str]]:
-    """Each target that runs, with the Debian packages and the wheels that it must name."""
+    """Return each target with a program, and the Debian packages and wheels that its inventory must name."""
     if request.param == "default":
         return image, DEBIAN | NETWORK, WHEELS
     return offline_image, DEBIAN, set()
@@ -38,7 +38,7 @@ def made_of(request: pytest.FixtureRequest, image: str, offline_image: str) -> t
 
 @pytest.fixture
 def bill(made_of: tuple[str, set[str], set[str]], tmp_path: Path) -> str:
-    """The SBOM that the image holds."""
+    """Return the SBOM in the image."""
     container = docker("create", made_of[0]).stdout.strip()
     try:
         docker("cp", f"{container}:{SBOM}", str(tmp_path / "sbom.json"))
@@ -48,7 +48,7 @@ def bill(made_of: tuple[str, set[str], set[str]], tmp_path: Path) -> str:
 
 
 def components(bill: str, kind: str) -> dict[str, str]:
-    """Return name -> version of what a package URL of that kind names."""
+    """Return name -> version of the components whose package URL is of that kind."""
     found: list[dict[str, Any]] = json.loads(bill)["components"]
     return {each["name"]: each["version"] for each in found if each["purl"].startswith(f"pkg:{kind}/")}
 
@@ -86,7 +86,7 @@ def test_a_scanner_finds_the_same_packages(made_of: tuple[str, set[str], set[str
     )
     found = json.loads(done.stdout)["artifacts"]
     for kind, ours in (("deb", "deb"), ("python", "pypi")):
-        # Debian's libzstd names its source package in a note of its own, besides the package in the inventory.
+        # The scanner also finds the source package that Debian's libzstd names in an ELF note.
         packages = [each for each in found if each["foundBy"] != "elf-binary-package-cataloger"]
         seen = {each["name"]: each["version"] for each in packages if each["type"] == kind}
         assert seen == components(bill, ours)

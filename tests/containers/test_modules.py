@@ -33,7 +33,7 @@ UNUSED = {
     "pathlib.types": "for Python 3.14",
     "unittest": "for the tests of certifi",
 }
-"""Pattern of modules that cannot be imported in the image -> why nothing misses them."""
+"""Pattern of modules that cannot be imported in the image -> why the program does not need them."""
 
 UNUSED_OFFLINE = {
     "encodings.*": UNUSED["encodings.*"],
@@ -45,7 +45,7 @@ UNUSED_OFFLINE = {
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Yield the modules outside of the package that a file of ours imports, also those inside functions."""
+    """Yield the modules outside the package that a file of this project imports, including imports in functions."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -54,7 +54,7 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def named(left_out: dict[str, str]) -> set[str]:
-    """Return the modules that the program imports, but for those that only files which are left out import."""
+    """Return the modules that the program imports. Files that the image leaves out do not count."""
     package = sorted((ROOT / "tiktoken_cache_init").rglob("*.py"))
     taken = [path for path in package if not any(fnmatch(f"/{path.relative_to(ROOT)}", row) for row in left_out)]
     return {name for path in (ROOT / "entrypoint.py", *taken) for name in imports(path)}
@@ -69,7 +69,7 @@ for path in pathlib.Path("/wheels").rglob("*.py"):
             names = [node.module]
         print(*(name for name in names if name.partition(".")[0] in sys.stdlib_module_names), sep="\\n")
 """
-"""Prints the modules of the standard library that the wheels import, also those inside functions."""
+"""Program that prints the standard library modules that the wheels import, including imports in functions."""
 
 
 def named_by_wheels(stage: str) -> set[str]:
@@ -92,7 +92,7 @@ def failures(image: str, names: set[str]) -> dict[str, str]:
 def found(
     request: pytest.FixtureRequest, image: str, offline_image: str, stage: str
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """The modules that fail in each target, and the table of those that may."""
+    """Return the modules that fail in each target, and the table of the modules that may fail."""
     if request.param == "default":
         return failures(image, named(LEFT_OUT) | named_by_wheels(stage)), UNUSED
     return failures(offline_image, named(LEFT_OUT | LEFT_OUT_OFFLINE)), UNUSED_OFFLINE

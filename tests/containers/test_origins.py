@@ -14,7 +14,7 @@ from tests.containers.layers import extract
 
 @pytest.fixture(scope="module")
 def trees(image: str, offline_image: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The file systems of both targets."""
+    """Extract the file systems of both targets."""
     made = {name: tmp_path_factory.mktemp(name) for name in ("default", "offline")}
     extract(image, made["default"])
     extract(offline_image, made["offline"])
@@ -22,7 +22,7 @@ def trees(image: str, offline_image: str, tmp_path_factory: pytest.TempPathFacto
 
 
 def traced(tree: Path, stage: str) -> dict[str, Any]:
-    """Return the number of files of each origin, and the files of none."""
+    """Return the number of files of each origin, and the files without one."""
     mounts = ["--volume", f"{tree}:/image:ro", "--volume", f"{ROOT}:/project:ro"]
     options = ["--rm", "--network", "none", *platform(), "--env", "PYTHONDONTWRITEBYTECODE=1", *mounts]
     program = "/project/tests/containers/origins.py"

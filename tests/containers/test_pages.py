@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def tree(image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file system of the image."""
+    """Extract the file system of the image."""
     directory = tmp_path_factory.mktemp("image")
     extract(image, directory)
     return directory
@@ -33,7 +33,7 @@ def tree(image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_image_fills_on_a_kernel_with_pages_of_that_size(
     tree: Path, busybox: str, bind_directory: Path, size: int
 ) -> None:
-    # The emulator takes the size of a page as an option only when it is started by hand, so not by `--platform`.
+    # The emulator accepts a page size only if the test starts it directly, not through `--platform`.
     given = {
         tree: "/image",
         Path(f"{EMULATOR}"): "/image/emulator",

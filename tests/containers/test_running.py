@@ -29,7 +29,7 @@ def digests(volume: str, busybox: str) -> dict[str, str]:
 
 
 def stamps(volume: str, busybox: str) -> str:
-    """Return the inodes, owners, modes and times of everything in a volume: any write changes one of them."""
+    """Return the inodes, owners, modes and times of a volume and its files: any write changes one of them."""
     script = "stat -c '%i %u:%g %a %Y %Z %n' /v $(find /v -type f | sort)"
     return docker("run", "--rm", "--volume", f"{volume}:/v:ro", busybox, "sh", "-c", script).stdout
 
@@ -43,7 +43,7 @@ def test_a_new_named_volume_is_filled_without_any_capability(image: str, volume:
 def test_a_second_run_writes_nothing(image: str, volume: str, busybox: str) -> None:
     run(image, [f"{volume}:/cache/tiktoken"])
     before = stamps(volume, busybox)
-    time.sleep(1.1)  # the times are compared in seconds
+    time.sleep(1.1)  # The times have whole seconds.
     assert run(image, [f"{volume}:/cache/tiktoken"]).returncode == 0
     assert stamps(volume, busybox) == before
 
@@ -116,7 +116,7 @@ def test_twenty_containers_that_start_at_once_on_one_volume_succeed(image: str, 
 
 @pytest.fixture
 def busy(image: str, volume: str) -> Iterator[str]:
-    """A container that waits for a mirror that never answers."""
+    """Start a container that waits for a mirror that never answers."""
     name = f"tiktoken-cache-init-test-{uuid.uuid4().hex[:12]}"
     options = ["--name", name, *platform(), "--read-only", "--cap-drop", "ALL", "--network", "host"]
     options += ["--volume", f"{volume}:/cache/tiktoken"]

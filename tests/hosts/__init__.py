@@ -1,1 +1,1 @@
-"""The hosts that people run on."""
+"""Hosts with limits: old Docker, user namespaces, OpenShift, NFS, storage without modes."""

@@ -1,4 +1,4 @@
-"""The table that a test run prints: each host, what was printed there, the advice that was followed, and the run after it."""
+"""Table at the end of a test run: each host, the printed line, the advice that was followed, and the next run."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ ROWS = pytest.StashKey[list["Row"]]()
 
 
 class Row(NamedTuple):
-    """One host."""
+    """Row for one host."""
 
     host: str
     made: str
-    """How it is made here."""
+    """How the test simulates the host."""
     printed: str
-    """The last line of the first run."""
+    """Last line of the first run."""
     followed: str
-    """What was done, as the line says; empty if the first run ended 0."""
+    """Advice that was followed. Empty if the first run succeeded."""
     after: str
-    """The last line of the run after it."""
+    """Last line of the next run."""
 
 
 class Hosts:
-    """Collects the rows."""
+    """Collector of the rows."""
 
     def __init__(self, rows: list[Row]) -> None:
         self._rows = rows
 
     def works(self, host: str, made: str, ended: Ended) -> None:
-        """Check that a run ends 0 with nothing to follow."""
+        """Check that a run succeeds, and add its row."""
         assert ended.code == 0, ended.said
         self._rows.append(Row(host, made, "", "", last(ended)))
 
     def cured(self, host: str, made: str, refused: Ended, followed: str, ended: Ended) -> None:
-        """Check that a run is refused in one line, and that the run after the advice ends 0."""
+        """Check that a run fails with one error line, and that the run after the advice succeeds. Add their row."""
         assert refused.code in (3, 4), refused.said
         assert len([line for line in refused.said.splitlines() if "error:" in line]) == 1
         assert ended.code == 0, f"{last(refused)}\n{followed}\n{ended.said}"
         self._rows.append(Row(host, made, last(refused), followed, last(ended)))
 
     def told(self, host: str, made: str, line: str) -> None:
-        """Note a host on which the command cannot work, and what it says."""
+        """Add a row for a host on which the command cannot work, with its message."""
         self._rows.append(Row(host, made, line, "", ""))
 
 
@@ -54,13 +54,13 @@ def last(ended: Ended) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make room for the rows."""
+    """Prepare the list of rows."""
     config.stash[ROWS] = []
 
 
 @pytest.fixture
 def hosts(pytestconfig: pytest.Config) -> Hosts:
-    """Where a test notes what it saw."""
+    """Return the collector of the rows."""
     return Hosts(pytestconfig.stash[ROWS])
 
 
@@ -68,7 +68,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Print the table."""
     if not config.stash[ROWS]:
         return
-    terminalreporter.section("the hosts that people run on")
+    terminalreporter.section("hosts, and the advice that was followed")
     for row in config.stash[ROWS]:
         terminalreporter.write_line(f"{row.host} ({row.made})")
         for label, text in (("printed", row.printed), ("followed", row.followed), ("then", row.after)):

@@ -1,10 +1,10 @@
-"""A file system that lacks what some storage lacks: ``python -m tests.hosts.storage KIND DIRECTORY MOUNT_POINT``.
+"""FUSE file system without some feature: ``python -m tests.hosts.storage KIND DIRECTORY MOUNT_POINT``.
 
-It passes each call on to a directory, and decides by the caller's user who may do what, as a server does. ``KIND`` is a name
-in `KINDS`.
+It passes each call on to a directory, and checks the permissions of the calling user, as a server does. ``KIND`` is a
+name in `KINDS`.
 """
 
-# ruff: noqa: ARG002, PTH102, PTH104, PTH108, PTH120, PTH208  the interface gives the arguments, and the paths are texts
+# ruff: noqa: ARG002, PTH102, PTH104, PTH108, PTH120, PTH208  the interface defines the arguments, paths are strings
 from __future__ import annotations
 
 import contextlib
@@ -34,7 +34,7 @@ def serve(kind: str, root: str, mount_point: str) -> None:
     import mfusepy  # type: ignore[import-untyped]
 
     class Storage(mfusepy.Operations):  # type: ignore[misc]
-        """Passes calls on to ``root``. A method of the base class says what each call is."""
+        """File system that passes calls on to ``root``. The base class documents each call."""
 
         use_ns = True
 
@@ -43,7 +43,7 @@ def serve(kind: str, root: str, mount_point: str) -> None:
             return (NOBODY, NOBODY) if kind == "root-squash" and uid == 0 else (uid, gid)
 
         def _need(self, path: str, wanted: int) -> None:
-            """Refuse a caller who lacks rights: 4 to read, 2 to write, 1 to search."""
+            """Refuse a caller who lacks a permission: 4 to read, 2 to write, 1 to search."""
             uid, gid = self._caller()
             found = self.getattr(path)
             place = 6 if uid == found["st_uid"] else 3 if gid == found["st_gid"] else 0
@@ -149,7 +149,7 @@ def serve(kind: str, root: str, mount_point: str) -> None:
 
 @contextlib.contextmanager
 def mounted(kind: str, root: Path, mount_point: Path) -> Iterator[Path]:
-    """Mount a file system of this kind, and unmount it in the end."""
+    """Mount a file system of this kind, and unmount it at the end."""
     command = [sys.executable, "-m", "tests.hosts.storage", kind, str(root), str(mount_point)]
     with subprocess.Popen(command, cwd=Path(__file__).resolve().parents[2]) as server:
         end = time.monotonic() + 30
@@ -161,7 +161,7 @@ def mounted(kind: str, root: Path, mount_point: Path) -> Iterator[Path]:
             yield mount_point
         finally:
             subprocess.run(["umount", "--lazy", str(mount_point)], check=True, timeout=30)
-            # A container that started meanwhile may hold the mount too, so that the server does not end by itself.
+            # A container that started meanwhile may still hold the mount, so the server may not end by itself.
             server.terminate()
 
 

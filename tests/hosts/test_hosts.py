@@ -1,4 +1,4 @@
-"""On each host the command works, or it prints one line, and doing just what the line says makes the next run end 0."""
+"""On each host the command works, or it prints one line with advice that makes the next run succeed."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ WITHOUT_CLONE3 = {
     "defaultAction": "SCMP_ACT_ALLOW",
     "syscalls": [{"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1}],
 }
-"""What the seccomp profile of Docker before 20.10.10 makes of a call that it does not know."""
+"""Seccomp profile that refuses clone3, like that of Docker before 20.10.10."""
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make this host")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can simulate this host")
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def mirror(at: Place) -> Iterator[int]:
 
 
 def contained(image: str, volume: object, *options: str, command: tuple[str, ...] = ()) -> Ended:
-    """Run the image with a volume, with no capability but what the options add."""
+    """Run the image with a volume, without any capability except those that the options add."""
     mount = f"{volume}" if f":{PLACE}" in f"{volume}" else f"{volume}:{PLACE}"
     limits = [word for word in LOCKED_DOWN if "--network" not in options or word not in ("--network", "none")]
     return Container(image, [], [*limits, "--volume", mount, *options]).run(*command)
@@ -70,7 +70,7 @@ def on_host(at: Place, *arguments: str, user: str = "", **environment: str) -> E
 
 
 def advice(ended: Ended, pattern: str) -> str:
-    """Return the part of the last line that a pattern with one group finds."""
+    """Return the part of the last line that the group of a pattern matches."""
     found = re.search(pattern, last(ended))
     assert found, last(ended)
     return found[1]
@@ -87,7 +87,7 @@ def stored(at: Place, kind: str) -> Iterator[Path]:
         yield behind
 
 
-# --- Docker before 20.10.10 ---------------------------------------------------------------------------------------------
+# --- Docker before 20.10.10 -------------------------------------------------------------------------------------------
 
 
 def test_docker_without_clone3_runs_commands_that_need_no_network(
@@ -132,7 +132,7 @@ def test_no_thread_and_no_process_is_started_without_a_network(command: str, at:
     assert log.read_text() == ""
 
 
-# --- Users --------------------------------------------------------------------------------------------------------------
+# --- Users ------------------------------------------------------------------------------------------------------------
 
 
 @as_root
@@ -157,7 +157,7 @@ def test_the_advice_for_an_openshift_user_works(way: str, user: str, image: str,
         followed = f"chgrp {group} and chmod g+rwxs"
     else:
         group = advice(refused, r"fsGroup: (\d+) in the pod")
-        followed = f"fsGroup: {group}, as Kubernetes does it: chgrp, chmod g+rwxs and a supplementary group"
+        followed = f"fsGroup: {group}, done as in Kubernetes: chgrp, chmod g+rwxs and a supplementary group"
         more = ["--group-add", group]
     os.chown(at.volume, -1, int(group))
     at.volume.chmod(stat.S_IMODE(at.volume.stat().st_mode) | 0o2070)
@@ -219,7 +219,7 @@ def test_the_advice_for_a_closed_parent_directory_works(at: Place, hosts: Hosts)
     hosts.cured("a closed parent directory", "chmod 0700", refused, "chmod o+x", on_host(inside, user="65532:65532"))
 
 
-# --- User namespaces ----------------------------------------------------------------------------------------------------
+# --- User namespaces --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -249,12 +249,12 @@ def test_the_advice_for_a_user_namespace_works(way: str, podman: Podman, at: Pla
     hosts.cured("user namespace", "podman --uidmap 0:100000:65536", refused, followed, ended)
 
 
-# --- Storage ------------------------------------------------------------------------------------------------------------
+# --- Storage ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(params=["directory", "named volume"])
 def squashed(request: pytest.FixtureRequest, image: str, at: Place) -> Iterator[tuple[str, Path]]:
-    """What is mounted and the directory behind it: storage that treats root as nobody, alone and under a named volume."""
+    """Mount storage that treats root as nobody; yield the directory or named volume and the directory behind it."""
     with stored(at, "root-squash") as behind:
         if request.param == "directory":
             yield str(at.volume), behind
@@ -356,13 +356,13 @@ def test_the_advice_for_a_read_only_mount_works(image: str, at: Place, hosts: Ho
     )
 
 
-# --- No Docker ----------------------------------------------------------------------------------------------------------
+# --- No Docker --------------------------------------------------------------------------------------------------------
 
 
 def test_macos_fills_and_verifies(at: Place, hosts: Hosts) -> None:
     ended = on_host(at, PYTHONPATH=str(HERE / "macos"))
     assert ended.said.startswith("(macOS)")
-    hosts.works("macOS, without Docker", "Python without what is Linux's alone, and no /proc", ended)
+    hosts.works("macOS, without Docker", "Python without Linux-only functions, and no /proc", ended)
     arguments = ("verify", "--cache-dir", str(at.volume))
     assert Host().run(*arguments, environment={"PYTHONPATH": str(HERE / "macos")}).code == 0
 
@@ -381,4 +381,6 @@ def test_windows_gets_one_line_that_names_wsl_and_docker(command: tuple[str, ...
     assert "WSL" in ended.said
     assert "Docker" in ended.said
     if not command:
-        hosts.told("Windows, without Docker", "Python without fcntl and what else Windows lacks", ended.said.strip())
+        hosts.told(
+            "Windows, without Docker", "Python without fcntl and other parts that Windows lacks", ended.said.strip()
+        )

@@ -1,4 +1,4 @@
-"""docs/hosts.md quotes only what the command can print."""
+"""docs/hosts.md quotes only messages that the command can print."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ def test_a_quoted_message_exists(quoted: str) -> None:
 def test_the_page_has_a_row_for_each_cause() -> None:
     assert len(ROWS) == 14
     assert len(QUOTED) == 14
-    # Nothing goes wrong there, so it has no row.
+    # It has no row, because the command works there.
     assert "On macOS without Docker" in PAGE

@@ -1,4 +1,4 @@
-"""Build the tools that check and run the deployment files, each once, in the user's cache directory."""
+"""Builds of the tools that check and run the deployment files. Each is built once, in the user's cache directory."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ def kubernetes_program() -> Path:
 
 
 def compose_1_29() -> tuple[str, ...]:
-    """Return the command of Compose 1.29.2, the last of the first generation, in an environment of its own."""
+    """Return the command of Compose 1.29.2, the last of the first generation, in its own environment."""
     # Some of its packages were never published as wheels, so pip has to build them.
     return str(python_environment(HERE / "requirements" / "compose-1.29.txt")), "-m", "compose"

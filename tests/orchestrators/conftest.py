@@ -1,4 +1,4 @@
-"""Provide the images under test, stand-ins for other projects' images, and engines to run them on."""
+"""Fixtures: the images under test, stand-ins for images of other projects, and engines to run them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ GATEWAYS = (
     "deanxv/done-hub:latest",
     "ghcr.io/veloera/veloera:latest",
 )
-"""The images that the gateways' compose files name."""
+"""Images that the compose files of the gateways name."""
 
 [MANIFESTS_IMAGE] = {container["image"] for container in with_values(VALUES[0])["spec"]["initContainers"]}
-"""The name and the tag of the image in the manifests."""
+"""Name and tag of the image in the manifests."""
 
 APPS = {
     "dify-api": "langgenius/dify-api:1.13.3",
@@ -37,9 +37,9 @@ APPS = {
     "maxkb": "1panel/maxkb:v2.1.0",
     "private-gpt": "zylonai/private-gpt:0.6.2",
 }
-"""Target in tests/consumers/app/Dockerfile -> the image that the application's compose file names."""
+"""Target in tests/consumers/app/Dockerfile -> image that the compose file of the application names."""
 
-# The stand-ins use none of these. They only have to be there, and to stop at once.
+# The stand-ins use none of these services. They only have to run, and to stop at once.
 OTHERS = ("redis:latest", "mysql:8.2", "mysql:8.2.0", "redis:6-alpine", "ollama/ollama:latest")
 SLEEPER = 'FROM busybox\nSTOPSIGNAL SIGKILL\nENTRYPOINT ["sleep", "3600"]\n'
 
@@ -88,8 +88,8 @@ def engine(image: str, data_image: str, gateway_image: str, app_images: dict[str
 def engine_28(image: str, gateway_image: str) -> Iterator[Engine]:
     """Start a Docker 28 engine, which can mount images.
 
-    ``DOCKER_28`` names a directory with its programs in ``bin/`` and its plug-ins in ``config/``, if the machine's own engine
-    is older.
+    ``DOCKER_28`` names a directory with its programs in ``bin/`` and its plug-ins in ``config/``, if the machine's own
+    engine is older.
     """
     installed = os.environ.get("DOCKER_28")
     machine.require_engine()

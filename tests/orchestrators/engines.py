@@ -1,7 +1,7 @@
-"""Start container engines of the tests' own, with empty stores and no network, beside the machine's engine.
+"""Separate container engines for the tests, with empty stores and no network.
 
-In such an engine a stand-in can have the published name of another project's image. So compose files run exactly as people
-type them, with their ports and container names.
+In such an engine, a stand-in can have the published name of another project's image. So compose files run unchanged,
+with their ports and container names.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import pytest
 from tests.orchestrators.running import Done, lacking, run
 
 _START = 60.0
-"""Seconds that an engine may take to start or to stop."""
+"""Time limit in seconds for the start or the stop of an engine."""
 
 
 class Engine:
-    """A Docker engine that has an empty store and no network interface."""
+    """Docker engine with an empty store and without a network interface."""
 
     def __init__(self, directory: Path, installed: Path | None = None) -> None:
         self._directory = directory
@@ -51,7 +51,7 @@ class Engine:
             )
 
     def clear(self) -> None:
-        """Remove every container, so that none holds up the engine's end."""
+        """Remove every container, so that none delays the stop of the engine."""
         containers = self.docker("ps", "--all", "--quiet").stdout.split()
         if containers:
             self.docker("rm", "--force", *containers)
@@ -63,23 +63,23 @@ class Engine:
             "exec-root": self._directory / "exec",
             "pidfile": self._directory / "pid",
             "host": f"unix://{self._directory}/sock",
-            # The rules that it would write lead to networks, and here there is none.
+            # It needs no firewall rules, because it has no network.
             "iptables": "false",
             "ip6tables": "false",
-            # Refuses at once, where the machine's own would be tried for seconds from in here.
+            # This address refuses at once. The engine would try the machine's name server for seconds.
             "dns": "127.0.0.1",
         }
-        # A network namespace of its own. It has loopback, for Swarm, and the interfaces that the engine makes.
+        # The separate network namespace has loopback, for Swarm, and the interfaces that the engine makes.
         start = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec dockerd "$@"', "dockerd"]
         return [*start, *(f"--{name}={value}" for name, value in options.items())]
 
 
 @contextlib.contextmanager
 def running_engine(installed: Path | None = None) -> Iterator[Engine]:
-    """Start an engine, the machine's or the one that is ``installed`` elsewhere; in the end stop it and clean up."""
+    """Start an engine with the machine's programs or those in ``installed``; stop it and clean up at the end."""
     if os.geteuid() or not shutil.which("dockerd"):
-        lacking("an engine of the tests' own needs root and dockerd")
-    # A socket's path may have 107 characters at most.
+        lacking("a separate engine needs root and dockerd")
+    # The path of a socket may have at most 107 characters.
     directory = Path(tempfile.mkdtemp(prefix="tiktoken-engine-"))
     engine = Engine(directory, installed)
     variables = os.environ | engine.variables
@@ -109,7 +109,7 @@ def _await_answer(engine: Engine, process: subprocess.Popen[bytes], log: Path) -
 
 
 class Podman:
-    """podman, root or rootless, with a store of its own."""
+    """podman, root or rootless, with a separate store."""
 
     def __init__(self, directory: Path, *, rootless: bool = False) -> None:
         self.directory = directory
@@ -117,12 +117,12 @@ class Podman:
 
     def command(self) -> list[str]:
         """Return the words before podman's own arguments."""
-        # The one that is installed, whatever a test puts in front of it on PATH; and with what needs no systemd.
+        # A test may put another program before podman on PATH, so the path is absolute. The options avoid systemd.
         podman = [shutil.which("podman") or "podman", "--runtime", "runc", "--cgroup-manager", "cgroupfs"]
         stores = ["--root", str(self.directory / "root"), "--runroot", str(self.directory / "run")]
         if not self._rootless:
             return [*podman, *stores]
-        # A user without an entry in /etc/subuid: root in its containers, and nobody else.
+        # A user without an entry in /etc/subuid has root as the only user in its containers.
         home = [f"HOME={self.directory}", f"XDG_RUNTIME_DIR={self.directory}", f"PATH={os.environ['PATH']}"]
         become = ["setpriv", f"--reuid={UNPRIVILEGED}", f"--regid={UNPRIVILEGED}", "--clear-groups"]
         return [*become, "env", "--ignore-environment", *home, *podman, *stores]
@@ -142,7 +142,7 @@ class Podman:
         self("tag", loaded, *names)
 
     def volume(self, name: str) -> Path:
-        """Return where the files of a volume are."""
+        """Return the directory of a volume."""
         return self.directory / "root" / "volumes" / name / "_data"
 
     def clear(self) -> None:
@@ -153,14 +153,14 @@ class Podman:
 
 
 UNPRIVILEGED = 65531
-"""A user id that no account has."""
+"""UID without an account."""
 
 
 @contextlib.contextmanager
 def own_podman(*, rootless: bool = False) -> Iterator[Podman]:
-    """Give a podman with an empty store, and remove all that it made in the end."""
+    """Yield a podman with an empty store, and remove everything that it made at the end."""
     if os.geteuid() or not shutil.which("podman") or not shutil.which("runc"):
-        lacking("podman with a store of the tests' own needs root, podman and runc")
+        lacking("podman with a separate store needs root, podman and runc")
     directory = Path(tempfile.mkdtemp(prefix="tiktoken-podman-"))
     podman = Podman(directory, rootless=rootless)
     try:

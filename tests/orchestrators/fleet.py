@@ -1,4 +1,4 @@
-"""Compute what a fleet costs, for the table in docs/kubernetes.md, from the figures that the benchmarks measured.
+"""Costs of a fleet, for the table in docs/kubernetes.md, computed from the results of the benchmarks.
 
 ``python -m tests.orchestrators.fleet`` writes the table into the document.
 """

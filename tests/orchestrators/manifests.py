@@ -1,4 +1,4 @@
-"""Read the Kubernetes manifests, take them apart, and put them together as charts do."""
+"""Kubernetes manifests: reading them, taking them apart, and building pods as charts do."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RESTRICTED: Manifest = {
         }
     ],
 }
-"""The pod of a chart that fits the restricted standard by itself."""
+"""Pod of a chart that already fits the restricted standard."""
 
 
 def read(path: Path) -> list[Manifest]:
@@ -49,14 +49,14 @@ def written(manifests: list[Manifest]) -> str:
 
 
 def claimed(path: Path) -> list[str]:
-    """Return the versions of Kubernetes that a file says it is for."""
+    """Return the versions of Kubernetes that a file claims to support."""
     found = re.search(r"^# .*Kubernetes 1\.(\d+) to 1\.(\d+)", path.read_text(), re.MULTILINE)
     assert found, f"{path} does not say which versions of Kubernetes it is for"
     return [f"1.{minor}" for minor in range(int(found[1]), int(found[2]) + 1)]
 
 
 def with_values(path: Path) -> Manifest:
-    """Return the pod that a chart makes of its values."""
+    """Return the pod that a chart makes from its values."""
     [values] = read(path)
     spec = copy.deepcopy(RESTRICTED)
     spec["initContainers"] = values["extraInitContainers"]
@@ -68,9 +68,9 @@ def with_values(path: Path) -> Manifest:
 
 
 def as_pod(manifest: Manifest) -> Manifest:
-    """Return the pod of a Deployment or a Job as a pod of its own, which is not started again when it fails.
+    """Return the pod of a Deployment or a Job as a separate pod, which is not restarted if it fails.
 
-    podman before 4.6 starts init containers for ever where the pod's policy is Always, and knows no Jobs.
+    podman before 4.6 does not support Jobs, and restarts init containers without end if the policy of a pod is Always.
     """
     template = copy.deepcopy(manifest["spec"]["template"])
     metadata = {"name": manifest["metadata"]["name"], **template["metadata"]}
@@ -83,7 +83,7 @@ def as_pod(manifest: Manifest) -> Manifest:
 
 
 def pod_spec(manifest: Manifest) -> Manifest | None:
-    """Return the part of a manifest that says what a pod is like, or None if it has none."""
+    """Return the specification of the pod in a manifest, or None."""
     spec: Manifest = manifest["spec"]
     if manifest["kind"] == "Pod":
         return spec

@@ -1,4 +1,4 @@
-"""Run commands, wait for their effects, and read the commands that the docs tell people to type."""
+"""Helpers that run commands, wait for their effects, and read the commands in the documentation."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tests.containers.engine import ROOT
 Done = subprocess.CompletedProcess[str]
 
 COUNTS = f'"counts":{json.dumps(RIGHT, separators=(",", ":"))}'
-"""What the gateway stand-in prints when it has loaded the right vocabularies."""
+"""Output of the gateway stand-in with the right vocabularies."""
 
 DIES = "failed to get gpt-3.5-turbo token encoder"
-"""What it dies with when it has none."""
+"""Error of the gateway stand-in without vocabularies."""
 
 
 def run(
@@ -35,7 +35,7 @@ def run(
     given: str | None = None,
     timeout: float = 300,
 ) -> Done:
-    """Run a command with its stderr in its stdout; if it fails and must not, show the output."""
+    """Run a command with stderr in stdout. If it fails and ``check`` is set, fail the test with the output."""
     done = subprocess.run(
         command,
         check=False,
@@ -54,7 +54,7 @@ def run(
 
 
 def files_in(archive: IO[bytes]) -> dict[str, tuple[tarfile.TarInfo, str]]:
-    """Return what a tar holds besides directories and empty files: name -> entry and SHA-256."""
+    """Return the files of a tar that are not empty: name -> entry and SHA-256."""
     held = {}
     with tarfile.open(fileobj=archive, mode="r|") as tar:
         for entry in tar:
@@ -66,7 +66,7 @@ def files_in(archive: IO[bytes]) -> dict[str, tuple[tarfile.TarInfo, str]]:
 
 
 def wait_for(text: str, look: Callable[[], str], seconds: float = 60) -> str:
-    """Look again and again until the text is there; return what was seen."""
+    """Call ``look`` until its result contains the text, and return that result."""
     end = time.monotonic() + seconds
     while text not in (seen := look()):
         if time.monotonic() > end:
@@ -76,7 +76,7 @@ def wait_for(text: str, look: Callable[[], str], seconds: float = 60) -> str:
 
 
 def documented(document: str, heading: str) -> str:
-    """Return the shell commands that a document has under a heading."""
+    """Return the shell commands under a heading of a document."""
     section = (ROOT / "docs" / document).read_text().partition(f"\n{heading}\n")[2]
     section = re.split(r"\n#+ ", section)[0]
     blocks: list[str] = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
@@ -85,7 +85,7 @@ def documented(document: str, heading: str) -> str:
 
 
 def lacking(reason: str) -> None:
-    """Skip the test because something is not installed; with REQUIRE_DOCKER=1, fail it."""
+    """Skip the test because something is not installed, or fail it with REQUIRE_DOCKER=1."""
     if os.environ.get("REQUIRE_DOCKER") == "1":
         pytest.fail(reason, pytrace=False)
     pytest.skip(f"{reason} (set REQUIRE_DOCKER=1 to make that a failure)")

@@ -1,4 +1,4 @@
-"""Run the commands of docs/air-gapped.md, word for word, on an engine with an empty store and no network."""
+"""The commands of docs/air-gapped.md, run as written on an engine with an empty store and no network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WANTED = {vocabulary.cache_key: vocabulary.sha256 for vocabulary in VOCABULARIES
 
 
 def type_in(engine: Engine, directory: Path, heading: str, first: str = "") -> str:
-    """Run what the document says under a heading, in a directory and on an engine."""
+    """Run the commands under a heading of the document, in a directory and on an engine."""
     commands = f"{first}\n{documented('air-gapped.md', heading)}".replace("/path/to/data", str(directory / "data"))
     return run("bash", "-euxo", "pipefail", "-c", commands, variables=engine.variables, directory=directory).stdout
 

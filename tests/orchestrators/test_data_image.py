@@ -1,4 +1,4 @@
-"""Check the data-only image, and the ways to a consumer that run nothing."""
+"""The data-only image, and the ways to use it without an init container."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_image_holds_only_the_vocabularies_at_its_root(data_image: str) -> N
         exported = subprocess.run(["docker", "export", container], check=True, capture_output=True).stdout
     finally:
         docker("rm", container)
-    # Docker adds the places where it mounts things, all of them empty.
+    # Docker adds its mount points, which are empty.
     held = files_in(io.BytesIO(exported))
     assert {name: digest for name, (_, digest) in held.items()} == WANTED
     assert {(e.uid, e.gid, e.mode, e.type) for e, _ in held.values()} == {(0, 0, 0o644, tarfile.REGTYPE)}
@@ -48,7 +48,7 @@ MOUNTED = {
     "localhost/tiktoken-cache-init:data": "/tiktoken",
     "localhost/tiktoken-cache-init:latest": "/tiktoken/vocabularies",
 }
-"""Image -> where the vocabularies are when podman mounts it at /tiktoken."""
+"""Image -> directory of the vocabularies if podman mounts the image at /tiktoken."""
 
 
 @pytest.mark.parametrize("image_name", MOUNTED)

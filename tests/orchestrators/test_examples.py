@@ -1,4 +1,4 @@
-"""Merge the compose examples with files of each project's published shape, and run them as people type them."""
+"""The compose examples, merged with compose files like those that each project publishes, and run unchanged."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ OVERRIDE = ROOT / "docker-compose.override.example.yml"
 
 
 def counts(*encodings: str) -> str:
-    """Return what a stand-in for an application prints when it has loaded the right vocabularies."""
+    """Return the output of a stand-in for an application with the right vocabularies."""
     return json.dumps({name: {label: len(ids) for label, ids in expected()[name].items()} for name in encodings})
 
 
 class Example(NamedTuple):
-    """An override, and what the services of the published file do with it and without it."""
+    """Override, and the output of the services of the published file with it and without it."""
 
     override: Path
     services: dict[str, str]
-    """Service -> what it prints when it has loaded the right vocabularies."""
+    """Service -> its output with the right vocabularies."""
     files: int = 2
-    """How many files the init container fills."""
+    """Number of files that the init container provides."""
     without: str = DIES
-    """What every service prints without the override, and dies."""
+    """Error of every service without the override."""
     profiles: str = ""
 
 
@@ -83,16 +83,16 @@ SHAPES = {
         "error downloading or loading vocab file",
     ),
 }
-"""Shape of a published compose file -> the override for it."""
+"""Published compose file -> the override for it."""
 
 USUAL = ("docker-compose.yml", "docker-compose.override.yml")
-"""What the two files are called side by side."""
+"""Default names of the two files."""
 
 WANTED = sorted(vocabulary.cache_key for vocabulary in VOCABULARIES)
 
 
 class Project:
-    """A directory with a published compose file and an override next to it."""
+    """Directory with a published compose file and an override next to it."""
 
     def __init__(self, engine: Engine, directory: Path, shape: str, command: tuple[str, ...], override: Path) -> None:
         self.engine = engine
@@ -105,7 +105,7 @@ class Project:
         shutil.copy(override, directory / USUAL[1])
 
     def change(self, *changes: tuple[str, str], published: bool = False) -> None:
-        """Edit the override, or the published file, as its comments tell people to."""
+        """Edit the override or the published file as its comments say."""
         edited = self.directory / USUAL[0 if published else 1]
         text = edited.read_text()
         for old, new in changes:
@@ -114,20 +114,20 @@ class Project:
         edited.write_text(text)
 
     def add(self, text: str) -> None:
-        """Lay another file over the others."""
+        """Add another compose file."""
         (self.directory / "more.yml").write_text(text)
         self.files.append("more.yml")
 
     def compose(self, *arguments: str, check: bool = True, timeout: float = 300) -> Done:
         """Run a compose command on the files."""
-        # Those with the usual names are found without being named.
+        # Compose finds files with the default names by itself.
         files = [] if self.files == list(USUAL) else [word for file in self.files for word in ("-f", file)]
         variables = self.engine.variables | {"COMPOSE_PROFILES": self.example.profiles}
         command = [*self._command, *files, *arguments]
         return run(*command, check=check, variables=variables, directory=self.directory, timeout=timeout)
 
     def says(self, service: str = "") -> str:
-        """Return the log of a service, by default the first that reads vocabularies."""
+        """Return the log of a service. The default is the first one that reads vocabularies."""
         return self.compose("logs", "--no-color", service or self.service, check=False).stdout
 
     def inspect(self, field: str) -> str:
@@ -142,7 +142,7 @@ Make = Callable[..., Project]
 
 @pytest.fixture
 def project(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Make]:
-    """Make projects, and take them down in the end."""
+    """Yield a function that makes projects, and take them down at the end."""
     made: list[Project] = []
 
     def make(
@@ -186,7 +186,7 @@ def test_every_service_fails_without_the_override(shape: str, project: Make) -> 
     started.files.pop()
     started.compose("up", "-d")
     for service in started.example.services:
-        # A plugin daemon asks for gpt2 first, as the others do.
+        # The plugin daemon also loads gpt2 first.
         wait_for(started.example.without, lambda service=service: started.says(service))  # type: ignore[misc]
 
 
@@ -231,8 +231,8 @@ def test_a_directory_of_a_user_needs_that_user(project: Make) -> None:
 
 
 def fails(gateway: Project) -> str:
-    """Start it, which must fail; return the line that the documented command shows."""
-    # It ends by itself: a gateway that starts after all would run on.
+    """Start the project, which must fail; return the last line of the init container."""
+    # The command runs in the foreground, so it does not end in time if the gateway starts.
     done = gateway.compose("up", check=False, timeout=100)
     assert done.returncode != 0
     assert gateway.inspect("{{.State.Status}}") == "created"
@@ -261,7 +261,7 @@ def test_compose_1_29_runs_the_override(project: Make) -> None:
     wait_for(COUNTS, gateway.says)
 
 
-# --- no init container, one file, Swarm ---------------------------------------------------------------------------------
+# --- no init container, one file, Swarm -------------------------------------------------------------------------------
 
 
 def test_docker_28_mounts_the_image_without_an_init_container(project: Make) -> None:
@@ -306,12 +306,12 @@ services:
 networks:
   host: {external: true, name: host}
 """
-"""Laid over the stack: the engine of the tests has no network to make others from."""
+"""Changes to the stack: the engine of the tests cannot make networks."""
 
 
 @pytest.fixture
 def swarm(engine: Engine, tmp_path: Path) -> Iterator[Callable[[str], None]]:
-    """Start a Swarm of one node; return what deploys a stack on it."""
+    """Start a Swarm of one node; yield the function that deploys a stack."""
     engine.docker("swarm", "init", "--advertise-addr", "127.0.0.1")
     (tmp_path / "host.yml").write_text(HOST_NETWORK)
 
@@ -337,7 +337,7 @@ def swarm(engine: Engine, tmp_path: Path) -> Iterator[Callable[[str], None]]:
 
 
 def stack() -> str:
-    # A node that shares the host's network has no port to publish.
+    # A service in the network of the host publishes no port.
     text = (EXAMPLES / "swarm.yml").read_text()
     ports = '    ports:\n      - "3000:3000"\n'
     assert ports in text
@@ -356,7 +356,7 @@ def test_a_gateway_in_a_swarm_without_the_job_fails(engine: Engine, swarm: Calla
     wait_for(DIES, lambda: engine.docker("service", "logs", "s_new-api").stdout)
 
 
-# --- every file ---------------------------------------------------------------------------------------------------------
+# --- every file -------------------------------------------------------------------------------------------------------
 
 FILES = sorted({ROOT / "docker-compose.example.yml", OVERRIDE, *EXAMPLES.glob("*.yml")})
 

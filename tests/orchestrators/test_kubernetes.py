@@ -1,4 +1,4 @@
-"""Check the Kubernetes manifests with the schemas of each version that they claim, and with Kubernetes' own code."""
+"""Checks of the Kubernetes manifests with the schemas of each claimed version, and with Kubernetes' own code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.orchestrators.manifests import (
 from tests.orchestrators.running import Done, run
 
 ALL = {path: read(path) for path in MANIFESTS} | {path: [with_values(path)] for path in VALUES}
-"""File -> the manifests in it, or those that a chart makes of it."""
+"""File -> its manifests, or those that a chart makes from it."""
 
 PODS = {path: manifests for path, manifests in ALL.items() if any(pod_spec(manifest) for manifest in manifests)}
 
@@ -47,7 +47,7 @@ each_file_with_a_pod = pytest.mark.parametrize("path", PODS, ids=name_of)
 
 def validate(manifests: list[Manifest], version: str) -> None:
     for manifest in manifests:
-        # Of a version that it does not know, the validator takes the one before.
+        # For an unknown version, the validator uses the previous one.
         assert kubernetes_validate.validate(manifest, version, strict=True) == version
 
 
@@ -91,7 +91,7 @@ def test_the_document_has_the_costs_of_a_fleet() -> None:
 
 def test_an_image_volume_is_unknown_before_1_31() -> None:
     path = KUBERNETES / "image-volume" / "gateway.yaml"
-    # The schemas do not say that a subPath of it is allowed from 1.33 on only.
+    # The schemas do not say that its subPath is allowed only from 1.33 on.
     assert claimed(path)[0] == "1.33"
     validate(ALL[path], "1.31")
     with pytest.raises(kubernetes_validate.ValidationError, match="'image' was unexpected"):
@@ -133,7 +133,7 @@ REMOVED = {
     "runAsNonRoot": "runAsNonRoot != true",
     "seccompProfile": "seccompProfile",
 }
-"""Field of a security context -> what the standard says when no context of the pod has it."""
+"""Field of a security context -> error of the standard if no context of the pod has it."""
 
 
 @pytest.mark.parametrize("field", REMOVED)

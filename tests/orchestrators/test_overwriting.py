@@ -1,4 +1,4 @@
-"""Run applications that overwrite the variable: the mount must be at their own directory."""
+"""Applications that overwrite the variable: the mount must be at their own directory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PLACES = {
     "maxkb": "/opt/maxkb-app/model/tokenizer/openai-tiktoken-cl100k-base",
     "private-gpt": "/home/worker/app/tiktoken_cache",
 }
-"""Application -> the directory that it insists on."""
+"""Application -> the directory that it always reads."""
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,9 @@ def volume(engine: Engine) -> str:
 
 
 @pytest.mark.parametrize("app", PLACES)
-@pytest.mark.parametrize("right", [True, False], ids=["its own directory", "the directory that the variable names"])
+@pytest.mark.parametrize(
+    "right", [True, False], ids=["mount at its own directory", "mount at the directory of the variable"]
+)
 def test_an_application_that_overwrites_the_variable_needs_the_mount_at_its_own_directory(
     app: str, right: bool, engine: Engine, volume: str
 ) -> None:

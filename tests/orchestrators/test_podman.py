@@ -1,4 +1,4 @@
-"""Run the image with podman, root and rootless, and play the Kubernetes manifests."""
+"""The image with podman, root and rootless, and the Kubernetes manifests in podman."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def names(directory: Path) -> list[str]:
 
 
 def checked(podman: Podman) -> str:
-    """Return what the gateway says of the volume ``tiktoken``."""
+    """Return the output of the gateway with the volume ``tiktoken``."""
     mount = ("--volume", "tiktoken:/tiktoken:ro", "--env", "TIKTOKEN_CACHE_DIR=/tiktoken")
     return podman("run", "--rm", "--network", "none", *mount, NEW_API, "--check", check=False).stdout
 
 
-# --- the plain run -----------------------------------------------------------------------------------------------------
+# --- the plain run ----------------------------------------------------------------------------------------------------
 
 
 def type_in(podman: Podman, directory: Path) -> str:
-    """Run the commands of the document, with this podman in the place of podman."""
+    """Run the commands of the document with this podman."""
     shim = directory / "podman"
     shim.write_text(f'#!/bin/sh\nexec {" ".join(podman.command())} "$@"\n')
     shim.chmod(0o755)
@@ -76,7 +76,7 @@ def test_a_new_volume_belongs_to_the_containers_user(podman: Podman) -> None:
     assert names(podman.volume("new")) == WANTED
 
 
-# --- Kubernetes manifests -----------------------------------------------------------------------------------------------
+# --- Kubernetes manifests ---------------------------------------------------------------------------------------------
 
 
 def play(podman: Podman, *manifests: Manifest, check: bool = True) -> Done:
@@ -84,7 +84,7 @@ def play(podman: Podman, *manifests: Manifest, check: bool = True) -> Done:
 
 
 def pods(*parts: str) -> list[Manifest]:
-    """Return the manifests in a file, with a pod for what makes pods."""
+    """Return the manifests in a file. A Deployment or a Job becomes a pod."""
     return [as_pod(manifest) if pod_spec(manifest) else manifest for manifest in read(KUBERNETES.joinpath(*parts))]
 
 
@@ -121,7 +121,7 @@ def test_a_failing_init_container_keeps_the_gateway_from_starting(podman: Podman
 
 @pytest.fixture
 def fleet(podman: Podman) -> Podman:
-    """Give podman the fleet's claim, and the Secret that its gateways ask for."""
+    """Make the claim of the fleet and the Secret of its gateways; return podman."""
     play(podman, *pods("fleet", "claim.yaml"))
     podman("secret", "create", "new-api", "-", given='{"SQL_DSN": "eA==", "SESSION_SECRET": "eQ=="}')
     return podman
@@ -137,7 +137,7 @@ def run_job(podman: Podman) -> str:
 
 
 def stamps(directory: Path) -> set[tuple[str, int, int]]:
-    """Return each file with the time of its last change and its inode, which a write would change."""
+    """Return each file with its change time and its inode: any write changes one of them."""
     return {(path.name, path.stat().st_ctime_ns, path.stat().st_ino) for path in directory.iterdir()}
 
 

@@ -29,6 +29,6 @@ for name in os.environ["LOADS"].split(","):
     counts[name] = {label: len(encoding.encode(text)) for label, text in texts.items()}
 print(json.dumps(counts), flush=True)
 
-# As process 1 of a container it would otherwise ignore the signal.
+# Process 1 of a container ignores the signal unless it handles it.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 signal.pause()

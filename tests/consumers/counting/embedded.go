@@ -4,7 +4,7 @@ package main
 
 import "github.com/tiktoken-go/tokenizer"
 
-// ID is what tiktoken-go/tokenizer has for a token. It has the vocabularies compiled in.
+// ID is the type of a token in tiktoken-go/tokenizer, which has the vocabularies compiled in.
 type ID = uint
 
 func codecOf(name string) (tokenizer.Codec, error) {

@@ -1,6 +1,6 @@
-// A consumer that counts: reads {"names": [...], "texts": {label: text}} on standard input, writes
-// {name: {label: token ids}} on standard output. A name is an encoding's or a model's. Which library it is built on, a build
-// tag decides.
+// A consumer that counts: it reads {"names": [...], "texts": {label: text}} on standard input, and writes
+// {name: {label: token ids}} on standard output. A name is that of an encoding or a model. A build tag chooses the
+// library that it uses.
 package main
 
 import (

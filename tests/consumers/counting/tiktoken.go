@@ -4,7 +4,7 @@ package main
 
 import "github.com/pkoukk/tiktoken-go"
 
-// ID is what pkoukk/tiktoken-go has for a token.
+// ID is the type of a token in pkoukk/tiktoken-go.
 type ID = int
 
 func load(name string) (func(string) ([]ID, error), error) {

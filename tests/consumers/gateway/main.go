@@ -1,5 +1,5 @@
-// A stand-in for New-API up to v0.8.2.0, one-api, one-hub, done-hub and Veloera: it loads the encoders of tiktoken-go v0.1.7
-// for the models that they load them for, in their order, and dies with their message where that fails.
+// A stand-in for New-API up to v0.8.2.0, one-api, one-hub, done-hub and Veloera. It loads the encoders of tiktoken-go
+// v0.1.7 for the same models in the same order, and exits with the same message if that fails.
 package main
 
 import (
@@ -29,7 +29,7 @@ func fatal(message ...any) {
 }
 
 func main() {
-	flag.String("log-dir", "", "accepted, as the gateways accept it, and not used")
+	flag.String("log-dir", "", "accepted like in the gateways, but not used")
 	port := flag.String("port", "", "port to listen on; default $PORT, else 3000")
 	version := flag.Bool("version", false, "print the version and exit, as the gateways do")
 	check := flag.Bool("check", false, "exit once the encoders are loaded and the counts are printed")
@@ -64,7 +64,7 @@ func main() {
 		return
 	}
 
-	// As PID 1 of a container it would otherwise not be stopped by a signal.
+	// PID 1 of a container ignores these signals unless it handles them.
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	go func() {

@@ -1,6 +1,6 @@
 """Load encodings with LangChain's text splitters; input and output as in with_tiktoken.py.
 
-``gpt2`` is what TokenTextSplitter loads if it is told nothing. For another encoding the splitter gives a count, no ids.
+TokenTextSplitter loads ``gpt2`` by default. For another encoding the splitter gives a count and no ids.
 """
 
 import importlib

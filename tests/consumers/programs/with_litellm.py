@@ -1,7 +1,7 @@
 """Load encodings with LiteLLM; input and output as in with_tiktoken.py.
 
-Names of models go to LiteLLM, which gives ids for its default encoding and a count for the others. Names of encodings go to
-tiktoken, in the same process.
+Names of models go to LiteLLM, which gives ids for its default encoding and a count for the others. Names of encodings
+go to tiktoken, in the same process.
 """
 
 import importlib
@@ -12,7 +12,7 @@ from typing import Any
 
 import tiktoken
 
-# Otherwise it tries for seconds to download a list of prices.
+# Without this variable, it tries for seconds to download a list of prices.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 litellm: Any = importlib.import_module("litellm")
 

@@ -1,4 +1,4 @@
-"""Takes from Python what macOS does not have, when this directory is on PYTHONPATH."""
+"""Simulation of macOS: removes Linux-only functions from Python if this directory is on PYTHONPATH."""
 
 import builtins
 import errno

@@ -1,4 +1,4 @@
-"""Takes from Python what Windows does not have, when this directory is on PYTHONPATH."""
+"""Simulation of Windows: removes modules and functions from Python if this directory is on PYTHONPATH."""
 
 import os
 import sys

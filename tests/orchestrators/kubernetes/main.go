@@ -1,9 +1,9 @@
-// Judges manifests by Kubernetes' own code.
+// Checks manifests with Kubernetes' own code.
 //
-//	program restricted VERSION <MANIFESTS   says of each pod what the restricted Pod Security Standard forbids in it
-//	program build DIRECTORY                    prints what a kustomization gives, as `kubectl kustomize` does
+//	program restricted VERSION <MANIFESTS   prints what the restricted Pod Security Standard forbids in each pod
+//	program build DIRECTORY                 prints the result of a kustomization, as `kubectl kustomize` does
 //
-// Exit code 1: something is forbidden, or wrong. A field that Kubernetes does not know is wrong.
+// Exit code 1: something is forbidden or wrong. An unknown field is wrong.
 package main
 
 import (
@@ -44,7 +44,7 @@ func run(arguments []string) error {
 	return errors.New("usage: program restricted VERSION | build DIRECTORY")
 }
 
-// restricted judges every pod and pod template; no pod at all is an error, because then nothing was judged.
+// restricted checks every pod and pod template. Input without a pod is an error, because then nothing was checked.
 func restricted(version string, manifests io.Reader) error {
 	parsed, err := api.ParseVersion(version)
 	if err != nil {
@@ -109,7 +109,7 @@ func podOf(document []byte) (string, *corev1.PodTemplateSpec, error) {
 	case "v1 Service", "v1 PersistentVolumeClaim":
 		return "", nil, nil
 	}
-	return "", nil, fmt.Errorf("no judge for %s %s", kind.APIVersion, kind.Kind)
+	return "", nil, fmt.Errorf("no check for %s %s", kind.APIVersion, kind.Kind)
 }
 
 func build(directory string) error {
