@@ -1,4 +1,4 @@
-"""Fixtures for every test, and the summaries at the end."""
+"""Fixtures of all tests, and the summaries at the end of a run."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from tests.vocabularies import vocabularies
 
 __all__ = ["gateway_program", "vocabularies"]
 
-# CI tries the same examples each time, so that a failure comes from the change. Elsewhere the search goes on.
-# There is no time limit for an example, because the machine may be busy.
+# In CI, Hypothesis tries the same examples each time, so a failure comes from the change. Elsewhere it tries new ones.
+# An example has no time limit, because the machine may be busy.
 settings.register_profile("ours", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("ours")
 
 
 @pytest.fixture(scope="session")
 def image() -> str:
-    """The image under test, in the machine's engine."""
+    """Return the image under test, which is in the machine's engine."""
     engine.require_engine()
     return engine.image()
 
 
 @pytest.fixture(scope="session")
 def gateway_image(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The gateway stand-in packaged as the gateways are, in the machine's engine."""
+    """Build the image of the gateway stand-in in the machine's engine, packaged like the gateways."""
     engine.require_engine()
     context = gateway_context(tmp_path_factory.mktemp("gateway-image"))
     engine.docker("build", "--tag", engine.GATEWAY_IMAGE, str(context))
@@ -50,14 +50,14 @@ def volume(tmp_path: Path) -> Path:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Note in each report what its test drives. Reports also arrive from the processes that run tests side by side."""
+    """Add to each report whether its test runs in the image or on this host. Parallel runs pass only reports on."""
     report = yield
     report.user_properties.append(("driven", _driven(item)))
     return report
 
 
 def _driven(item: pytest.Item) -> str:
-    """Return what a test drives: the image, the command on this host where the image does the same, or neither."""
+    """Return whether a test runs the "image", or the command on this "host" in place of the image, or neither."""
     if {"image", "data_image"} & set(getattr(item, "fixturenames", ())):
         return "image"
     variants = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
@@ -65,8 +65,8 @@ def _driven(item: pytest.Item) -> str:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Count the tests of each directory, and print one line for each reason to skip tests, which says what they need."""
-    # A file that cannot be imported has a report without properties.
+    """Print the number of tests in each directory, and one line for each reason to skip tests."""
+    # The report of a file that cannot be imported has no properties.
     counts = Counter(
         (
             report.nodeid.partition("::")[0].rpartition("/")[0],
@@ -77,7 +77,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for report in terminalreporter.getreports(outcome)
     )
     if counts:
-        terminalreporter.section("tests by directory, and whether they drive the image or the command on this host")
+        terminalreporter.section("tests by directory, in the image or on this host")
     for directory, driven in sorted({key[:2] for key in counts}):
         outcomes = {outcome: n for (d, way, outcome), n in sorted(counts.items()) if (d, way) == (directory, driven)}
         words = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.items())

@@ -1,7 +1,8 @@
-"""Many fills at once on one volume: ``python -m tests.crowd COUNT ARGUMENTS...``
+"""Program that starts many fills of one volume at once: ``python -m tests.crowd COUNT ARGUMENTS...``
 
-Each run is a process of its own, and all start at the same moment. They are forked from a process that has loaded everything,
-because an interpreter takes longer to start than a volume to fill. How each ended is printed as JSON.
+Each run is a separate process, and all start at the same moment. They are forked from a process that has imported every
+module, because an interpreter takes longer to start than a fill. The exit code and the log of each run are printed as
+JSON.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def together(count: int, arguments: Sequence[str]) -> list[tuple[int, str]]:
             child = os.fork()
             if child == 0:
                 os.close(gate)
-                # The process that watches the volume must have its turn, too.
+                # The process that watches the volume also needs processor time.
                 os.nice(10)
                 with Path(logs, str(number)).open("w", encoding="utf-8") as log:
                     os.read(waiting, 1)

@@ -1,4 +1,4 @@
-"""Drive the command from outside, as a process of this host or as a container of the image.
+"""Drivers that run the command from outside: as a process of this host, or as a container of the image.
 
 Both drivers take the same arguments, so one test runs on either::
 
@@ -38,24 +38,24 @@ LONGEST = 120.0
 
 @dataclass(frozen=True)
 class Ended:
-    """A run that is over."""
+    """Result of a run."""
 
     code: int
-    """The exit code; 128 + N after signal N."""
+    """Exit code, or 128 + N after signal N."""
     stdout: bytes
-    """Empty if the test gave a stream of its own. So is ``stderr``."""
+    """Empty if the test passes its own stream. The same holds for ``stderr``."""
     stderr: str
     seconds: float
-    """Counted from the start, or from the last signal that was sent."""
+    """Time since the start, or since the last signal that was sent."""
 
     @property
     def said(self) -> str:
-        """Everything that it wrote."""
+        """Output on both streams."""
         return self.stdout.decode(errors="replace") + self.stderr
 
 
 class Running:
-    """A run that goes on."""
+    """Run in progress."""
 
     def __init__(self, command: Sequence[str], container: str = "", kept: object = None, **options: Any) -> None:
         # Files, because a full pipe would stop the run.
@@ -67,7 +67,7 @@ class Running:
         self._process = subprocess.Popen(command, **({"stdin": subprocess.DEVNULL} | self._files | options))
 
     def signal(self, signum: signal.Signals) -> None:
-        """Send a signal, and count the time from now on."""
+        """Send a signal, and measure the time from now on."""
         self._since = time.monotonic()
         if self._container:
             command = ["docker", "kill", "--signal", signum.name, self._container]
@@ -76,7 +76,7 @@ class Running:
             self._process.send_signal(signum)
 
     def wait(self) -> Ended:
-        """Wait for the end."""
+        """Wait for the end of the run."""
         try:
             code = self._process.wait(LONGEST)
         except subprocess.TimeoutExpired:
@@ -88,11 +88,11 @@ class Running:
             with file:
                 file.seek(0)
                 written.append(file.read())
-        # Popen writes -N for a process that signal N ended, a shell and an engine 128 + N.
+        # Popen returns -N after signal N. A shell and an engine return 128 + N.
         return Ended(code if code >= 0 else 128 - code, written[0], written[1].decode(errors="replace"), seconds)
 
     def kill(self) -> None:
-        """End it at once with SIGKILL."""
+        """End the run at once with SIGKILL."""
         if self._container:
             command = ["docker", "rm", "--force", self._container]
             subprocess.run(command, check=False, capture_output=True, timeout=LONGEST)
@@ -101,7 +101,7 @@ class Running:
 
 
 class Driver(ABC):
-    """Starts the command. Paths mean the same to the test and to the command."""
+    """Way to run the command. A path is the same for the test and for the command."""
 
     name: str
 
@@ -118,10 +118,10 @@ class Driver(ABC):
 
         Args:
             arguments: the command line after the program's name.
-            environment: variables; those of the test run are not handed on.
-            user: ``UID:GID`` to run as, if not as the test does (host) or as the image does (container).
-            hosts: host name -> the address that its hosts file gives it.
-            resolver: its resolv.conf, if not that of the machine.
+            environment: variables of the command, which gets no other variables of the test run.
+            user: ``UID:GID`` to run as. The default is the user of the test (host) or of the image (container).
+            hosts: host name -> address, for the hosts file of the command.
+            resolver: resolv.conf of the command, in place of the machine's.
             streams: options of `subprocess.Popen`, such as ``stdout``. In a container these are the engine's streams.
         """
         return self._start(arguments, environment or {}, user, hosts or {}, resolver, streams)
@@ -138,10 +138,10 @@ class Driver(ABC):
 
 @dataclass(frozen=True)
 class Host(Driver):
-    """Runs the entry point as a process of this machine."""
+    """Driver that runs the entry point as a process of this machine."""
 
     wrapper: Sequence[str] = ()
-    """A program to run it with, such as strace, and that program's options."""
+    """Program that runs the command, such as strace, with its options."""
     name = "host"
 
     def _start(
@@ -157,7 +157,7 @@ class Host(Driver):
         if not hosts and not resolver:
             return Running(command, **streams)
         if os.geteuid():
-            pytest.skip("only root can give a process a hosts file and a resolv.conf of its own")
+            pytest.skip("only root can give a process its own hosts file and resolv.conf")
         file = tempfile.NamedTemporaryFile("w")  # noqa: SIM115
         file.writelines(f"{address} {name}\n" for name, address in hosts.items())
         file.flush()
@@ -177,7 +177,7 @@ def _interpreter(for_another_user: bool) -> str:
 
 @dataclass(frozen=True)
 class Container(Driver):
-    """Runs the image in a container that is removed when it ends."""
+    """Driver that runs the image in a container, which is removed at its end."""
 
     image: str
     places: Sequence[Path] = ()

@@ -1,6 +1,7 @@
-"""Fault injection: each system call on the volume fails, or a signal arrives there, and the next run must heal the volume.
+"""Fault injection: each system call on the volume fails or gets a signal, and the next run must repair the volume.
 
-``python -m tests.faults [--jobs N] [--sample N --seed TEXT]`` tries every fault at every call, or a sample, and prints a table.
+``python -m tests.faults [--jobs N] [--sample N --seed TEXT]`` tries every fault at every call, or a sample. It prints a
+table.
 """
 
 from __future__ import annotations
@@ -24,17 +25,23 @@ from tests.vocabularies import obtain, shared_directory
 from tiktoken_cache_init.catalogue import VOCABULARIES
 
 FAULTS = ("EIO", "ENOSPC", "EACCES", "SIGKILL", "SIGTERM")
-TORN, LOST, UNHEALED, LEFT, UNCLEAR = KINDS = ("torn", "lost", "unhealed", "left", "traceback")
-"""A final name holds neither a right file nor what was there; a good file or one that is not ours is gone; the next run does
-not end 0, right and tidy; a run that was not killed leaves a temporary file; a run ends in a traceback or without one line."""
+TORN, LOST, UNREPAIRED, LEFT, UNCLEAR = KINDS = ("torn", "lost", "unrepaired", "left", "unclear")
+"""Kinds of problems.
+
+- torn: a final name holds neither a right file nor its old content;
+- lost: a right file, or a file of another program, is gone;
+- unrepaired: the next run fails, or leaves a wrong or a temporary file;
+- left: a run that was not killed leaves a temporary file;
+- unclear: a run ends with a traceback, a wrong exit code or a wrong number of error lines.
+"""
 
 _CALL = re.compile(r"\d+ +(\w+)\(")
 _MOST_TRIES = 3
-"""A random name can change the order in which a directory is listed, so that a call is missed."""
+"""Attempts for each fault: a random name can change the order of a directory listing, so a run can miss the call."""
 
 
 class Start(NamedTuple):
-    """A starting state, and where the bytes come from."""
+    """Starting state, and the source of the bytes."""
 
     state: State
     source: str
@@ -58,12 +65,12 @@ STARTS = (
 
 
 class Fault(NamedTuple):
-    """What happens at the Nth call of a name."""
+    """Fault at the Nth call of a system call."""
 
     call: str
     number: int
     what: str
-    """A name in `FAULTS`."""
+    """Name in `FAULTS`."""
 
     def option(self) -> str:
         """Return the option of strace."""
@@ -72,7 +79,7 @@ class Fault(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """Something that must not be."""
+    """Violation of a rule."""
 
     kind: str
     text: str
@@ -97,7 +104,7 @@ def traced(start: Start, at: Place, *options: str) -> tuple[int, str, list[tuple
 
 
 def attempt(start: Start, vocabularies: Path, fault: Fault) -> list[Problem] | None:
-    """Run with a fault and then without; return what was wrong, or None if the run did not reach the call."""
+    """Run with a fault and then without it; return the problems, or None if the run did not reach the call."""
     for _ in range(_MOST_TRIES):
         at = Place(Path(tempfile.mkdtemp(prefix="tiktoken-fault-")).resolve(), vocabularies, SMALL)
         try:
@@ -122,11 +129,11 @@ def _of_the_run(at: Place, fault: Fault, code: int, said: str) -> Iterator[Probl
     lines = [line for line in said.splitlines() if "error:" in line]
     wanted = 0 if code in (0, 137) else 1
     if "Traceback" in said or code not in expected or len(lines) != wanted:
-        yield Problem(UNCLEAR, f"it ended {code}: {said}")
+        yield Problem(UNCLEAR, f"exit code {code}: {said}")
     if code == 0:
         for name, vocabulary in at.names("cache").items():
             if not is_right(at.volume / name, vocabulary):
-                yield Problem(UNCLEAR, f"it ended 0, but {name} is not right")
+                yield Problem(UNCLEAR, f"exit code 0, but {name} is not right")
 
 
 def _of_the_volume(at: Place, before: dict[str, Entry], after: dict[str, Entry]) -> Iterator[Problem]:
@@ -135,7 +142,7 @@ def _of_the_volume(at: Place, before: dict[str, Entry], after: dict[str, Entry])
         was, now = before.get(name), after.get(name)
         if is_right(at.volume / name, vocabulary):
             continue
-        # A directory that is moved aside cannot be exchanged for a file in one step.
+        # A file cannot replace a directory in one step.
         moved = was is not None and stat.S_ISDIR(was.kind) and now is None
         if not moved and (was and (was.kind, was.content)) != (now and (now.kind, now.content)):
             yield Problem(TORN, f"{name} was {was}, is {now}")
@@ -160,20 +167,20 @@ def _left(at: Place, before: dict[str, Entry], after: dict[str, Entry]) -> Itera
 def _of_the_next_run(at: Place, before: dict[str, Entry], code: int, said: str) -> Iterator[Problem]:
     after = snapshot(at.volume)
     if code != 0:
-        yield Problem(UNHEALED, f"the next run ended {code}: {said}")
+        yield Problem(UNREPAIRED, f"exit code of the next run {code}: {said}")
     for name in temporary(after):
-        yield Problem(UNHEALED, f"{name} was left by the next run")
+        yield Problem(UNREPAIRED, f"the next run left {name}")
     for name, vocabulary in at.names("cache").items():
         if not is_right(at.volume / name, vocabulary) or after[name].mode & 0o644 != 0o644:
-            yield Problem(UNHEALED, f"{name} is {after.get(name)}")
+            yield Problem(UNREPAIRED, f"{name} is {after.get(name)}")
     yield from (problem for problem in _of_the_volume(at, before, after) if problem.kind == LOST)
 
 
 def faults(start: Start, vocabularies: Path) -> list[Fault]:
-    """Return every fault at every call of a run that meets none."""
+    """Return every fault at every call of a run without faults."""
     with place(vocabularies, SMALL) as at:
         at.make(start.state)
-        # The first run may also write byte-code, so that it makes other calls than those that follow.
+        # The first run may write byte-code, so its calls may differ from those of the next runs.
         Host().run(*start.arguments(at))
         shutil.rmtree(at.volume)
         at.make(start.state)
@@ -191,10 +198,10 @@ def _sample(every: Sequence[Fault], count: int, seed: str) -> list[Fault]:
 
 
 def campaign(starts: Sequence[Start], vocabularies: Path, jobs: int, sample: int = 0, seed: str = "") -> Counter[str]:
-    """Try the faults, print a table and every problem, and return how many there were of each kind."""
+    """Try the faults, print a table and every problem, and return the number of problems of each kind."""
     total: Counter[str] = Counter()
     columns = ("points", "tried", "missed", *KINDS)
-    print(f"{'start':44}" + "".join(f"{column:>10}" for column in columns))
+    print(f"{'start':44}" + "".join(f"{column:>12}" for column in columns))
     with place(vocabularies, SMALL) as shared, ThreadPoolExecutor(jobs) as pool:
         for start in starts:
             every = faults(start, shared.vocabularies)
@@ -208,8 +215,8 @@ def campaign(starts: Sequence[Start], vocabularies: Path, jobs: int, sample: int
                         f"  {fault.call} {fault.number} {fault.what}: {problem.kind}: {problem.text}", file=sys.stderr
                     )
             total += counts
-            print(f"{start!s:44}" + "".join(f"{counts[column]:10}" for column in columns), flush=True)
-    print(f"{'total':44}" + "".join(f"{total[column]:10}" for column in columns), flush=True)
+            print(f"{start!s:44}" + "".join(f"{counts[column]:12}" for column in columns), flush=True)
+    print(f"{'total':44}" + "".join(f"{total[column]:12}" for column in columns), flush=True)
     return total
 
 

@@ -1,4 +1,4 @@
-"""Small things that many tests need: a tiny vocabulary, settings for a directory, the command in this process."""
+"""Helpers that many tests share: a tiny vocabulary, settings for a directory, the command in this process."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from tiktoken_cache_init.settings import Settings, load
 ROOT = Path(__file__).resolve().parents[1]
 
 NOBODY = 65534
-"""The user that `as_nobody` makes of root."""
+"""UID that `as_nobody` switches to."""
 CONTENT = b"IQ== 0\nIg== 1\nIw== 2\n"
-"""A whole vocabulary of three tokens."""
+"""Content of a complete vocabulary with three tokens."""
 OTHER_CONTENT = b"QQ== 0\n"
 
 
@@ -68,7 +68,7 @@ def public_directory() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def as_nobody() -> Iterator[None]:
-    """Be a user without privileges, if the tests run as root."""
+    """Switch to a user without privileges, if the tests run as root."""
     if os.geteuid():
         yield
         return
@@ -95,7 +95,7 @@ def left_behind(directory: Path) -> list[str]:
 
 
 class Ended(NamedTuple):
-    """A command that has ended."""
+    """Result of a command."""
 
     code: int
     stdout: bytes
@@ -114,7 +114,7 @@ def command(*arguments: str, environment: Mapping[str, str] | None = None) -> En
 
 @contextlib.contextmanager
 def process_state() -> Iterator[None]:
-    """Put back the signal handlers and the umask, which the command line sets for the whole process."""
+    """Restore the signal handlers and the umask at the end: the command line sets them for the whole process."""
     umask = os.umask(0o022)
     handlers = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM)}
     try:
@@ -126,14 +126,14 @@ def process_state() -> Iterator[None]:
 
 
 def unpack(archive: bytes, directory: Path) -> Path:
-    """Unpack a tar into a new directory with the ``tar`` command, as people do."""
+    """Unpack a tar into a new directory with the ``tar`` command, as users do."""
     directory.mkdir()
     subprocess.run(["tar", "--extract", "--directory", str(directory)], input=archive, check=True)
     return directory
 
 
 def process(*arguments: str, environment: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[bytes]:
-    """Start the command as a process of its own, with nothing of the test run's environment."""
+    """Start the command as a separate process, without the environment of the test run."""
     pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     own = {name: value for name, value in os.environ.items() if name.startswith("COV")}
     start = [sys.executable, str(ROOT / "entrypoint.py"), *arguments]
@@ -141,8 +141,8 @@ def process(*arguments: str, environment: Mapping[str, str] | None = None, **opt
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait for something that should happen soon, and fail if it does not."""
+    """Wait until a condition holds, and fail after some seconds."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not happen"
+        assert time.monotonic() < end, "the condition did not hold in time"
         time.sleep(0.01)

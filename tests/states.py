@@ -1,7 +1,7 @@
-"""The table of starting states: what is in the volume, how the command ends, what it prints, what a gateway does with it.
+"""Table of starting states: the content of the volume, the exit code, the output, and the effect on a gateway.
 
-One table feeds five suites: `tests.test_states` (this host, the image, the doctor and the gateway), `tests.test_crowd`
-(a hundred fills at once) and `tests.faults` (every system call fails).
+Four suites use it: `tests.test_states` (a fill on this host and in the image), `tests.docs.test_verify` (`verify` and
+the gateway stand-in), `tests.test_crowd` (a hundred fills at once) and `tests.faults` (every system call fails).
 """
 
 from __future__ import annotations
@@ -26,46 +26,49 @@ SMALL = (MERGES, RANKS)
 """The two vocabularies of gpt2, for the suites that run thousands of times."""
 
 NOWHERE = ("--sources", "baked", "--baked-dir", "/nowhere")
-"""No source but the volume itself."""
+"""Options of a fill whose only source is the volume itself."""
 FAILS, COUNTS_WRONG, COUNTS_RIGHT = "fails", "counts-wrong", "counts-right"
 
 
 class State(NamedTuple):
-    """A starting state, and what must come of it."""
+    """Starting state of a volume, and the expected results."""
 
     name: str
     prepare: str = ""
-    """Shell script, run as root, that makes the state. $V is the volume, $H a directory beside it, $S holds every vocabulary
-    under its cache key, $A and $B are the keys of the two wanted vocabularies, $PA and $PB their published names, $R that of
-    r50k_base."""
+    """Shell script that makes the state.
+
+    $V is the volume, $H a directory next to it, and $S a directory with every vocabulary under its cache key. $A and $B
+    are the cache keys of the two wanted vocabularies, and $PA and $PB their published names. $R is the cache key of
+    r50k_base.
+    """
     code: int = 0
     line: str = ""
-    """Part of what is printed, with the same variables."""
+    """Part of the output of the fill, with the same variables."""
     arguments: tuple[str, ...] = ()
     gateway: str = ""
-    """What a gateway does that finds this; empty if the doctor is not asked."""
+    """Effect on a gateway. Empty if `verify` is not tried."""
     told: str = ""
-    """Part of what the doctor says."""
+    """Part of the output of `verify`."""
     fixes: tuple[str, ...] = ("fill",)
-    """What the doctor proposes. Each is tried."""
+    """Fixes that `verify` proposes. Each is tried."""
     inside: str = ""
-    """The directory below the volume that the operator names."""
+    """Directory below the volume that the command gets as its cache directory."""
     user: str = ""
-    """``UID:GID`` instead of root. Neither has a capability."""
+    """``UID:GID`` in place of root. Root has no capability either."""
     groups: str = ""
     capabilities: tuple[str, ...] = ()
     tmpfs: str = ""
     """Options of a tmpfs that is mounted as the volume."""
     read_only: bool = False
     mode: int = 0o644
-    """What the files must have at least."""
+    """Permission bits that the files must have at least."""
     layout: str = "cache"
     after: str = "true"
-    """Shell script that must end 0 in the volume afterwards."""
+    """Shell script that must succeed in the volume afterwards."""
     unchanged: bool | None = None
-    """Whether nothing may change; None: if the run does not end 0."""
+    """Whether the volume must stay the same. None means: only if the run fails."""
     repeated: bool = False
-    """Whether the crowd and the fault tests start from it too."""
+    """Whether the crowd and fault tests also start from this state."""
 
     @property
     def needs_root(self) -> bool:
@@ -76,7 +79,7 @@ class State(NamedTuple):
 _BOTH = "cp $S/$A $S/$B $V"
 _SWAPPED = "cp $S/$A $V/$B; cp $S/$B $V/$A"
 _OTHER = "cp $S/$B $V; "
-"""The second of the two is right."""
+"""Makes the second of the two files right."""
 _PUBLISHED = "cp $S/$A $V/$PA; cp $S/$B $V/$PB"
 _REPLACED = ": replaced from baked"
 _INSTALLED = "($A): installed from baked"
@@ -85,7 +88,7 @@ _KEPT = "test -f $A && ! test -L $A"
 
 
 def _cut(rest: str) -> str:
-    """Keep 50,000 lines of the first vocabulary, and of the next line what a filter leaves."""
+    """Return a script that keeps 50,000 lines of the first vocabulary, and a filtered part of the next line."""
     return f"(head -n 50000 $S/$A; sed -n 50001p $S/$A | {rest}) >$V/$A"
 
 
@@ -283,7 +286,7 @@ _FOUND = (
         unchanged=False,
     ),
     State(
-        "in a directory that is handed in",
+        "in a directory that is a mirror",
         "mkdir $H $H/deeper; cp $S/$A $H/'cl100k_base.tiktoken (1)'; cp $S/$B $H/deeper/any",
         0,
         "($B): installed from $H",
@@ -463,7 +466,7 @@ _LAYOUTS = (
 
 STATES: tuple[State, ...] = (*_CONTENT, *_WRONG, *_FOUND, *_PERMISSIONS, *_MOUNTS, *_LAYOUTS)
 REPEATED = tuple(state for state in STATES if state.repeated)
-"""Where the crowd and the fault tests start."""
+"""Starting states of the crowd and fault tests."""
 
 
 def slug(state: State) -> str:
@@ -472,7 +475,7 @@ def slug(state: State) -> str:
 
 
 class Place(NamedTuple):
-    """A directory that every user can reach, with a volume in it."""
+    """Directory that every user can reach, with a volume in it."""
 
     directory: Path
     vocabularies: Path
@@ -485,13 +488,13 @@ class Place(NamedTuple):
         return self.directory / "volume"
 
     def text(self, text: str) -> str:
-        """Put the values of the table's variables into a text."""
+        """Replace the variables of the table in a text by their values."""
         for name, value in sorted(self._variables().items(), reverse=True):
             text = text.replace(f"${name}", value)
         return text
 
     def shell(self, script: str) -> None:
-        """Run a script of the table in the volume, if it exists."""
+        """Run a script of the table, in the volume if it exists."""
         given = "".join(f"{name}={shlex.quote(value)}\n" for name, value in self._variables().items())
         where = self.volume if self.volume.is_dir() else self.directory
         whole = f"set -e\numask 022\n{given}{script}\n"
@@ -512,7 +515,7 @@ class Place(NamedTuple):
         }
 
     def make(self, state: State) -> None:
-        """Make the volume and bring it into the state."""
+        """Make the volume in a starting state."""
         self.volume.mkdir(mode=0o755)
         if state.tmpfs:
             mount("-t", "tmpfs", "-o", state.tmpfs, "tmpfs", str(self.volume))
@@ -534,11 +537,11 @@ def mount(*arguments: str) -> None:
 def place(
     vocabularies: Path, pair: tuple[Vocabulary, Vocabulary] = DEFAULT, under: str | None = None
 ) -> Iterator[Place]:
-    """Make a place, and take it away with all that is mounted there.
+    """Make a place, and remove it at the end with everything that is mounted there.
 
     Args:
-        vocabularies: a directory with every vocabulary under its cache key. Its files are copied, for every user to read.
-        pair: the two vocabularies that the table's scripts are about.
+        vocabularies: a directory with every vocabulary under its cache key. The place gets copies for every user.
+        pair: the two vocabularies that the scripts of the table use.
         under: the directory in which to make it.
     """
     directory = Path(tempfile.mkdtemp(prefix="tiktoken-state-", dir=under)).resolve()
@@ -550,14 +553,14 @@ def place(
             shutil.copy(vocabularies / vocabulary.cache_key, readable)
         yield Place(directory, readable, pair)
     finally:
-        # A bind mount of a directory on itself does not look like a mount point to os.path.ismount.
+        # os.path.ismount does not recognise a bind mount of a directory on itself, so umount is tried.
         while not subprocess.run(["umount", str(directory / "volume")], check=False, capture_output=True).returncode:
             pass
         shutil.rmtree(directory)
 
 
 class Entry(NamedTuple):
-    """One thing in a volume."""
+    """File, directory or link in a volume."""
 
     kind: int
     mode: int
@@ -583,7 +586,7 @@ def snapshot(directory: Path) -> dict[str, Entry]:
 
 
 def is_right(path: Path, vocabulary: Vocabulary) -> bool:
-    """Say whether a name holds a vocabulary."""
+    """Return whether a path holds a vocabulary."""
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == vocabulary.sha256
 
 
@@ -593,7 +596,7 @@ def temporary(entries: dict[str, Entry]) -> set[str]:
 
 
 def changed(names: dict[str, Vocabulary], before: dict[str, Entry], after: dict[str, Entry]) -> list[str]:
-    """Return what was changed although it is none of ours. A directory under a wanted name may be moved aside."""
+    """Return changed entries that a fill must not change. It may move a directory under a wanted name aside."""
     lost = []
     for path, entry in before.items():
         top = path.partition("/")[0]
@@ -606,7 +609,7 @@ def changed(names: dict[str, Vocabulary], before: dict[str, Entry], after: dict[
 
 
 def check_filled(state: State, place: Place, code: int, said: str, before: dict[str, Entry]) -> None:
-    """Compare the end of a fill with the state's row, and with what is true of every fill."""
+    """Compare the result of a fill with the row of the state, and with the rules for every fill."""
     assert (code, "Traceback" in said) == (state.code, False), said
     assert place.text(state.line) in said, f"{place.text(state.line)!r} is not in:\n{said}"
     assert len([line for line in said.splitlines() if "error:" in line]) == (code != 0), said

@@ -1,4 +1,4 @@
-"""No arrangement of files, links, directories and FIFOs makes a fill crash, hang, or harm what is not its own."""
+"""Fills of random arrangements of files, links, directories and FIFOs: none crashes, hangs or changes other files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ A, B = (vocabulary.cache_key for vocabulary in SMALL)
 PUBLISHED = [vocabulary.published_name for vocabulary in SMALL]
 
 Node = str | dict[str, "Node"]
-"""A directory, or ``KIND:TEXT``: ``file:`` and a content, ``link:`` and its text, or ``fifo:``."""
+"""Directory, or ``KIND:TEXT``: ``file:`` and a content, ``link:`` and its text, or ``fifo:``."""
 Arrangement = dict[str, Node]
 
 names = st.one_of(
@@ -37,7 +37,7 @@ def at(vocabularies: Path) -> Iterator[Place]:
 
 
 def build(directory: Path, arrangement: Arrangement, content: dict[str, bytes]) -> None:
-    """Make a directory with everything in an arrangement."""
+    """Make a directory with the entries of an arrangement."""
     directory.mkdir()
     for name, node in arrangement.items():
         path = directory / name
@@ -74,7 +74,7 @@ def test_a_fill_of_any_arrangement_succeeds_or_reports_an_error(
         assert ended.code in ((0,) if baked else (0, 4)), ended.said
         assert "Traceback" not in ended.said
         directories = {name for name in (A, B) if isinstance(arrangement.get(name), dict)}
-        # A directory gets the first free name, which the table's check knows only if it is the first.
+        # `changed` expects a directory at the name `.moved-aside-1`, which may be taken here.
         known = {path: entry for path, entry in before.items() if path.partition("/")[0] not in directories}
         assert changed(at.names("cache"), known, after) == []
         assert {entry.content for entry in before.values()} & {v.sha256 for v in SMALL} <= {

@@ -1,4 +1,4 @@
-"""A hundred fills at once on one volume, while a reader looks at its final names."""
+"""A hundred fills of one volume at once, while a reader reads the final names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WITHOUT_LOCKS = ("strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e"
 
 
 class Watcher:
-    """Reads every final name again and again, as a consumer that starts at any moment does."""
+    """Reader of every final name, again and again, like a consumer that starts at any moment."""
 
     def __init__(self, at: Place) -> None:
         self._right = {
@@ -32,7 +32,7 @@ class Watcher:
         self._thread = threading.Thread(target=self._watch)
         self.reads = 0
         self.torn = 0
-        """Reads that gave neither the whole right file nor what was there before, or no right file any more."""
+        """Number of reads that gave neither the right file nor the old content, or lost a right file."""
 
     def __enter__(self) -> Watcher:
         self._thread.start()
@@ -53,7 +53,7 @@ class Watcher:
             self.reads += 1
             if content == right:
                 self._arrived.add(path)
-            # A directory that is moved aside cannot be exchanged for a file in one step: for a moment there is nothing.
+            # A file cannot replace a directory in one step, so the name is absent for a moment.
             elif path in self._arrived or content not in (self._old[path], None):
                 self.torn += 1
 
@@ -97,7 +97,7 @@ def test_a_hundred_fills_at_once_succeed_and_no_reader_sees_half_a_file(
         after = snapshot(at.volume)
         assert changed(at.names("cache"), before, after) == []
         assert {name: after[name].content for name in at.names("cache")} == {v.cache_key: v.sha256 for v in SMALL}
-        # Without locks, the age of a temporary file tells whether its writer is dead.
+        # Without locks, only the age of a temporary file shows that its run has ended.
         assert temporary(after) <= (temporary(before) if wrapper else set())
 
 

@@ -1,4 +1,4 @@
-"""A sample of the faults that ``python -m tests.faults`` tries, and a proof that it sees programs that do harm."""
+"""A sample of the faults that ``python -m tests.faults`` tries, and tests that it detects damage to a volume."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pathlib import Path
 import pytest
 
 from tests import drivers, faults
-from tests.faults import KINDS, LEFT, LOST, STARTS, TORN, UNCLEAR, UNHEALED, Fault, attempt, campaign
+from tests.faults import KINDS, LEFT, LOST, STARTS, TORN, UNCLEAR, UNREPAIRED, Fault, attempt, campaign
 from tests.states import MERGES, SMALL, Place, place
 
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed here")
 
 PER_START = 8
-"""Faults tried from each start: half a minute in all."""
+"""Faults for each starting state. All of them take half a minute."""
 
 
 @pytest.fixture(scope="module")
 def shared(vocabularies: Path) -> Iterator[Place]:
     with place(vocabularies, SMALL) as shared:
-        # Byte-code that is not written yet would add system calls.
+        # Write the byte-code now: writing it later would add system calls.
         faults.faults(STARTS[0], shared.vocabularies)
         yield shared
 
@@ -64,7 +64,7 @@ SILENT = "try:\n    install()\nexcept OSError:\n    sys.exit(3)"
         (IN_PLACE, Fault("write", 2, "SIGKILL"), TORN),
         (IN_PLACE, Fault("write", 2, "ENOSPC"), TORN),
         (UNLINKED, Fault("write", 1, "EIO"), LOST),
-        ("install()", Fault("rename", 1, "SIGKILL"), UNHEALED),
+        ("install()", Fault("rename", 1, "SIGKILL"), UNREPAIRED),
         ("install()", Fault("write", 1, "EIO"), UNCLEAR),
         ("install()", Fault("write", 2, "EIO"), LEFT),
         (SILENT, Fault("write", 1, "EIO"), UNCLEAR),

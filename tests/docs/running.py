@@ -1,4 +1,4 @@
-"""Runs the program and the gateway stand-in on a directory, without a network."""
+"""Helpers that run the program and the gateway stand-in on a directory, without a network."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Variables = Mapping[str, str]
 
 
 class Said(NamedTuple):
-    """The result of a command."""
+    """Result of a command."""
 
     code: int
     out: str
@@ -41,7 +41,7 @@ class Said(NamedTuple):
 
 
 class Place:
-    """A directory that every user can reach. It holds a volume, the vocabularies and the gateway stand-in."""
+    """Directory that every user can reach. It holds a volume, the vocabularies and the gateway stand-in."""
 
     def __init__(self, directory: Path, vocabularies: Path, program: Path) -> None:
         directory.chmod(0o755)
@@ -61,7 +61,7 @@ class Place:
             (self.volume / vocabulary.cache_key).write_bytes(change(content))
 
     def tool(self, *arguments: str, variables: Variables | None = None, nobody: bool = False) -> Said:
-        """Run the program on the volume, with no source but the vocabularies."""
+        """Run the program on the volume. Its only source is the directory of vocabularies."""
         given = {
             "TIKTOKEN_CACHE_DIR": str(self.volume),
             "TIKTOKEN_INIT_SOURCES": "baked",
@@ -82,13 +82,13 @@ class Place:
 
 
 def tool(*arguments: str, variables: Variables | None = None, nobody: bool = False, online: bool = False) -> Said:
-    """Run the program in a process of its own: as the user nobody, or with this machine's network, if asked for."""
+    """Run the program as a separate process, optionally as the user nobody or with this machine's network."""
     command = [*(_AS_NOBODY if nobody else []), sys.executable, str(ROOT / "entrypoint.py"), *arguments]
     return _run(command, variables or {}, online=online)
 
 
 def quotes(message: str, text: str) -> bool:
-    """Say whether a text contains a message in which ``...`` stands for anything on one line."""
+    """Return whether a text contains a message, in which ``...`` stands for anything on one line."""
     return re.search(".*".join(re.escape(part) for part in message.split("...")), text) is not None
 
 

@@ -1,4 +1,4 @@
-"""Runs the commands of a page as they are written, in a scratch clone of the work tree."""
+"""Shell that runs the commands of a page as they are written, in a scratch clone of the work tree."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def clone(directory: Path) -> Path:
 
 
 class Shell:
-    """A shell in a scratch clone, with ``docker`` behind `tests.docs.shim`."""
+    """Shell in a scratch clone, in which ``docker`` runs through `tests.docs.shim`."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -44,16 +44,16 @@ class Shell:
 
     @property
     def image(self) -> str:
-        """The image that the page calls ``tiktoken-cache-init``."""
+        """Image that the page calls ``tiktoken-cache-init``."""
         return f"{self.name}:latest"
 
     @property
     def volume(self) -> str:
-        """The volume that the page calls ``tiktoken``."""
+        """Volume that the page calls ``tiktoken``."""
         return f"{self.name}-volume"
 
     def use_docker(self, gateway: str) -> None:
-        """Make ``docker`` mean the machine's engine, with the test's names. ``gateway`` stands in for New-API."""
+        """Let ``docker`` use the machine's engine with names of this test. ``gateway`` stands in for New-API."""
         context = ["--build-context", f"vocabularies={shared_directory()}"]
         self._plan = {
             "docker": shutil.which("docker"),
@@ -74,7 +74,7 @@ class Shell:
         self.put("docker", f'exec {sys.executable} {Path(__file__).with_name("shim.py")} {self._write_plan()} "$@"')
 
     def change_compose(self, changes: str) -> None:
-        """Merge changes, a compose file of their own, into whatever Compose reads."""
+        """Add a compose file with changes to the files that Compose reads."""
         path = self.place / "changes.yml"
         path.write_text(changes, encoding="utf-8")
         self._plan["changes"] = str(path)
@@ -95,7 +95,7 @@ class Shell:
         """Start a command as it is typed. Its output goes to `printed`."""
         path = f"{self._programs}:{os.environ['PATH']}"
         with self._output.open("w", encoding="utf-8") as output:
-            # A group of its own, as a terminal gives it, so that it can be interrupted as a whole.
+            # The command gets its own process group, as in a terminal, so that all of it can be interrupted.
             return subprocess.Popen(
                 ["sh", "-ec", command],
                 cwd=self.directory,
@@ -109,7 +109,7 @@ class Shell:
 
     @property
     def printed(self) -> str:
-        """The output of the last command so far."""
+        """Output of the last command so far."""
         return self._output.read_text(encoding="utf-8")
 
     def run(self, command: str, code: int = 0) -> str:
@@ -120,7 +120,7 @@ class Shell:
         return self.printed
 
     def run_until(self, command: str, is_up: Callable[[], bool], hopeless: str) -> str:
-        """Run a command that goes on, and interrupt it when what it starts is up, or when it prints a hopeless text."""
+        """Run a command that does not end by itself. Interrupt it if ``is_up`` holds, or if it prints ``hopeless``."""
         with self.start(command) as process:
             end = time.monotonic() + 1200
             while process.poll() is None and time.monotonic() < end and hopeless not in self.printed and not is_up():
@@ -133,7 +133,7 @@ class Shell:
         return self.printed
 
     def clean(self) -> None:
-        """Remove from the engine what the commands have left there."""
+        """Remove everything that the commands have left in the engine."""
         if not self._plan:
             return
         engine.docker("compose", "--project-name", self.name, "down", "--volumes", "--timeout", "1", check=False)

@@ -1,7 +1,7 @@
-"""Stands in front of ``docker`` while the commands of the pages run, so that they change nothing of this machine.
+"""Wrapper of ``docker`` for the commands of the pages, so that they change nothing on this machine.
 
-Images, volumes, containers, ports and compose projects get names of the test's own. Builds get what this machine needs to reach
-its package index. Run as ``python shim.py PLAN ARGUMENTS...``, where `tests.docs.shell` writes PLAN.
+Images, volumes, containers, ports and compose projects get names of the test. Builds get the options that this machine
+needs to reach its package index. Run it as ``python shim.py PLAN ARGUMENTS...``. `tests.docs.shell` writes PLAN.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 
 def translated(arguments: list[str], plan: dict[str, Any]) -> list[str]:
-    """Return the command with the test's names in it."""
+    """Return the command with the names of the test."""
     command, *rest = [_renamed(word, plan["names"]) for word in arguments]
     if command == "build":
         return [command, *plan["build"], *rest]
@@ -26,7 +26,7 @@ def translated(arguments: list[str], plan: dict[str, Any]) -> list[str]:
         while "-f" in rest:
             at = rest.index("-f")
             del rest[at : at + 2]
-        # If no file is named, Compose reads those with the usual names.
+        # If no file is named, Compose reads the files with the default names.
         usual = [name for name in ("docker-compose.yml", "docker-compose.override.yml") if Path(name).exists()]
         files = [word for name in (*(named or usual), plan["changes"]) for word in ("-f", name)]
         return [command, "--project-name", plan["label"], *files, *rest]

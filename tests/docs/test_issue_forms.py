@@ -67,7 +67,7 @@ def commands() -> list[str]:
 
 @pytest.mark.parametrize("command", commands())
 def test_the_commands_print_the_result(command: str, with_volume: Shell) -> None:
-    # The directory then has the compose file that people have.
+    # Users have a compose file with the default name.
     example = (with_volume.directory / "docker-compose.example.yml").read_text(encoding="utf-8")
     (with_volume.directory / "docker-compose.yml").write_text(example, encoding="utf-8")
     with_volume.change_compose(

@@ -17,7 +17,7 @@ def test_every_link_has_a_target(page: str) -> None:
 
 
 def resolves(page: str, link: str) -> bool:
-    """Say whether a link names a file or a directory of the project, and an existing heading if it names one."""
+    """Return whether a link names a file or a directory of the project, and an existing heading if it names one."""
     if link.startswith(("https://", "http://")):
         # The tests do not reach the internet.
         return True

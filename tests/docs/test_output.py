@@ -1,4 +1,4 @@
-"""docs/output.md and the JSON schemas describe the output: no field more and no field less."""
+"""docs/output.md and the JSON schemas describe exactly the fields of the output."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def rows(title: str) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def documents(shared_place: Place) -> dict[str, list[Document]]:
-    """Documents of each command, in which each field has a value at least once."""
+    """Return documents of each command. Each field has a value in at least one of them."""
     found: dict[str, list[Document]] = {command: [] for command in COMMANDS}
 
     def run(command: str, *arguments: str, **variables: str) -> None:
@@ -181,7 +181,7 @@ def slow_mirror(content: bytes) -> Iterator[str]:
 
 @pytest.fixture
 def lines(place: Place) -> list[Document]:
-    """The lines of logs in JSON, in which each event occurs."""
+    """Return the lines of JSON logs that contain each event."""
 
     def fill(**variables: str) -> str:
         return place.tool("fill", variables={"TIKTOKEN_INIT_LOG": "json", **variables}).err

@@ -1,4 +1,4 @@
-"""docs/settings.md says of settings, commands and exit codes what the program does."""
+"""docs/settings.md describes the settings, commands and exit codes of the program."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_command_ends_with_each_of_its_exit_codes(
         "4": (tmp_path, ("--sources", "baked", "--baked-dir", "/nowhere")),
     }[code]
     if command == "list":
-        # It reads no directory; its exit code 3 is a standard output that cannot be written.
+        # It reads no directory. It exits with 3 if it cannot write to standard output.
         with Path("/dev/full" if code == "3" else "/dev/null").open("w") as out:
             done = subprocess.run(
                 [sys.executable, ROOT / "entrypoint.py", "list", *more], stdout=out, stderr=out, check=False

@@ -42,7 +42,7 @@ def _in_section(english: Section, chinese: Section) -> list[str]:
         return [*found, f"rows of tables: {[len(t) for t in tables[0]]} and {[len(t) for t in tables[1]]}"]
     for one, other in zip(*tables, strict=True):
         for mine, yours in zip(one, other, strict=True):
-            # The first cell is what a reader looks up.
+            # Readers look a row up by its first cell.
             if code(mine[0]) != code(yours[0]):
                 found.append(f"a row of a table: {mine[0]} and {yours[0]}")
     if not tables[0] and code(english.prose) != code(chinese.prose):
@@ -51,7 +51,7 @@ def _in_section(english: Section, chinese: Section) -> list[str]:
 
 
 def code(text: str) -> set[str]:
-    """Return the code in a text, which is the same in both languages."""
+    """Return the code in a text. It is the same in both languages."""
     return {english_of(span) for span in spans(text)}
 
 

@@ -23,7 +23,7 @@ Output = Callable[[Place], str]
 
 
 def of_gateway(change: Callable[[bytes], bytes] | None) -> Output:
-    """Return what the gateway says of both files, each changed; of no files if there is no change."""
+    """Return the messages of the gateway for both files after a change, or for no files without a change."""
 
     def output(place: Place) -> str:
         if change:
@@ -34,7 +34,7 @@ def of_gateway(change: Callable[[bytes], bytes] | None) -> Output:
 
 
 def cut(end: Callable[[bytes], int]) -> Callable[[bytes], bytes]:
-    """Keep 50,000 lines, and of the next line with a long token the bytes up to ``end``."""
+    """Keep at least 50,000 lines, and the next line with a long token up to ``end``."""
 
     def change(content: bytes) -> bytes:
         lines = content.splitlines(keepends=True)
@@ -77,7 +77,7 @@ def of_verify_at_the_deadline(place: Place) -> str:
 
 
 def of_container(*options: str, mount: str = "") -> Output:
-    """Return what the init container says; ``mount`` is added to the mount of the volume."""
+    """Return the messages of the init container. ``mount`` is added to the mount of the volume."""
 
     def output(place: Place) -> str:
         engine.require_engine()
@@ -105,7 +105,7 @@ def of_compose(
     volume: str = "tiktoken:/cache/tiktoken",
     change: Callable[[str], str] = str,
 ) -> Output:
-    """Return what Compose says of the override, changed, beside a file that has one service."""
+    """Return the messages of Compose for the changed override, together with a file that has one service."""
 
     def output(place: Place) -> str:
         engine.require_engine()
@@ -173,7 +173,7 @@ PRINTED: dict[str, Output] = {
         lambda: "busybox", change=lambda text: text.partition("\nvolumes:")[0]
     ),
 }
-"""A message, in which ``...`` stands for anything -> what prints it."""
+"""Message, in which ``...`` stands for anything -> function that produces it."""
 
 READ = {
     'failed to get token encoder for model ...: Get "https://...": ..., using encoder for gpt-3.5-turbo': "one-api, "
@@ -184,7 +184,7 @@ READ = {
     "error downloading or loading vocab file": "run in tests/consumers",
     "ERROR: failed to solve: ...": "run in tests/containers/test_build_failures.py",
 }
-"""A message that no test here brings about -> where it was seen."""
+"""Message that no test here produces -> where it was seen."""
 
 
 def messages() -> list[str]:
@@ -194,7 +194,9 @@ def messages() -> list[str]:
 
 @pytest.mark.parametrize("message", messages())
 def test_a_message_is_printed_as_it_is_quoted(message: str, place: Place) -> None:
-    assert message in PRINTED, f"{PAGE} quotes a message that no test knows: add what prints it to PRINTED"
+    assert message in PRINTED, (
+        f"{PAGE} quotes a message that no test produces: add a function that produces it to PRINTED"
+    )
     printed = PRINTED[message](place)
     assert quotes(message, printed), printed
 

@@ -1,4 +1,4 @@
-"""One version stands everywhere, and the changelog has its date."""
+"""The same version in every file, and its date in the changelog."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PLACES = {
     "docs/output.md": r"^tiktoken-cache-init (\S+): fill",
     "docs/terminal.svg": r">tiktoken-cache-init (\S+): fill",
 }
-"""A file -> where it names the version."""
+"""File -> pattern of the line that names the version."""
 
 
 @pytest.mark.parametrize("name", PLACES)

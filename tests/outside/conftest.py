@@ -1,4 +1,4 @@
-"""Fixtures of the tests that drive the command from outside, on this host and in a container without rights."""
+"""Fixtures of the tests that run the command from outside, on this host and in a container without capabilities."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.drivers import Container, Driver, Host
 
 @pytest.fixture(params=["host", "image"])
 def driver(request: pytest.FixtureRequest, tmp_path: Path, vocabularies: Path) -> Driver:
-    """The command."""
+    """Return the driver for this host or for the image."""
     if request.param == "host":
         return Host()
     return Container(request.getfixturevalue("image"), [tmp_path, vocabularies])
@@ -19,12 +19,12 @@ def driver(request: pytest.FixtureRequest, tmp_path: Path, vocabularies: Path) -
 
 @pytest.fixture
 def offline(vocabularies: Path) -> list[str]:
-    """The options of a run that has every vocabulary at hand and no other source."""
+    """Return the options of a run whose only source is a directory with every vocabulary."""
     return ["--sources=baked", f"--baked-dir={vocabularies}"]
 
 
 @pytest.fixture
 def filled(volume: Path, offline: list[str]) -> Path:
-    """The same directory, filled."""
+    """Fill the volume."""
     assert Host().run("--cache-dir", str(volume), *offline).code == 0
     return volume

@@ -1,4 +1,4 @@
-"""What each command writes, and its exit code."""
+"""Output and exit code of each command."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_a_fill_that_fails_gives_the_reason_in_its_exit_code_its_json_and_its_lo
 
 @pytest.mark.parametrize("deadline", ["0.05", "0.1"])
 def test_a_deadline_after_failed_sources_reports_the_sources(driver: Driver, volume: Path, deadline: str) -> None:
-    """A fill looks again a tenth of a second later, so the deadline passes in its sleep."""
+    # A fill tries again after a tenth of a second, so the deadline passes while it sleeps.
     done = driver.run("--cache-dir", str(volume), "--sources=baked", "--baked-dir=/nowhere", "--deadline", deadline)
     assert done.code == 4
     assert "could not obtain cl100k_base.tiktoken" in done.stderr
@@ -156,7 +156,7 @@ def test_right_bytes_are_found_among_thousands_of_other_files(
 def test_a_link_to_a_file_that_the_fill_overwrites_is_replaced(
     driver: Driver, volume: Path, offline: list[str], vocabularies: Path, way: str
 ) -> None:
-    """The file that it leads to is right when it is inspected, and then overwritten."""
+    # The target of the link is right when the fill inspects it, and then the fill overwrites it.
     shutil.copy(vocabularies / CL100K.cache_key, volume / O200K.cache_key)
     (volume / "d").symlink_to(".")
     (volume / CL100K.cache_key).symlink_to(f"{way}{O200K.cache_key}")
@@ -166,11 +166,11 @@ def test_a_link_to_a_file_that_the_fill_overwrites_is_replaced(
 
 @pytest.fixture
 def immutable(volume: Path) -> Iterator[Path]:
-    """A directory with a wrong file that not even root may replace."""
+    """Make a directory with a wrong file that even root cannot replace."""
     file = volume / CL100K.cache_key
     file.touch()
     if subprocess.run(["chattr", "+i", file], capture_output=True, check=False).returncode:
-        pytest.skip("this file system, or this user, can make no file immutable")
+        pytest.skip("this file system or this user cannot make a file immutable")
     yield volume
     subprocess.run(["chattr", "-i", file], capture_output=True, check=True)
 
@@ -233,11 +233,11 @@ def test_verify_is_coloured_on_a_terminal_only(
         assert RED + b"not ready" + PLAIN in said
     else:
         assert b"\x1b" not in said
-    assert b"\x1b" not in driver.run(*arguments, environment=environment).stdout, "colour in a file"
+    assert b"\x1b" not in driver.run(*arguments, environment=environment).stdout, "there is colour in a file"
 
 
 def on_terminal(driver: Driver, *arguments: str, environment: dict[str, str], stderr: bool = False) -> bytes:
-    """Return what the command writes on a terminal. An engine's terminal takes stderr in any case."""
+    """Return the output of the command on a terminal. The terminal of an engine always includes stderr."""
     if isinstance(driver, Container):
         driver = replace(driver, options=(*driver.options, "--tty"))
         return driver.run(*arguments, environment=environment).stdout

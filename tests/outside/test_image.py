@@ -1,4 +1,4 @@
-"""What only an image can get wrong: its interpreter, its locale, its mounts and its exit codes."""
+"""Properties that only the image has: interpreter, locale, mounts and exit codes."""
 
 from __future__ import annotations
 

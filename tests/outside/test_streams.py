@@ -1,4 +1,4 @@
-"""Streams, arguments and names that only a shell on a host can hand to the command. An engine gives pipes and text."""
+"""Streams, arguments and names that only a host can pass to the command: an engine passes pipes and text."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_signal_stops_an_export_that_no_process_reads(filled: Path) -> None:
     reader, writer = os.pipe()
     running = host.start("export", environment={"TIKTOKEN_CACHE_DIR": str(filled)}, stdout=writer)
     os.close(writer)
-    os.read(reader, 1)  # Now it is writing, and the pipe is full.
+    os.read(reader, 1)  # The command is now writing, and the pipe is full.
     running.signal(signal.SIGTERM)
     done = running.wait()
     os.close(reader)

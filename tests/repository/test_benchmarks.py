@@ -1,4 +1,4 @@
-"""The table and the picture of the benchmarks. Nothing is timed here."""
+"""Table and picture of the benchmarks, made from invented results."""
 
 from __future__ import annotations
 

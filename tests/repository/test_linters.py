@@ -1,4 +1,4 @@
-"""Run the linters of files that are not Python: workflows, the Dockerfile, shell scripts."""
+"""Linters of files that are not Python: workflows, the Dockerfile, shell scripts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.samples import ROOT
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 DEPENDABOT = ROOT / ".github/dependabot.yml"
 TOOLS = Path(sys.executable).parent
-# A Go module, because its wheel downloads a binary of its own.
+# A Go module, because the wheel of actionlint downloads a binary.
 ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.7"
 
 
@@ -38,7 +38,7 @@ def test_workflows_are_valid_and_safe() -> None:
 def test_workflows_pass_actionlint() -> None:
     go = shutil.which("go")
     if not go:
-        pytest.skip("Go is not installed: install it, to build the programs that read the cache and actionlint")
+        pytest.skip("Go is not installed: install it to build actionlint and the programs that read the cache")
     passes(go, "run", ACTIONLINT, *WORKFLOWS)
 
 
@@ -53,7 +53,7 @@ def test_shell_scripts_pass_shellcheck() -> None:
 
 
 def test_a_clone_that_converts_line_ends_keeps_those_of_the_repository(tmp_path: Path) -> None:
-    # Git for Windows clones so by default. Shell scripts with CRLF do not start, and the image would differ.
+    # Git for Windows converts line ends by default. Shell scripts with CRLF do not start, and the image would differ.
     clone = ["git", "clone", "--quiet", "--no-local", "-c", "core.autocrlf=true", str(ROOT), str(tmp_path / "clone")]
     subprocess.run(clone, check=True)
     files = [path for path in (tmp_path / "clone").rglob("*") if path.is_file() and ".git" not in path.parts]

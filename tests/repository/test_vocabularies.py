@@ -1,4 +1,4 @@
-"""The real vocabularies, which other tests trust, and what the package makes of them."""
+"""The real vocabularies that other tests use, and the results of the package for them."""
 
 import hashlib
 from collections.abc import Callable

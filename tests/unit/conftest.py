@@ -28,13 +28,13 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _on_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Be on a host, even where this machine has the image's directory of baked vocabularies."""
+    """Simulate a host, even if this machine has the image's directory of baked vocabularies."""
     monkeypatch.setattr("tiktoken_cache_init.settings.in_image", lambda: False)
 
 
 @pytest.fixture
 def baked(tmp_path: Path) -> Path:
-    """A directory that holds `TINY` and `OTHER` under their cache keys."""
+    """Make a directory that holds `TINY` and `OTHER` under their cache keys."""
     directory = tmp_path / "baked"
     directory.mkdir()
     (directory / TINY.cache_key).write_bytes(CONTENT)
@@ -44,7 +44,7 @@ def baked(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def refuse(monkeypatch: pytest.MonkeyPatch) -> Refuse:
-    """Have a function of the operating system fail with an error number."""
+    """Return a function that makes a function of the operating system fail with an error number."""
 
     def patch(name: str, number: int, module: Any = os) -> None:
         def call(*_: Any, **__: Any) -> NoReturn:

@@ -19,7 +19,7 @@ from tiktoken_cache_init.catalogue import (
     vocabularies_of,
 )
 
-# It has no types, so it cannot be imported in the ordinary way.
+# The module has no types, so mypy would refuse an ordinary import.
 published: Any = importlib.import_module("tiktoken_ext.openai_public")
 
 CACHE_KEYS = {
@@ -30,12 +30,12 @@ CACHE_KEYS = {
     "vocab.bpe": "6d1cbeee0f20b3d9449abfede4726ed8212e3aee",
     "encoder.json": "6c7ea1a7e38e3a7f062df639a5b80947f075ffe6",
 }
-"""The names in llama-index-core's and litellm's wheels, among others."""
+"""File names in the wheels of llama-index-core and litellm, among others."""
 BY_NAME = {encoding.name: encoding for encoding in ENCODINGS}
 
 
 class Loads:
-    """Stands in for the functions with which tiktoken loads files, and notes what they are asked for."""
+    """Replacement for the functions with which tiktoken loads files. It records the requested files."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.digests: dict[str, str] = {}

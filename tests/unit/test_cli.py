@@ -43,7 +43,7 @@ Run = Callable[..., Ended]
 
 @pytest.fixture
 def run(volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a command on ``volume`` with tiny vocabularies, all of which are baked."""
+    """Return a function that runs a command on ``volume`` with tiny vocabularies, which are baked."""
     monkeypatch.setattr(
         catalogue, "ENCODINGS", (Encoding("cl100k_base", (TINY,), "x"), Encoding("o200k_base", (OTHER,), "y"))
     )
@@ -188,7 +188,7 @@ def test_progress_is_shown_while_a_fill_waits_for_bytes(
     assert [line[:25] for line in run().stderr.splitlines()][1:-1] == ["fetching: 7 of 21 bytes, "]
 
 
-# What goes wrong.
+# Errors.
 
 
 def test_a_bug_is_one_line_with_its_place_and_without_secrets(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,7 +252,7 @@ def test_no_alarm_is_left_after_a_run(run: Run) -> None:
 
 
 class Broken(io.TextIOWrapper):
-    """A stdout that fails."""
+    """Stdout that fails."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(io.BytesIO(), "utf-8")
@@ -285,7 +285,7 @@ def test_a_stdout_that_fails_is_an_error_and_a_closed_pipe_ends_the_run_without_
 
 
 class Terminal(io.TextIOWrapper):
-    """A stdout that is a terminal."""
+    """Stdout that is a terminal."""
 
     def __init__(self) -> None:
         super().__init__(io.BytesIO(), "utf-8")

@@ -34,7 +34,7 @@ def refused(directory: Path, error: type[Exception], **changes: Any) -> str:
         export(settings(directory, TINY, OTHER, **changes), stream)
     if error is NotReadyError:
         assert not stream.getvalue()
-    assert not stream.getvalue().endswith(bytes(1024)), "an end, which would make the tar look whole"
+    assert not stream.getvalue().endswith(bytes(1024)), "the tar has an end marker, so it looks complete"
     return str(caught.value)
 
 

@@ -34,7 +34,7 @@ Supply = Callable[[Delivery], None]
 
 
 def watch(_: object) -> None:
-    """Watch nothing."""
+    """Ignore the progress."""
 
 
 def filled(directory: Path, baked: Path | str, *wanted: Vocabulary, **changes: Any) -> Filled:
@@ -52,7 +52,7 @@ def failures(result: Filled) -> list[tuple[str, str]]:
 
 
 def state(directory: Path) -> dict[str, tuple[int, int, int]]:
-    """Return for each name what changes if anything is written."""
+    """Return for each name the values that change with any write."""
     return {path.name: (s.st_ino, s.st_mtime_ns, s.st_mode) for path in directory.iterdir() for s in [path.lstat()]}
 
 
@@ -61,7 +61,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 
 def supply_by(monkeypatch: pytest.MonkeyPatch, supply: Supply) -> None:
-    """Have every source supply in this way."""
+    """Replace every source by ``supply``."""
 
     def act(_: str, deliveries: Sequence[Delivery], *__: object) -> None:
         for delivery in deliveries:
@@ -302,7 +302,7 @@ def test_a_file_that_was_not_tried_before_the_deadline_has_no_failure(
 
 @pytest.fixture
 def alarm() -> Iterator[Callable[[float], None]]:
-    """Have the deadline pass after so many seconds, as the command line does."""
+    """Return a function that makes the deadline pass after some seconds, as the command line does."""
 
     def end(*_: object) -> NoReturn:
         raise DeadlinePassed

@@ -15,7 +15,7 @@ from tiktoken_cache_init import __version__
 
 
 class ExitedError(Exception):
-    """The process would have ended."""
+    """Raised in place of the end of the process."""
 
 
 def test_windows_is_refused_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:

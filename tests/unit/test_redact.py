@@ -10,7 +10,7 @@ from tiktoken_cache_init.errors import SettingError
 from tiktoken_cache_init.redact import HIDDEN, Scrubber, shown
 from tiktoken_cache_init.sources.http import _client
 
-# What people and password generators put into URLs, escaped or not. No message has six such letters in a row.
+# Parts of passwords, and characters that users and password generators put between them. No message has such a part.
 PARTS = ("QxQxQx", "ZvZvZv", "WkWkWk")
 BETWEEN = st.sampled_from([*",/?#@:=&;'\"\\ \x1bé", "", "%2C", "%40", ":/", ":8/"])
 STARTS = st.sampled_from(
@@ -109,7 +109,7 @@ def test_no_part_of_a_mirrors_password_is_printed_for_any_error_in_its_url(
     password: str, start: str, tail: str
 ) -> None:
     url = f"{start}user:{password}@mirror.invalid{tail}"
-    # The setting that is read last is wrong, so that nothing is fetched.
+    # The last setting is wrong, so that nothing is fetched.
     wrong = ["--cache-dir", "/nowhere", "--log", "none"]
     for arguments in (["--mirror", url], [f"--mirror={url}"], [f"--mirrors={url}"], [f"--mirror:{url}"], [url]):
         ended = command("fill", *wrong, *arguments)

@@ -30,7 +30,7 @@ VALUES: dict[str, list[tuple[str, Any]]] = {
     "layout": [("both", "both"), ("published", "published")],
     "log": [("json", "json"), ("text", "text")],
 }
-"""For each setting: two texts that differ, and their meaning."""
+"""Setting -> two different texts and their meaning."""
 DEFAULTS: dict[str, Any] = {
     "encodings": ENCODINGS[:2],
     "extra": (),
@@ -68,7 +68,7 @@ def refusal(environment: dict[str, str] | None = None, /, **given: list[str]) ->
 
 
 def refused(field: str, text: str) -> str:
-    """Return the message for a bad value: the same for the variable and, but for the name, for the option."""
+    """Return the message for a bad value. Except for the name, it is the same for the variable and the option."""
     setting = next(setting for setting in SETTINGS if setting.field == field)
     by_variable = refusal({setting.variable: text})
     by_option = refusal(**{field: [text]})
@@ -531,7 +531,7 @@ def test_the_root_directory_is_refused() -> None:
 
 
 def test_a_private_vocabulary_whose_name_is_hidden_is_refused() -> None:
-    # The sweep would take a file under such a name for a leftover.
+    # A fill would remove a file with such a name as a temporary file of a killed run.
     hidden = f"https://a.example/.tiktoken-cache-init-x#sha256={'0' * 64}"
     with pytest.raises(SettingError, match=r"is not the http\(s\) URL of a file"):
         load("fill", {"cache_dir": ["/cache"], "extra": [hidden]}, False, {})

@@ -14,14 +14,14 @@ from tiktoken_cache_init.errors import NotReadyError, VolumeError
 from tiktoken_cache_init.gateway import Consequence
 from tiktoken_cache_init.verify import Fix, Verified, verify
 
-# Small, under the names of those that a gateway loads when it starts.
+# Small vocabularies, with the names of those that a gateway loads when it starts.
 CL100K = vocabulary(name="cl100k_base.tiktoken")
 O200K = vocabulary(OTHER_CONTENT, "o200k_base.tiktoken")
 
 
 @pytest.fixture
 def ready(tmp_path: Path) -> Path:
-    """A directory that is ready, one level below an empty one."""
+    """Make a ready directory, one level below an empty one."""
     directory = tmp_path / "above/ready"
     directory.mkdir(parents=True)
     directory.chmod(0o755)

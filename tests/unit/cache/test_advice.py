@@ -23,7 +23,7 @@ def as_user(monkeypatch: pytest.MonkeyPatch, uid: int, gid: int = 0) -> None:
 
 
 def owned(monkeypatch: pytest.MonkeyPatch, uid: int, mode: int = 0o755) -> str:
-    """Have every path be a directory of this owner and mode."""
+    """Make every path a directory with this owner and mode."""
     status = os.stat_result((0o40000 | mode, 1, 1, 1, uid, 0, 0, 0, 0, 0))
     monkeypatch.setattr(os, "stat", lambda *_, **__: status)
     return "/cache"

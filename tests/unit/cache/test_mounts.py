@@ -18,7 +18,7 @@ DOCKER = """\
 117 98 254:0 /var/lib/docker/containers/f/hosts /etc/hosts rw,relatime - ext4 /dev/vda rw
 120 98 254:0 /usr/bin/docker-init /sbin/docker-init ro,relatime - ext4 /dev/vda rw
 """
-"""/proc/self/mountinfo as Docker makes it (with --init) where no volume is given."""
+"""Content of /proc/self/mountinfo in a Docker container without a volume (with --init)."""
 
 PODMAN = """\
 201 200 0:60 / /run rw,nosuid,nodev,relatime - tmpfs tmpfs rw
@@ -27,21 +27,21 @@ PODMAN = """\
 205 200 0:62 / /var/tmp rw,nosuid,nodev,relatime - tmpfs tmpfs rw
 206 200 254:0 /passwd /etc/passwd rw,relatime - ext4 /dev/vda rw
 """
-"""What podman adds (with --read-only and --user)."""
+"""Mounts that podman adds (with --read-only and --user)."""
 
 KUBERNETES = """\
 301 100 254:0 /var/lib/kubelet/pods/p/containers/c/5a /dev/termination-log rw,relatime - ext4 /dev/vda rw
 302 98 0:99 / /var/run/secrets/kubernetes.io/serviceaccount ro,relatime - tmpfs tmpfs rw
 303 98 0:99 / /run/secrets/kubernetes.io/serviceaccount ro,relatime - tmpfs tmpfs rw
 """
-"""What a kubelet adds; the last two depend on whether the image's /var/run is a link."""
+"""Mounts that a kubelet adds. Which of the last two appears depends on whether /var/run in the image is a link."""
 
 Mount = Callable[..., None]
 
 
 @pytest.fixture
 def mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mount:
-    """Set the mount table: an engine's own mounts, and volumes at points as the kernel writes them."""
+    """Return a function that sets the mount table: mounts of an engine, and volumes at mount points (kernel syntax)."""
     real = open
 
     def write(*points: str, of: str = DOCKER, kind: str = "ext4") -> None:

@@ -70,7 +70,7 @@ def test_a_closed_stderr_is_tolerated() -> None:
         def write(self, _: str) -> int:
             raise BrokenPipeError
 
-    Log(Gone(), "text", SCRUB).line("x", "nobody reads this")
+    Log(Gone(), "text", SCRUB).line("x", "not read")
 
 
 def test_secrets_are_removed_before_json_escapes_them() -> None:

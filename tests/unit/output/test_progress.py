@@ -38,7 +38,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def deliveries(volume: Path) -> Iterator[list[Delivery]]:
-    """One file that has not begun, and one of which 7 of 21 bytes are there."""
+    """Yield one file without bytes, and one with 7 of its 21 bytes."""
     with staged_file(volume, OTHER) as first, staged_file(volume, TINY) as second:
         second.write(CONTENT[:7])
         begun = Delivery(second)

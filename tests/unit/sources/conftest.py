@@ -11,7 +11,7 @@ from tests.unit.sources.server import Server
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """A server on the loopback interface."""
+    """Start a server on the loopback interface."""
     started = Server()
     yield started
     started.close()

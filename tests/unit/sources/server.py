@@ -1,4 +1,4 @@
-"""A small HTTP server on the loopback interface that answers as a test tells it to."""
+"""Small HTTP server on the loopback interface, with answers that a test scripts."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from typing import NamedTuple
 
 
 class Request(NamedTuple):
-    """What the server was asked."""
+    """Request to the server."""
 
     path: str
     headers: dict[str, str]
     answer: BaseHTTPRequestHandler
-    """To write the answer with."""
+    """Handler that writes the answer."""
 
 
 Answer = Callable[[Request], None]
 
 
 class Server:
-    """Answers on a port of its own. Answers for one path are used in order, and the last one again and again."""
+    """Server on a free port. The answers for a path are used in order, and the last one is repeated."""
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
@@ -41,14 +41,14 @@ class Server:
             do_CONNECT = do_GET  # noqa: N815
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Print nothing."""
 
         class Threads(ThreadingHTTPServer):
             daemon_threads = True
             block_on_close = False
 
             def handle_error(self, *_: object) -> None:
-                """Say nothing."""
+                """Print nothing."""
 
         self._server = Threads(("127.0.0.1", 0), Handler)
         if context:
@@ -64,11 +64,11 @@ class Server:
 
     @property
     def paths(self) -> list[str]:
-        """The paths that were asked for, in order."""
+        """Requested paths, in order."""
         return [request.path for request in self.requests]
 
     def close(self) -> None:
-        """Stop."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -105,7 +105,7 @@ def give(
 
 
 def continue_with(body: bytes, *, upto: int | None = None) -> Answer:
-    """Answer a request for a range as a good server does."""
+    """Answer a request for a range correctly."""
 
     def answer(request: Request) -> None:
         start = int(request.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
@@ -122,17 +122,17 @@ def refuse_with(status: int, body: bytes = b"", **headers: str) -> Answer:
 
 
 def redirect(location: str) -> Answer:
-    """Answer with another place."""
+    """Answer with a redirect."""
     return give(b"", 302, {"Location": location})
 
 
 def reset(request: Request) -> None:
-    """Break the connection instead of an answer."""
+    """Reset the connection without an answer."""
     request.answer.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    # The handler's files would keep the socket open.
+    # The files of the handler would keep the socket open.
     os.close(request.answer.connection.detach())
 
 
 def silent(request: Request) -> None:
-    """Take the request and never answer."""
+    """Accept the request and never answer."""
     request.answer.rfile.read(1)

@@ -89,7 +89,7 @@ def test_a_download_continues_where_the_file_ends(server: Server, volume: Path) 
         give(LONG[1000:], 206, {"Content-Range": "lines 1000-"}),
         refuse_with(416),
     ],
-    ids=["no ranges", "another range", "no range named", "an odd range", "range refused"],
+    ids=["no ranges", "another range", "no range named", "an invalid range", "range refused"],
 )
 def test_a_download_starts_again_if_the_server_does_not_continue(server: Server, volume: Path, first: Answer) -> None:
     server.script("/x", first, give(LONG))
@@ -166,7 +166,7 @@ def test_a_page_in_place_of_the_file_is_recognised(server: Server, volume: Path)
 
 
 def chunked(body: bytes) -> Answer:
-    """Answer with a body of one chunk, whose length no header tells."""
+    """Answer with a body of one chunk, without a header for its length."""
     framed = f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
     return give(framed, headers={"Transfer-Encoding": "chunked"}, length=False)
 
@@ -298,7 +298,7 @@ def test_a_server_that_never_answers_is_given_up_after_the_time_out(server: Serv
 
 
 class Hasty(asyncio.SelectorEventLoop):
-    """An event loop whose time passes at once while it waits."""
+    """Event loop with simulated time: it advances the time at once in place of waiting."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -317,7 +317,7 @@ class Hasty(asyncio.SelectorEventLoop):
 
 
 def slowly(volume: Path, size: int) -> tuple[bytes, float]:
-    """Download from a server that sends so many bytes every ten seconds; return the bytes and how long it took."""
+    """Download from a server that sends ``size`` bytes every ten seconds; return the bytes and the seconds."""
 
     class Body(httpx.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:

@@ -38,7 +38,7 @@ Step = Callable[[StagedFile], None]
 
 
 def watch(_: object) -> None:
-    """Watch nothing."""
+    """Ignore the progress."""
 
 
 # Routes.
@@ -71,11 +71,11 @@ def test_a_mirror_stands_in_for_the_origins_base_and_keeps_its_query() -> None:
     ]
 
 
-# What is tried when.
+# The order of attempts.
 
 
 class Bench:
-    """One vocabulary, routes that do as a test says, and a clock that moves only while it is slept."""
+    """One vocabulary, routes that a test scripts, and a clock that moves only during sleeps."""
 
     def __init__(self, staged: StagedFile, monkeypatch: pytest.MonkeyPatch) -> None:
         self.delivery = Delivery(staged)
@@ -89,7 +89,7 @@ class Bench:
         monkeypatch.setattr(random, "uniform", lambda *_: 1.0)
 
     def route(self, label: str, *steps: Step) -> _Route:
-        """Return a route with one step for each attempt; the last step is repeated."""
+        """Return a route with one step for each attempt. The last step is repeated."""
         self._steps[label] = list(steps)
         return _Route(label, [label])
 
@@ -113,12 +113,12 @@ class Bench:
 
 
 def give_bytes(content: bytes = RIGHT) -> Step:
-    """Continue from what is there."""
+    """Return a step that writes the rest of the content."""
     return lambda staged: staged.write(content[staged.position :])
 
 
 def part(upto: int, content: bytes = RIGHT) -> Step:
-    """Continue from what is there up to so many bytes, then break."""
+    """Return a step that writes the content up to ``upto`` bytes and then fails."""
 
     def step(staged: StagedFile) -> None:
         staged.write(content[staged.position : upto])
@@ -264,11 +264,11 @@ def test_a_mirror_that_fails_is_not_asked_for_its_other_names(bench: Bench) -> N
     assert bench.said == ["1"]
 
 
-# The whole of it, against a server.
+# Fetches from a server.
 
 
 def supplied(chosen: Settings, volume: Path, *contents: tuple[Any, bytes], watcher: Any = watch) -> list[Delivery]:
-    """Fetch; return the deliveries, with each complete one compared with its content."""
+    """Fetch, compare each complete delivery with its content, and return the deliveries."""
     with staged_file(volume, contents[0][0]) as first, staged_file(volume, contents[-1][0]) as last:
         deliveries = [Delivery(staged) for (wanted, _), staged in zip(contents, (first, last), strict=False)]
         supply(deliveries, chosen, time.monotonic() + 60, watcher)
@@ -376,7 +376,7 @@ def test_a_signal_that_comes_while_the_event_loop_is_closed_is_handled(
     assert caught.type is Stopped
 
 
-# Trust.
+# Certificate authorities.
 
 
 def names(context: ssl.SSLContext) -> set[str]:

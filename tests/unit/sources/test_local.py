@@ -18,11 +18,11 @@ KEY = TINY.cache_key
 
 
 def watch(_: object) -> None:
-    """Watch nothing."""
+    """Ignore the progress."""
 
 
 def copied(volume: Path, path: Path | str) -> str:
-    """Copy a file; return the reason of the failure, or an empty text."""
+    """Copy a file; return the reason for its failure, or an empty text."""
     with staged_file(volume) as staged:
         delivery = Delivery(staged)
         copy(delivery, str(path), "label", "it is absent")
@@ -58,7 +58,7 @@ def test_a_vocabulary_that_is_not_baked_is_a_failure(volume: Path, baked: Path) 
 
 def test_a_copy_replaces_the_bytes_of_another_source(volume: Path, baked: Path) -> None:
     with staged_file(volume) as staged:
-        staged.write(b"of another place")
+        staged.write(b"of another source")
         copy(Delivery(staged), str(baked / KEY), "", "")
         assert staged.is_right
 

@@ -15,7 +15,7 @@ from tiktoken_cache_init.sources import Delivery, SourceError, wrong_bytes
 
 
 def watch(_: object) -> None:
-    """Watch nothing."""
+    """Ignore the progress."""
 
 
 def test_every_source_that_a_setting_can_name_has_a_supply_function(

@@ -24,7 +24,7 @@ MEMBER = "llama_index/core/_static/tiktoken_cache/"
 
 
 class Pip:
-    """Stands in for ``python -m pip``: a program that does what a test writes into it, and notes how it was called."""
+    """Replacement for ``python -m pip``: a program that runs a script of the test and records its arguments."""
 
     def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.directory = directory
@@ -62,7 +62,7 @@ def pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pip:
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> Sequence[Vocabulary]:
-    """cl100k_base and o200k_base as tiny vocabularies, whose bytes are their published names."""
+    """Replace cl100k_base and o200k_base by tiny vocabularies, whose bytes are their published names."""
     known = [
         vocabulary(old.published_name.encode(), old.published_name)._replace(url=old.url) for old in (CL100K, O200K)
     ]
