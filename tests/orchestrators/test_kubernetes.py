@@ -177,7 +177,7 @@ def test_a_kustomization_builds_the_manifests_next_to_it(kind: str, tree: Path) 
 @pytest.mark.parametrize("kind", ["init-container", "fleet", "image-volume"])
 def test_a_kustomization_renames_the_image_as_its_comment_says(kind: str, tree: Path) -> None:
     file = tree / kind / "kustomization.yaml"
-    before, _, comment = file.read_text().partition("\n# The name under which")
+    before, _, comment = file.read_text().partition("\n# Set the name under which")
     uncommented = "\n".join(line.removeprefix("# ") for line in comment.splitlines()[1:])
     file.write_text(f"{before}\n{uncommented}\n")
     built = written(build(tree / kind))
