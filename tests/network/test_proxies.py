@@ -187,7 +187,7 @@ def test_a_mirror_that_fails_behind_a_proxy_is_named_with_the_proxy(case: Case, 
     server.script(PATH, serve(b"x" * SIZE, after=1000, then=silent))
     with Proxy({"mirror.test:80": (server.host, server.port)}) as proxy:
         outcome = case.fill("http://mirror.test", environment={"HTTP_PROXY": f"http://{proxy.authority}"})
-    outcome.is_failure(f"mirror.test: through the proxy {proxy.authority}: stalled for 1 s after 0 bytes")
+    outcome.is_failure(f"mirror.test: through the proxy {proxy.authority}: stalled for 1 s after 1,000 bytes")
 
 
 def test_an_error_status_through_a_proxy_names_the_mirror_and_the_proxy(case: Case, server: Server) -> None:
