@@ -369,7 +369,7 @@ _PERMISSIONS = (
     ),
     State("another user's unreadable file in our directory", _OTHER + "cp $S/$A $V; chmod 0600 $V/$A; chown 1234:1234 $V/$A", 0,
           "($A): was unreadable for user 0 (Permission denied): replaced from baked"),
-    State("our file, 0600", _BOTH + "; chmod 0600 $V/$A", 0, "($A): right, but not readable by every user (mode 0600): mended",
+    State("our file, 0600", _BOTH + "; chmod 0600 $V/$A", 0, "($A): right, but not readable by every user (mode 0600): repaired",
           told="run fill, or chmod 0644 the file", gateway=FAILS, fixes=("fill", "chmod")),
     State(
         "another user's file, 0640, readable for us",
@@ -382,7 +382,7 @@ _PERMISSIONS = (
     State("our directory, 0700, ready", _BOTH + "; chmod 0700 $V", 0, "($A): already right", after="test $(stat -c %a .) = 755"),
     State("MODE=0600", "chmod 0700 $V", 0, _INSTALLED, ("--mode", "0600"), mode=0o600, after="test $(stat -c %a .) = 700"),
     State("MODE=0640", "", 0, _INSTALLED, ("--mode", "0640"), mode=0o640, after="test $(stat -c %a $A) = 640"),
-    State("MODE=0664", _BOTH, 0, "right, but lacks permissions (mode 0644): mended", ("--mode", "0664"), mode=0o664),
+    State("MODE=0664", _BOTH, 0, "right, but lacks permissions (mode 0644): repaired", ("--mode", "0664"), mode=0o664),
     State("OWNER=0:0", "", 0, _INSTALLED, ("--owner", "0:0")),
     State(
         "OWNER=1234:1234, no capability",
@@ -406,7 +406,7 @@ _PERMISSIONS = (
         "OWNER=1234, CHOWN, ready",
         _BOTH,
         0,
-        "($A): right, but owned by 0:0: mended",
+        "($A): right, but owned by 0:0: repaired",
         ("--owner", "1234"),
         capabilities=("CHOWN", "FOWNER"),
         after="test $(stat -c %u:%g $A) = 1234:0",

@@ -139,7 +139,7 @@ def _add_options(parser: _Parser, command: str) -> None:
             parser.add_argument(
                 setting.option,
                 dest=setting.field,
-                metavar=setting.value,
+                metavar=setting.metavar,
                 action="append",
                 help=f"{setting.help}{default}" if setting.help else argparse.SUPPRESS,
             )

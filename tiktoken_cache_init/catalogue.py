@@ -24,7 +24,7 @@ class Vocabulary(NamedTuple):
     """Pinned SHA-256 digest, in lower-case hex."""
     size: int | None
     """Size in bytes, or None if it is not known (a private vocabulary)."""
-    limit: int
+    max_size: int
     """Maximum number of bytes to read: the size, if it is known."""
 
     @property

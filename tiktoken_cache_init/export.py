@@ -8,7 +8,7 @@ from typing import IO
 from .cache.advice import volume_errors
 from .cache.identify import has_digest
 from .cache.inspect import State, inspect
-from .cache.mounts import not_mounted
+from .cache.mounts import mount_problem
 from .errors import NotReadyError, VolumeError
 from .settings import Settings, in_image
 
@@ -24,13 +24,13 @@ def export(settings: Settings, stream: IO[bytes]) -> None:
     findings = inspect(settings.cache_dir, settings.targets)
     lacking = [f"{f.target.vocabulary.published_name} ({f.text})" for f in findings if f.state is not State.RIGHT]
     if lacking:
-        problem = not_mounted(directory) if in_image() else ""
+        problem = mount_problem(directory) if in_image() else ""
         raise NotReadyError(problem or f"{directory} is not ready to be exported: {'; '.join(lacking)}: run fill first")
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         for finding in sorted(findings, key=lambda finding: finding.target.name):
             path = os.path.join(directory, finding.target.name)
             with volume_errors("read", path), open(path, "rb") as file:
-                content = file.read(finding.target.vocabulary.limit + 1)
+                content = file.read(finding.target.vocabulary.max_size + 1)
             if not has_digest(content, finding.target.vocabulary):
                 raise VolumeError(
                     f"{path} changed while it was exported: stop the program that writes it, then export again"

@@ -18,13 +18,14 @@ from typing import NamedTuple
 
 from . import sources
 from .cache import search, staging
+from .cache.advice import READ_WRITE_ADVICE
 from .cache.directory import is_read_only, prepare
 from .cache.inspect import Finding, State, inspect
-from .cache.mounts import not_mounted
+from .cache.mounts import mount_problem
 from .cache.staging import StagedFile, VanishedError
 from .catalogue import VOCABULARIES, Target, Vocabulary
 from .errors import DeadlinePassed, InitError, Interrupted, NotObtainedError, VolumeError
-from .gateway import others_loaded
+from .gateway import also_loaded
 from .settings import Settings, in_image
 from .sources import Delivery, Failure, Watch
 
@@ -39,7 +40,7 @@ class Action(StrEnum):
 
     KEPT = "kept"
     """The file was ready."""
-    MENDED = "mended"
+    REPAIRED = "repaired"
     """The bytes were right; the mode or owner was set."""
     INSTALLED = "installed"
     REPLACED = "replaced"
@@ -84,7 +85,7 @@ def fill(settings: Settings, watch: Watch) -> Filled:
         DeadlinePassed, Stopped: a signal handler raised it.
     """
     directory = settings.cache_dir
-    if in_image() and (problem := not_mounted(directory)):
+    if in_image() and (problem := mount_problem(directory)):
         raise VolumeError(problem)
     prepare(directory, settings.mode, settings.owner)
     findings = inspect(directory, settings.targets, settings.mode, settings.owner)
@@ -157,7 +158,7 @@ class _Work:
             path = os.path.join(self._directory, target.name)
             repaired = finding.lacks and staging.repair_permissions(path, self._settings.mode, self._settings.owner)
             if repaired and target in self._ready_now():
-                self._done[target] = Outcome(finding, Action.MENDED)
+                self._done[target] = Outcome(finding, Action.REPAIRED)
 
     def _pass(self) -> bool:
         """Stage every missing file, install those with the right digest, and return whether another pass may help.
@@ -205,7 +206,7 @@ class _Work:
                 sources.supply(name, deliveries, self._settings, self._end, self._watch)
         except DeadlinePassed:
             for delivery in deliveries:
-                delivery.cut_off()
+                delivery.record_deadline()
             raise
         for target, staged in files.items():
             first = self._deliveries[target.vocabulary].staged
@@ -261,10 +262,7 @@ class _Work:
     def _read_only(self) -> VolumeError:
         findings = [self._findings[target] for target in self._missing()]
         lacking = "; ".join(f"{f.target.vocabulary.published_name} ({f.lacks or f.text})" for f in findings)
-        return VolumeError(
-            f"{self._directory} is mounted read-only and is not ready: {lacking}: mount it read-write in the init container; "
-            "only the consumer's mount may have ':ro'"
-        )
+        return VolumeError(f"{self._directory} is mounted read-only and is not ready: {lacking}: {READ_WRITE_ADVICE}")
 
     def _not_obtained(self, cause: str) -> NotObtainedError:
         """Return the error for the missing vocabularies, with each piece of advice once."""
@@ -296,7 +294,7 @@ def _warnings(settings: Settings) -> list[str]:
     """Return a warning for each file that a gateway loads but that is neither wanted nor in the directory."""
     if settings.layout == "published":
         return []
-    missing = [name for name in others_loaded(settings.vocabularies) if not _is_ready(settings, name)]
+    missing = [name for name in also_loaded(settings.vocabularies) if not _is_ready(settings, name)]
     return [
         f"a gateway (New-API, one-api) also loads {name} when it starts: add {name.partition('.')[0]} to TIKTOKEN_INIT_ENCODINGS"
         for name in missing

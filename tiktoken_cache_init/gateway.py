@@ -9,7 +9,7 @@ import binascii
 from enum import StrEnum
 from typing import NamedTuple
 
-from .cache.identify import MOST_READ, has_digest
+from .cache.identify import MAX_READ, has_digest
 from .cache.inspect import Finding, State
 from .catalogue import Vocabulary
 
@@ -27,39 +27,39 @@ class Consequence(StrEnum):
     """No gateway loads the file at start."""
 
 
-class Prognosis(NamedTuple):
+class Prediction(NamedTuple):
     """Effect of a file on a gateway, for programs and for people."""
 
     consequence: Consequence
     text: str
 
 
-def foretell(finding: Finding) -> Prognosis:
+def predict(finding: Finding) -> Prediction:
     """Predict the effect of a file on a gateway."""
     vocabulary = finding.target.vocabulary
     if finding.target.name != vocabulary.cache_key:
-        return Prognosis(Consequence.NOT_READ, "does not read this name")
+        return Prediction(Consequence.NOT_READ, "does not read this name")
     model = LOADED_AT_START.get(vocabulary.published_name)
     if model is None:
-        return Prognosis(Consequence.NOT_READ, "does not read it at start")
-    fails = Prognosis(Consequence.FAILS, f"does not start: failed to get {model} token encoder")
+        return Prediction(Consequence.NOT_READ, "does not read it at start")
+    fails = Prediction(Consequence.FAILS, f"does not start: failed to get {model} token encoder")
     if finding.state is State.RIGHT:
         if not finding.readable:
-            return Prognosis(Consequence.FAILS, f"does not start if its user cannot read the file: {finding.lacks}")
-        return Prognosis(Consequence.COUNTS_RIGHT, "starts and counts right")
-    if finding.state in (State.LINK, State.SPECIAL) or len(finding.head) == MOST_READ:
-        return Prognosis(Consequence.FAILS, f"{fails.text}; or it starts and counts wrong")
+            return Prediction(Consequence.FAILS, f"does not start if its user cannot read the file: {finding.lacks}")
+        return Prediction(Consequence.COUNTS_RIGHT, "starts and counts right")
+    if finding.state in (State.LINK, State.SPECIAL) or len(finding.head) == MAX_READ:
+        return Prediction(Consequence.FAILS, f"{fails.text}; or it starts and counts wrong")
     if finding.state is not State.WRONG:
         return fails
     ranks = _parsed(finding.head)
     if ranks is None:
         return fails
     if has_digest(_published(ranks), vocabulary):
-        return Prognosis(Consequence.COUNTS_RIGHT, "starts and counts right: other bytes, but the right tokens")
-    return Prognosis(Consequence.COUNTS_WRONG, "starts and counts wrong")
+        return Prediction(Consequence.COUNTS_RIGHT, "starts and counts right: other bytes, but the right tokens")
+    return Prediction(Consequence.COUNTS_WRONG, "starts and counts wrong")
 
 
-def others_loaded(wanted: tuple[Vocabulary, ...]) -> tuple[str, ...]:
+def also_loaded(wanted: tuple[Vocabulary, ...]) -> tuple[str, ...]:
     """Return the names of the other files that a gateway loads at start, if it loads one of the wanted ones."""
     names = {vocabulary.published_name for vocabulary in wanted}
     return tuple(name for name in LOADED_AT_START if name not in names) if names & LOADED_AT_START.keys() else ()

@@ -1,6 +1,6 @@
 """Redaction of credentials in everything that is printed.
 
-Operators paste logs into public issues. `shown` redacts each URL in a message. A `Scrubber` then redacts every line,
+Operators paste logs into public issues. `redacted` redacts each URL in a message. A `Scrubber` then redacts every line,
 because the message of a library may contain a secret.
 """
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable
 
 HIDDEN = "***"
 
-# Scrubbing a shorter secret would garble ordinary words. `shown` still hides it in URLs.
+# Scrubbing a shorter secret would garble ordinary words. `redacted` still hides it in URLs.
 _MIN_SCRUBBED_LENGTH = 4
 
 
-def shown(url: str) -> str:
+def redacted(url: str) -> str:
     """Return the URL without user, password and query, so that it is safe to print."""
     before, userinfo, after = _split(url)
     after, mark, fragment = after.partition("#")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from . import catalogue
 from .catalogue import Encoding, Target, Vocabulary
 from .errors import SettingError
-from .redact import shown
+from .redact import redacted
 
 COMMANDS = {
     "fill": "put every wanted vocabulary into the directory (the default)",
@@ -94,7 +94,7 @@ class Setting(NamedTuple):
     field: str
     variable: str
     option: str
-    value: str
+    metavar: str
     """Placeholder for the value in the help and the documentation."""
     default: str
     """Default as text, parsed like any other value."""
@@ -222,7 +222,7 @@ def _refuse_clashes(settings: Settings) -> None:
     urls: dict[str, str] = {}
     for vocabulary in settings.vocabularies:
         if digests.setdefault(vocabulary.url, vocabulary.sha256) != vocabulary.sha256:
-            raise SettingError(f"{shown(vocabulary.url)} is given two digests: keep the right one")
+            raise SettingError(f"{redacted(vocabulary.url)} is given two digests: keep the right one")
     for vocabulary, name in settings.targets:
         if urls.setdefault(name, vocabulary.url) != vocabulary.url:
             raise SettingError(f"two vocabularies would be called {name}: use {_PREFIX}LAYOUT=cache")
@@ -347,24 +347,26 @@ def _is_id(text: str) -> bool:
 def _mirror(text: str) -> str:
     scheme, mark, rest = text.partition("://")
     if mark and "#" in text:
-        raise SettingError(f"'{shown(text)}' has a '#' in it, which a server does not see: write %23")
+        raise SettingError(f"'{redacted(text)}' has a '#' in it, which a server does not see: write %23")
     if not mark:
         if text.startswith(("http:", "https:", "file:")):
             name, _, rest = text.partition(":")
             meant = f"{name}://{rest.lstrip('/')}"
-            raise SettingError(f"'{shown(meant)}' was given without the two slashes after its scheme: write them")
+            raise SettingError(f"'{redacted(meant)}' was given without the two slashes after its scheme: write them")
         if not text.startswith(("/", ".")) and ("." in text.partition("/")[0] or ":" in text):
-            raise SettingError(f"'{shown(text)}' names no scheme: write https://HOST, or ./NAME for a directory")
+            raise SettingError(f"'{redacted(text)}' names no scheme: write https://HOST, or ./NAME for a directory")
         return text
     if scheme.lower() not in ("http", "https", "file"):
-        raise SettingError(f"'{shown(text)}' is no mirror: write http://, https://, file:// or a directory")
+        raise SettingError(f"'{redacted(text)}' is no mirror: write http://, https://, file:// or a directory")
     if scheme.lower() == "file":
         if rest.partition("/")[0] not in ("", "localhost"):
-            raise SettingError(f"'{shown(text)}' names a host: mount its directory here, and write file:///DIRECTORY")
+            raise SettingError(
+                f"'{redacted(text)}' names a host: mount its directory here, and write file:///DIRECTORY"
+            )
         if not rest.partition("/")[2]:
-            raise SettingError(f"'{shown(text)}' names no directory: write file:///DIRECTORY")
+            raise SettingError(f"'{redacted(text)}' names no directory: write file:///DIRECTORY")
     elif problem := url_problem(text):
-        raise SettingError(f"'{shown(text)}' {problem}")
+        raise SettingError(f"'{redacted(text)}' {problem}")
     return text
 
 
@@ -372,16 +374,20 @@ def _extra(text: str) -> Vocabulary:
     url, mark, fragment = text.rpartition("#sha256=")
     if not mark or not url:
         raise SettingError(
-            f"'{shown(text)}' has no digest: write URL#sha256=HEX, with the URL that the consumer asks for"
+            f"'{redacted(text)}' has no digest: write URL#sha256=HEX, with the URL that the consumer asks for"
         )
     digest, ampersand, size = fragment.lower().partition("&size=")
     if len(digest) != 64 or digest.strip("0123456789abcdef"):
-        raise SettingError(f"'{shown(url)}': a SHA-256 digest has 64 hex digits, this one has {len(digest)} characters")
+        raise SettingError(
+            f"'{redacted(url)}': a SHA-256 digest has 64 hex digits, this one has {len(digest)} characters"
+        )
     if ampersand and not (size.isascii() and size.isdigit() and len(size) < 12 and int(size)):
-        raise SettingError(f"'{shown(url)}': '{size}' is not a size: write the number of bytes")
+        raise SettingError(f"'{redacted(url)}': '{size}' is not a size: write the number of bytes")
     vocabulary = Vocabulary(url, digest, int(size) if size else None, int(size or EXTRA_LIMIT))
     if not url.startswith(("http://", "https://")) or url_problem(url) or vocabulary.published_name[:1] in ("", "."):
-        raise SettingError(f"'{shown(url)}' is not the http(s) URL of a file: write the URL that the consumer asks for")
+        raise SettingError(
+            f"'{redacted(url)}' is not the http(s) URL of a file: write the URL that the consumer asks for"
+        )
     # The entry in the catalogue has the size of the file.
     return next((known for known in catalogue.VOCABULARIES if (known.url, known.sha256) == (url, digest)), vocabulary)
 

@@ -9,10 +9,10 @@ from .cache import search
 from .cache.advice import directory_mode, volume_errors
 from .cache.directory import is_read_only, missing_bits, permissions
 from .cache.inspect import Finding, State, inspect
-from .cache.mounts import not_mounted
+from .cache.mounts import mount_problem
 from .catalogue import Vocabulary
 from .errors import NotReadyError, VolumeError
-from .gateway import LOADED_AT_START, Consequence, Prognosis, foretell
+from .gateway import LOADED_AT_START, Consequence, Prediction, predict
 from .settings import Settings, in_image
 
 
@@ -28,7 +28,7 @@ class Examined(NamedTuple):
     """Result for one target."""
 
     finding: Finding
-    prognosis: Prognosis
+    prediction: Prediction
     fix: Fix | None
     """None if nothing is wrong."""
 
@@ -59,7 +59,7 @@ class Verified(NamedTuple):
         right = {
             examined.finding.target.vocabulary.published_name
             for examined in self.files
-            if examined.prognosis.consequence is Consequence.COUNTS_RIGHT
+            if examined.prediction.consequence is Consequence.COUNTS_RIGHT
         }
         return self.ready and right >= LOADED_AT_START.keys()
 
@@ -72,7 +72,7 @@ def verify(settings: Settings) -> Verified:
         VolumeError: the directory cannot be read.
     """
     directory = settings.cache_dir
-    if in_image() and (problem := not_mounted(directory)):
+    if in_image() and (problem := mount_problem(directory)):
         return Verified((), (Fix(problem, by_fill=False),))
     with volume_errors("open", directory):
         try:
@@ -86,7 +86,7 @@ def verify(settings: Settings) -> Verified:
     findings = inspect(settings.cache_dir, settings.targets, settings.mode, settings.owner)
     elsewhere = _elsewhere(directory, [finding.target.vocabulary for finding in findings if not finding.ready])
     files = tuple(
-        Examined(finding, foretell(finding), _fix(finding, elsewhere, findings, settings)) for finding in findings
+        Examined(finding, predict(finding), _fix(finding, elsewhere, findings, settings)) for finding in findings
     )
     return Verified(files, tuple(_directory_problems(settings)), is_read_only(directory))
 
@@ -143,13 +143,12 @@ def _fix(
     all_there = all(
         elsewhere.get(each.target.vocabulary) == os.path.join(directory, each.target.name) for each in findings
     )
+    mount = "mount that directory, or " if all_there else ""
     if directory == "..":
-        mount = "mount that directory, or " if all_there else ""
         return Fix(
             f"the right bytes are one directory too high, in {place}: {mount}move the file to {name}", by_fill=False
         )
     if directory:
-        mount = "mount that directory, or " if all_there else ""
         return Fix(f"the right bytes are in a subdirectory, in {place}: {mount}run fill")
     if place == vocabulary.published_name:
         return Fix(

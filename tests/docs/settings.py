@@ -102,7 +102,7 @@ def _row(setting: Setting, english: bool, between: str) -> tuple[str, ...]:
     default = setting.default_note if english else CHINESE_DEFAULTS.get(setting.field, "")
     return (
         f"`{setting.variable}`",
-        f"`{setting.option} {setting.value}`",
+        f"`{setting.option} {setting.metavar}`",
         setting.help if english else CHINESE[setting.field],
         default or (f"`{setting.default}`" if setting.default else "none" if english else "无"),
         between.join(setting.commands),

@@ -455,7 +455,7 @@ def test_two_files_over_slow_connections_take_the_time_of_the_larger(case: Case,
 @pytest.mark.emulated
 def test_every_encoding_comes_from_one_mirror(case: Case, server: Server) -> None:
     case.fill(server.url, encodings=" ".join(known.name for known in ENCODINGS)).is_ready(*VOCABULARIES)
-    assert server.moved == sum(vocabulary.limit for vocabulary in VOCABULARIES)
+    assert server.moved == sum(vocabulary.max_size for vocabulary in VOCABULARIES)
 
 
 def test_no_request_is_sent_if_the_volume_is_ready(case: Case, server: Server) -> None:

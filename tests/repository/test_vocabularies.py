@@ -10,7 +10,7 @@ from tests import vocabularies as module
 from tiktoken_cache_init.cache.identify import Kind, looks_like
 from tiktoken_cache_init.cache.inspect import inspect
 from tiktoken_cache_init.catalogue import VOCABULARIES, Target, Vocabulary
-from tiktoken_cache_init.gateway import Consequence, foretell
+from tiktoken_cache_init.gateway import Consequence, predict
 
 CL100K, O200K, P50K, R50K = VOCABULARIES[:4]
 
@@ -24,7 +24,7 @@ def real(vocabularies: Path) -> Callable[[Vocabulary], bytes]:
 def test_size_and_digest_are_those_of_the_real_file(real: Callable[[Vocabulary], bytes], known: Vocabulary) -> None:
     content = real(known)
     assert (len(content), hashlib.sha256(content).hexdigest()) == (known.size, known.sha256)
-    assert known.limit == known.size
+    assert known.max_size == known.size
     assert looks_like(content) is None
 
 
@@ -57,7 +57,7 @@ def test_the_prognosis_for_a_wrong_file_is_what_was_measured(
     [finding] = inspect(str(tmp_path), [Target(known, known.cache_key)])
     assert finding.identity
     assert finding.identity.kind is kind
-    assert foretell(finding).consequence is Consequence(consequence)
+    assert predict(finding).consequence is Consequence(consequence)
 
 
 def test_other_bytes_are_refused_and_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,7 +129,7 @@ def test_the_help_of_a_command_has_its_options_with_their_defaults() -> None:
     for name in COMMANDS:
         text = " ".join(parse([name, "--help"]).text.split())
         for setting in SETTINGS:
-            shown = f"{setting.option} {setting.value} {setting.help}" in text
+            shown = f"{setting.option} {setting.metavar} {setting.help}" in text
             assert shown == (name in setting.commands and bool(setting.help)), setting.option
     assert "time for the whole run (300)" in " ".join(parse(["fill", "--help"]).text.split())
 

@@ -97,7 +97,7 @@ def test_an_export_needs_no_mount_but_reports_a_missing_one_if_the_files_are_not
     baked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "in_image", lambda: True)
-    monkeypatch.setattr(module, "not_mounted", lambda path: f"nothing is mounted at {path}: mount it")
+    monkeypatch.setattr(module, "mount_problem", lambda path: f"nothing is mounted at {path}: mount it")
     assert len(members(exported(baked))) == 2
     (baked / TINY.cache_key).unlink()
     assert refused(baked, NotReadyError) == f"nothing is mounted at {baked}: mount it"

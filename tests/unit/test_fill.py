@@ -69,7 +69,7 @@ def supply_by(monkeypatch: pytest.MonkeyPatch, supply: Supply) -> None:
             try:
                 supply(delivery)
             except SourceError as error:
-                delivery.failed(error)
+                delivery.record_failure(error)
 
     monkeypatch.setattr(sources, "supply", act)
 
@@ -404,11 +404,11 @@ def test_a_directory_of_the_image_without_a_mount_is_not_filled(
     volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "in_image", lambda: True)
-    monkeypatch.setattr(module, "not_mounted", lambda path: f"nothing is mounted at {path}: mount it")
+    monkeypatch.setattr(module, "mount_problem", lambda path: f"nothing is mounted at {path}: mount it")
     with pytest.raises(VolumeError, match=f"nothing is mounted at {volume}"):
         filled(volume, baked)
     assert not names_in(volume)
-    monkeypatch.setattr(module, "not_mounted", lambda _: "")
+    monkeypatch.setattr(module, "mount_problem", lambda _: "")
     assert filled(volume, baked).error is None
 
 
@@ -446,7 +446,7 @@ def test_a_right_file_that_not_every_user_can_read_is_repaired_in_place(volume: 
     (volume / TINY.cache_key).chmod(0o620)
     inode = (volume / TINY.cache_key).stat().st_ino
     result = filled(volume, "/nowhere", TINY)
-    assert actions(result) == [Action.MENDED]
+    assert actions(result) == [Action.REPAIRED]
     assert not result.changed
     status = (volume / TINY.cache_key).stat()
     assert (status.st_ino, stat.S_IMODE(status.st_mode)) == (inode, 0o664)

@@ -7,10 +7,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.samples import CONTENT, vocabulary
-from tiktoken_cache_init.cache.identify import MOST_READ, Identity, Kind
+from tiktoken_cache_init.cache.identify import MAX_READ, Identity, Kind
 from tiktoken_cache_init.cache.inspect import Finding, State
 from tiktoken_cache_init.catalogue import Target, Vocabulary
-from tiktoken_cache_init.gateway import Consequence, foretell, others_loaded
+from tiktoken_cache_init.gateway import Consequence, also_loaded, predict
 
 CL100K = vocabulary(name="cl100k_base.tiktoken")
 O200K = vocabulary(b"QQ== 0\n", "o200k_base.tiktoken")
@@ -24,7 +24,7 @@ def found(
 
 
 def consequence(head: bytes) -> Consequence:
-    return foretell(found(State.WRONG, head)).consequence
+    return predict(found(State.WRONG, head)).consequence
 
 
 @pytest.mark.parametrize(
@@ -75,39 +75,39 @@ def test_the_prognosis_for_these_bytes_is_what_was_measured(head: bytes, expecte
     ],
 )
 def test_a_gateway_starts_only_if_there_is_a_file(state: State, expected: Consequence) -> None:
-    assert foretell(found(state)).consequence is expected
+    assert predict(found(state)).consequence is expected
 
 
 @pytest.mark.parametrize(("wanted", "model"), [(CL100K, "gpt-3.5-turbo"), (O200K, "gpt-4o")])
 def test_a_gateway_that_fails_names_the_model_of_the_file(wanted: Vocabulary, model: str) -> None:
-    said = foretell(found(State.MISSING, wanted=wanted)).text
+    said = predict(found(State.MISSING, wanted=wanted)).text
     assert said == f"does not start: failed to get {model} token encoder"
 
 
 def test_a_right_file_that_the_gateways_user_may_not_read_is_a_failure() -> None:
-    prognosis = foretell(found(State.RIGHT, readable=False))
-    assert prognosis.consequence is Consequence.FAILS
-    assert prognosis.text == "does not start if its user cannot read the file: lacks this"
+    prediction = predict(found(State.RIGHT, readable=False))
+    assert prediction.consequence is Consequence.FAILS
+    assert prediction.text == "does not start if its user cannot read the file: lacks this"
 
 
 def test_a_right_file_that_lacks_something_else_is_not_a_failure() -> None:
-    assert foretell(found(State.RIGHT)).consequence is Consequence.COUNTS_RIGHT
+    assert predict(found(State.RIGHT)).consequence is Consequence.COUNTS_RIGHT
 
 
 def test_a_file_too_long_to_be_read_whole_is_a_failure() -> None:
-    assert consequence(b"IQ== 0\n" + b"\n" * (MOST_READ - 7)) is Consequence.FAILS
+    assert consequence(b"IQ== 0\n" + b"\n" * (MAX_READ - 7)) is Consequence.FAILS
 
 
 def test_no_gateway_reads_another_vocabulary_or_another_name() -> None:
-    assert foretell(found(State.MISSING, wanted=vocabulary())).consequence is Consequence.NOT_READ
-    assert foretell(found(State.WRONG, name="cl100k_base.tiktoken")).consequence is Consequence.NOT_READ
+    assert predict(found(State.MISSING, wanted=vocabulary())).consequence is Consequence.NOT_READ
+    assert predict(found(State.WRONG, name="cl100k_base.tiktoken")).consequence is Consequence.NOT_READ
 
 
 def test_a_gateway_loads_both_files_if_it_loads_one() -> None:
-    assert others_loaded((CL100K,)) == ("o200k_base.tiktoken",)
-    assert others_loaded((O200K, vocabulary())) == ("cl100k_base.tiktoken",)
-    assert others_loaded((CL100K, O200K)) == ()
-    assert others_loaded((vocabulary(),)) == ()
+    assert also_loaded((CL100K,)) == ("o200k_base.tiktoken",)
+    assert also_loaded((O200K, vocabulary())) == ("cl100k_base.tiktoken",)
+    assert also_loaded((CL100K, O200K)) == ()
+    assert also_loaded((vocabulary(),)) == ()
 
 
 LINES = st.lists(

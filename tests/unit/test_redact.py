@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.samples import Ended, command, settings
 from tiktoken_cache_init.errors import SettingError
-from tiktoken_cache_init.redact import HIDDEN, Scrubber, shown
+from tiktoken_cache_init.redact import HIDDEN, Scrubber, redacted
 from tiktoken_cache_init.sources.http import _client
 
 # Parts of passwords, and characters that users and password generators put between them. No message has such a part.
@@ -46,7 +46,7 @@ PASSWORD = st.builds(str.join, BETWEEN, st.lists(st.sampled_from(PARTS), min_siz
     ],
 )
 def test_a_url_is_shown_without_its_secrets(url: str, safe: str) -> None:
-    assert shown(url) == safe
+    assert redacted(url) == safe
 
 
 @pytest.mark.parametrize(
@@ -79,13 +79,13 @@ def test_a_text_without_a_secret_stays_as_it_is(text: str) -> None:
 def test_a_secret_too_short_to_tell_from_words_is_still_hidden_in_a_url() -> None:
     assert Scrubber(["http://u:a@h"])("a file") == "a file"
     assert Scrubber(["http://u:abcd@h"])("an abcd") == f"an {HIDDEN}"
-    assert shown("http://u:a@h") == f"http://{HIDDEN}@h"
+    assert redacted("http://u:a@h") == f"http://{HIDDEN}@h"
 
 
 @given(PASSWORD)
 @example("QxQxQx:/ZvZvZv")
 def test_no_part_of_a_password_is_shown(password: str) -> None:
-    assert not parts_of(password, shown(f"https://user:{password}@mirror.example/tiktoken"))
+    assert not parts_of(password, redacted(f"https://user:{password}@mirror.example/tiktoken"))
 
 
 def output_of(ended: Ended) -> str:

@@ -463,8 +463,8 @@ def extra(*urls: str, digest: str = DIGEST) -> list[str]:
 
 def test_a_private_vocabulary_is_a_url_and_a_digest_and_maybe_a_size() -> None:
     [one, two] = read(extra=[*extra("https://a.example/x.bin"), f"http://b.example/y#sha256={DIGEST}&size=7"]).extra
-    assert (one.url, one.sha256, one.size, one.limit) == ("https://a.example/x.bin", DIGEST, None, 64 << 20)
-    assert (two.published_name, two.size, two.limit) == ("y", 7, 7)
+    assert (one.url, one.sha256, one.size, one.max_size) == ("https://a.example/x.bin", DIGEST, None, 64 << 20)
+    assert (two.published_name, two.size, two.max_size) == ("y", 7, 7)
 
 
 def test_private_vocabularies_in_the_variable_are_separated_by_commas_or_spaces() -> None:

@@ -48,7 +48,7 @@ def test_a_ready_directory_needs_no_fix(ready: Path) -> None:
     result = verified(ready)
     assert result.ready
     assert [(examined.finding.text, examined.fix) for examined in result.files] == [("right", None)] * 2
-    assert {examined.prognosis.consequence for examined in result.files} == {Consequence.COUNTS_RIGHT}
+    assert {examined.prediction.consequence for examined in result.files} == {Consequence.COUNTS_RIGHT}
     assert (result.fill_helps, result.read_only) == (False, False)
 
 
@@ -104,11 +104,11 @@ def test_a_directory_of_the_image_without_a_mount_is_the_only_problem(
     ready: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "in_image", lambda: True)
-    monkeypatch.setattr(module, "not_mounted", lambda path: f"nothing is mounted at {path}: mount it")
+    monkeypatch.setattr(module, "mount_problem", lambda path: f"nothing is mounted at {path}: mount it")
     result = verified(ready)
     assert (result.ready, result.files, result.fill_helps) == (False, (), False)
     assert result.problems == (Fix(f"nothing is mounted at {ready}: mount it", by_fill=False),)
-    monkeypatch.setattr(module, "not_mounted", lambda _: "")
+    monkeypatch.setattr(module, "mount_problem", lambda _: "")
     assert verified(ready).ready
 
 
@@ -183,7 +183,7 @@ def test_swapped_names_are_found(ready: Path) -> None:
     (ready / O200K.cache_key).write_bytes(CONTENT)
     for examined, other in zip(verified(ready).files, (O200K, CL100K), strict=True):
         assert examined.fix == Fix(f"the right bytes are under another vocabulary's name, {other.cache_key}: run fill")
-        assert examined.prognosis.consequence is Consequence.COUNTS_WRONG
+        assert examined.prediction.consequence is Consequence.COUNTS_WRONG
 
 
 def test_missing_permissions_and_owners_are_set_by_a_command(ready: Path) -> None:
@@ -199,13 +199,16 @@ def test_a_file_that_every_gateway_can_read_is_not_predicted_to_fail(ready: Path
     result = verified(ready, **changes)
     assert not result.ready
     assert [examined.fix is None for examined in result.files] == [False, False]
-    assert {examined.prognosis.consequence for examined in result.files} == {Consequence.COUNTS_RIGHT}
+    assert {examined.prediction.consequence for examined in result.files} == {Consequence.COUNTS_RIGHT}
 
 
 def test_a_file_that_not_every_gateway_can_read_is_predicted_to_fail(ready: Path) -> None:
     (ready / CL100K.cache_key).chmod(0o640)
     first, second = verified(ready).files
-    assert (first.prognosis.consequence, second.prognosis.consequence) == (Consequence.FAILS, Consequence.COUNTS_RIGHT)
+    assert (first.prediction.consequence, second.prediction.consequence) == (
+        Consequence.FAILS,
+        Consequence.COUNTS_RIGHT,
+    )
 
 
 def test_a_file_that_this_user_cannot_read_needs_a_fill_by_root_or_the_owner() -> None:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from ..errors import VolumeError
 from .mounts import file_system
 
-NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+NOT_SUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 """Errors of a file system that does not support a call. Other errors mean that the storage fails."""
+READ_WRITE_ADVICE = "mount it read-write in the init container; only the consumer's mount may have ':ro'"
 _OVERFLOW_ID = 65534
 """UID that the kernel shows for an owner from outside this user namespace."""
 _OPENSHIFT_FIRST_UID = 1_000_000_000
@@ -43,7 +44,7 @@ def explain(error: OSError, doing: str, path: str, needed: int = 0) -> str:
     """Return one line with the failed action, the cause and the remedy."""
     head = f"cannot {doing} {path}: {error.strerror or error}"
     if error.errno == errno.EROFS:
-        return f"{head}: mount it read-write in the init container; only the consumer's mount may have ':ro'"
+        return f"{head}: {READ_WRITE_ADVICE}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         wanted = f"free at least {needed:,} bytes" if needed else "free some space"
         return f"{head}: {wanted}{_free_space(path)}; the files that were there are untouched"
@@ -51,8 +52,8 @@ def explain(error: OSError, doing: str, path: str, needed: int = 0) -> str:
         return f"{head}: {_permission_advice(path, error.errno)}"
     if error.errno == errno.EBUSY:
         return f"{head}: something is mounted there: mount the directory instead"
-    if error.errno in NOT_OFFERED:
-        return f"{head}: this storage does not offer the call: use another kind of volume, such as a local one"
+    if error.errno in NOT_SUPPORTED:
+        return f"{head}: this storage does not support the call: use another kind of volume, such as a local one"
     return f"{head}: check the volume's storage, then run again"
 
 

@@ -5,7 +5,7 @@ import os
 import stat
 
 from ..errors import VolumeError
-from .advice import NOT_OFFERED, directory_mode, explain, explain_modes, explain_owner, volume_errors
+from .advice import NOT_SUPPORTED, directory_mode, explain, explain_modes, explain_owner, volume_errors
 from .mounts import file_system
 
 _WITHOUT_MODES = ("cifs", "smb", "vfat", "msdos", "exfat", "ntfs", "fuse", "9p")
@@ -53,7 +53,7 @@ def prepare(path: str, mode: int, owner: tuple[int, int] | None) -> None:
 def _why_closed(path: str, mode: int, found: int, refused: OSError | None) -> str:
     """Return one line for a directory that did not get the permissions that readers need."""
     wanted = directory_mode(mode)
-    if refused and refused.errno not in (errno.EPERM, errno.EACCES, *NOT_OFFERED):
+    if refused and refused.errno not in (errno.EPERM, errno.EACCES, *NOT_SUPPORTED):
         return explain(refused, "change the mode of", path)
     if refused and not os.access(path, os.W_OK | os.X_OK):
         # One remedy is enough: the owner of the directory can write in it and can change its mode.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..catalogue import VOCABULARIES, Vocabulary
 
-MOST_READ = 8 << 20
+MAX_READ = 8 << 20
 """Maximum number of bytes to read from a wrong file."""
 
 _PEEK = 2048
@@ -67,7 +67,7 @@ def identify(data: bytes, vocabulary: Vocabulary, length: int) -> Identity:
     """Identify the bytes of a file that should hold ``vocabulary``.
 
     Args:
-        data: the file, or its first `MOST_READ` bytes.
+        data: the file, or its first `MAX_READ` bytes.
         vocabulary: the vocabulary that should be there.
         length: size of the whole file in bytes.
     """

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ..catalogue import Target, Vocabulary
 from .advice import volume_errors
-from .identify import MOST_READ, Identity, identify
+from .identify import MAX_READ, Identity, identify
 
 _MAX_STEPS = 40
 """Maximum steps from a link to its file. The kernel follows 40 links."""
@@ -42,7 +42,7 @@ class Finding(NamedTuple):
     identity: Identity | None = None
     """Kind of the wrong bytes, for `State.WRONG`."""
     head: bytes = b""
-    """The file, or its first `MOST_READ` bytes, for `State.WRONG`."""
+    """The file, or its first `MAX_READ` bytes, for `State.WRONG`."""
     lacks: str = ""
     """Wrong mode or owner of a file with the right bytes, in words; else empty."""
     readable: bool = True
@@ -57,7 +57,7 @@ class Finding(NamedTuple):
 def holds(file: FileIO, vocabulary: Vocabulary) -> bool:
     """Return whether an open file has the bytes of the vocabulary. A file of another length is not read."""
     size = os.fstat(file.fileno()).st_size
-    if size > vocabulary.limit or vocabulary.size not in (None, size):
+    if size > vocabulary.max_size or vocabulary.size not in (None, size):
         return False
     file.seek(0)
     return hashlib.file_digest(file, "sha256").hexdigest() == vocabulary.sha256
@@ -115,7 +115,7 @@ def _inspect_file(
             readable = not mode & ~status.st_mode & 0o444
             return Finding(target, State.RIGHT, f"right{note}", lacks=_lacks(status, mode, owner), readable=readable)
         file.seek(0)
-        head = file.read(MOST_READ)
+        head = file.read(MAX_READ)
     identity = identify(head, target.vocabulary, status.st_size)
     return Finding(target, State.WRONG, f"{identity.text}{note}", identity, head)
 

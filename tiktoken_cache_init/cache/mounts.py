@@ -17,7 +17,7 @@ def mounts() -> dict[str, str]:
     return {_unescaped(row[4]): row[row.index(b"-") + 1].decode() for row in rows}
 
 
-def not_mounted(path: str) -> str:
+def mount_problem(path: str) -> str:
     """Return an error message if nothing is mounted at the directory or above it; else an empty string.
 
     Without a mount, the files are lost when the container is removed.

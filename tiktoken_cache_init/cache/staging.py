@@ -16,8 +16,8 @@ from typing import IO
 
 from ..catalogue import Vocabulary
 from ..errors import VolumeError
-from .advice import NOT_OFFERED, explain_modes, explain_owner, volume_errors
-from .identify import MOST_READ
+from .advice import NOT_SUPPORTED, explain_modes, explain_owner, volume_errors
+from .identify import MAX_READ
 
 PREFIX = ".tiktoken-cache-init-"
 """Prefix of the names of temporary files."""
@@ -77,7 +77,7 @@ class StagedFile:
             TooLongError: the vocabulary cannot be that long; nothing is written.
             VolumeError: the directory cannot be written.
         """
-        if self.position + len(data) > self.vocabulary.limit:
+        if self.position + len(data) > self.vocabulary.max_size:
             raise TooLongError
         view = memoryview(data)
         with volume_errors("write in", self._directory, self._needed):
@@ -122,13 +122,13 @@ class StagedFile:
         return self.digest == self.vocabulary.sha256 and self.vocabulary.size in (None, self.position)
 
     def head(self) -> bytes:
-        """Return the first bytes that were written, at most `MOST_READ`.
+        """Return the first bytes that were written, at most `MAX_READ`.
 
         Raises:
             VolumeError: the storage fails.
         """
         with volume_errors("read", self.path):
-            return os.pread(self._fd, MOST_READ, 0)
+            return os.pread(self._fd, MAX_READ, 0)
 
     def finish(self, mode: int, owner: tuple[int, int] | None) -> None:
         """Set mode and owner, and sync the file. After this, only the rename is left to do.
@@ -199,7 +199,7 @@ class StagedFile:
             refused = error
         found = stat.S_IMODE(os.fstat(self._fd).st_mode)
         if mode & ~found:
-            if refused and refused.errno not in (errno.EPERM, *NOT_OFFERED):
+            if refused and refused.errno not in (errno.EPERM, *NOT_SUPPORTED):
                 raise refused
             raise VolumeError(explain_modes(self._directory, found, mode))
 
@@ -259,7 +259,7 @@ def _fsync(fd: int) -> None:
     try:
         os.fsync(fd)
     except OSError as error:
-        if error.errno not in NOT_OFFERED:
+        if error.errno not in NOT_SUPPORTED:
             raise
 
 

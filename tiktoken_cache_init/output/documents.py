@@ -9,7 +9,7 @@ from .. import __version__
 from ..cache.inspect import Finding
 from ..errors import InitError
 from ..fill import Action, Filled, Outcome
-from ..redact import shown
+from ..redact import redacted
 from ..settings import Settings
 
 if TYPE_CHECKING:
@@ -58,11 +58,11 @@ def verify_document(settings: Settings, verified: Verified) -> dict[str, Any]:
                 "state": _state(finding),
                 "detail": finding.lacks or finding.text,
                 "ready": finding.ready,
-                "gateway": prognosis.consequence.value,
-                "gateway_detail": prognosis.text,
+                "gateway": prediction.consequence.value,
+                "gateway_detail": prediction.text,
                 "fix": fix.text if fix else None,
             }
-            for finding, prognosis, fix in verified.files
+            for finding, prediction, fix in verified.files
         ],
     }
 
@@ -84,7 +84,7 @@ def list_document(listed: Sequence[Listed]) -> dict[str, Any]:
                 "files": [
                     {
                         "name": vocabulary.published_name,
-                        "url": shown(vocabulary.url),
+                        "url": redacted(vocabulary.url),
                         "cache_key": vocabulary.cache_key,
                         "size": vocabulary.size,
                         "sha256": vocabulary.sha256,
@@ -112,7 +112,7 @@ def _target(finding: Finding) -> dict[str, Any]:
     return {
         "name": finding.target.name,
         "vocabulary": vocabulary.published_name,
-        "url": shown(vocabulary.url),
+        "url": redacted(vocabulary.url),
         "sha256": vocabulary.sha256,
         "size": vocabulary.size,
     }

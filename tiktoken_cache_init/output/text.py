@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .. import __version__
 from ..cache.inspect import Finding, State
 from ..fill import Action, Filled, Outcome
-from ..redact import shown
+from ..redact import redacted
 from ..settings import Settings
 from .documents import outcome_document
 from .log import Log
@@ -25,7 +25,7 @@ _RED, _GREEN, _PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[0m"
 def announce(log: Log, settings: Settings) -> None:
     """Write the first line of a fill, with its settings."""
     encodings = [encoding.name for encoding in settings.encodings]
-    mirrors = [shown(mirror) for mirror in settings.mirrors]
+    mirrors = [redacted(mirror) for mirror in settings.mirrors]
     extra = f" and {len(settings.extra)} private" if settings.extra else ""
     through = f" (mirrors: {', '.join(mirrors)}{'' if settings.origin else '; no origin'})" if mirrors else ""
     user = f"{os.geteuid()}:{os.getegid()}"
@@ -64,10 +64,10 @@ def report_fill(log: Log, settings: Settings, filled: Filled, seconds: float) ->
 def verify_lines(settings: Settings, verified: Verified, *, colour: bool) -> list[str]:
     """Return the state of each file, what a gateway does with it, the fix, and one line at the end."""
     lines = []
-    for finding, prognosis, fix in verified.files:
+    for finding, prediction, fix in verified.files:
         lines.append(f"{_name(finding)}: {_coloured(_state(finding), finding.ready, colour)}")
         if fix:
-            lines += [f"  gateway: {prognosis.text}", f"  fix: {fix.text}"]
+            lines += [f"  gateway: {prediction.text}", f"  fix: {fix.text}"]
     lines += [problem.text for problem in verified.problems]
     if verified.gateway_starts:
         last = f"a gateway with {settings.cache_dir} starts and counts right"
@@ -104,8 +104,8 @@ def _what_was_done(outcome: Outcome) -> str:
     match outcome.action:
         case Action.KEPT:
             return f"already {found}"
-        case Action.MENDED:
-            return f"{found}: mended"
+        case Action.REPAIRED:
+            return f"{found}: repaired"
         case Action.INSTALLED:
             return f"installed from {outcome.source}"
         case Action.REPLACED:

@@ -53,11 +53,11 @@ class Delivery:
         """Whether the temporary file has the right bytes."""
         return self.staged.is_right
 
-    def failed(self, error: SourceError) -> None:
+    def record_failure(self, error: SourceError) -> None:
         """Record the failure of the last attempt."""
         self.failures.append(Failure(self.label, str(error), error.advice))
 
-    def cut_off(self) -> None:
+    def record_deadline(self) -> None:
         """Record how many bytes the last attempt supplied before the deadline, if the file is not complete."""
         if self.complete or not self.label:
             return
@@ -104,4 +104,4 @@ def supply(name: str, deliveries: Sequence[Delivery], settings: Settings, end: f
         for delivery in wanted:
             if not delivery.complete:
                 delivery.label = name
-                delivery.failed(SourceError(f"this installation has no {error.name}", advice=advice))
+                delivery.record_failure(SourceError(f"this installation has no {error.name}", advice=advice))

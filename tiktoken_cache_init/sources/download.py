@@ -38,7 +38,7 @@ _EXPIRED = 10
 _WRONG_HOST = (62, 64)
 
 
-class NotThereError(SourceError):
+class NotFoundError(SourceError):
     """The server answered, but the file is not at this URL. Another name may work."""
 
 
@@ -52,7 +52,7 @@ async def download(client: httpx.AsyncClient, url: str, staged: StagedFile, time
         timeout: time limit in seconds. It starts again after each ``timeout * _MIN_SPEED`` bytes.
 
     Raises:
-        NotThereError: the file is not at this URL.
+        NotFoundError: the file is not at this URL.
         SourceError: the transfer failed in another way.
         VolumeError: the temporary file cannot be written.
     """
@@ -94,11 +94,11 @@ async def _request(
                 return await _receive(response, staged, window, timeout)
             request = response.next_request
             if request.url.scheme not in ("http", "https"):
-                raise NotThereError("redirected to a URL that is not http(s)")
+                raise NotFoundError("redirected to a URL that is not http(s)")
             visited.append(str(request.url))
         finally:
             await response.aclose()
-    raise NotThereError(f"redirected more than {_MAX_REDIRECTS} times")
+    raise NotFoundError(f"redirected more than {_MAX_REDIRECTS} times")
 
 
 async def _receive(response: httpx.Response, staged: StagedFile, window: asyncio.Timeout, timeout: float) -> bool:
@@ -106,7 +106,7 @@ async def _receive(response: httpx.Response, staged: StagedFile, window: asyncio
     if start and (response.status_code == 416 or (response.status_code == 206 and _first_byte(response) != start)):
         return False
     if response.status_code == 206 and not start:
-        raise NotThereError("answered 206 with a part of the file that was not asked for")
+        raise NotFoundError("answered 206 with a part of the file that was not asked for")
     if response.status_code not in (200, 206):
         raise _refusal(response)
     coding = response.headers.get("Content-Encoding", "identity")
@@ -114,7 +114,7 @@ async def _receive(response: httpx.Response, staged: StagedFile, window: asyncio
         raise SourceError(f"its body is compressed as '{coding}', which was not asked for")
     if response.status_code == 200:
         staged.restart()
-        if _declared_length(response) > staged.vocabulary.limit:
+        if _declared_length(response) > staged.vocabulary.max_size:
             raise _too_long(staged)
     received = marked = 0
     clock = asyncio.get_running_loop().time
@@ -128,7 +128,7 @@ async def _receive(response: httpx.Response, staged: StagedFile, window: asyncio
         return True
     if page := looks_like(staged.head()):
         staged.restart()
-        raise NotThereError(f"answered with {page.text}", advice=_PORTAL_ADVICE)
+        raise NotFoundError(f"answered with {page.text}", advice=_PORTAL_ADVICE)
     size = staged.vocabulary.size
     framed = "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
     if (size and staged.position < size) or not (size or framed):
@@ -149,9 +149,9 @@ def _declared_length(response: httpx.Response) -> int:
     )
 
 
-def _too_long(staged: StagedFile) -> NotThereError:
+def _too_long(staged: StagedFile) -> NotFoundError:
     advice = "" if staged.vocabulary.size else "if it really is that long, add &size=BYTES in TIKTOKEN_INIT_EXTRA"
-    return NotThereError(f"has more than {staged.vocabulary.limit:,} bytes", advice=advice)
+    return NotFoundError(f"has more than {staged.vocabulary.max_size:,} bytes", advice=advice)
 
 
 def _refusal(response: httpx.Response) -> SourceError:
@@ -160,7 +160,7 @@ def _refusal(response: httpx.Response) -> SourceError:
     answer = f"{code} {httpx.codes.get_reason_phrase(code)}".strip()
     advice = _STATUS_ADVICE.get(code, "")
     if code in (403, 404, 410) or 300 <= code < 400:
-        return NotThereError(answer, advice=advice)
+        return NotFoundError(answer, advice=advice)
     if code == 407:
         answer = f"the proxy answered {answer}"
     if code == 511:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 
-from ..redact import shown
+from ..redact import redacted
 from ..settings import Settings
 from . import Delivery, Watch
 from .local import copy_from_directory
@@ -16,7 +16,7 @@ def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch
         if directory is not None:
             for delivery in deliveries:
                 if not delivery.complete:
-                    copy_from_directory(delivery, shown(mirror), directory)
+                    copy_from_directory(delivery, redacted(mirror), directory)
     missing = [delivery for delivery in deliveries if not delivery.complete]
     if missing and (settings.origin or None in directories.values()):
         from .http import fetch

@@ -17,10 +17,10 @@ import httpx
 from .. import __version__
 from ..catalogue import ORIGIN, Vocabulary
 from ..errors import SettingError
-from ..redact import shown
+from ..redact import redacted
 from ..settings import Settings, url_problem
 from . import Delivery, SourceError, Watch, wrong_bytes
-from .download import NotThereError, download
+from .download import NotFoundError, download
 from .local import names_at_mirror
 
 _MAX_ATTEMPTS = 5
@@ -59,10 +59,10 @@ def _routes(vocabulary: Vocabulary, settings: Settings) -> list[_Route]:
         if mirror.lower().startswith(("http://", "https://")):
             base, question, query = mirror.partition("?")
             names = names_at_mirror(vocabulary)
-            routes.append(_Route(shown(mirror), [f"{base.rstrip('/')}/{name}{question}{query}" for name in names]))
+            routes.append(_Route(redacted(mirror), [f"{base.rstrip('/')}/{name}{question}{query}" for name in names]))
     if settings.origin:
         host = "/".join(vocabulary.url.split("/")[:3])
-        routes.append(_Route(f"{'origin' if host == ORIGIN else 'its own URL'} {shown(host)}", [vocabulary.url]))
+        routes.append(_Route(f"{'origin' if host == ORIGIN else 'its own URL'} {redacted(host)}", [vocabulary.url]))
     return routes
 
 
@@ -125,7 +125,7 @@ async def _fetch(
         try:
             await _attempt(client, route, delivery, timeout)
         except SourceError as error:
-            delivery.failed(error)
+            delivery.record_failure(error)
             progress = delivery.staged.position - furthest
             furthest = max(furthest, delivery.staged.position)
             route.failures = 0 if progress >= _MIN_PROGRESS else route.failures + 1
@@ -152,11 +152,11 @@ async def _attempt(client: httpx.AsyncClient, route: _Route, delivery: Delivery,
 
 async def _deliver(client: httpx.AsyncClient, route: _Route, delivery: Delivery, timeout: float) -> None:
     """Download the file from the first URL of the route that has it."""
-    refusals: list[NotThereError] = []
+    refusals: list[NotFoundError] = []
     for url in route.urls:
         try:
             await download(client, url, delivery.staged, timeout)
-        except NotThereError as error:
+        except NotFoundError as error:
             refusals.append(error)
         else:
             return
@@ -181,7 +181,7 @@ def _client(settings: Settings) -> httpx.AsyncClient:
             if not problem and whole.partition("://")[0].lower() not in _PROXY_SCHEMES:
                 problem = "is not the URL of a proxy"
             if problem:
-                raise SettingError(f"{name.upper()}_PROXY: '{shown(url)}' {problem}: write http://HOST:PORT")
+                raise SettingError(f"{name.upper()}_PROXY: '{redacted(url)}' {problem}: write http://HOST:PORT")
     trust, credentials = _trust(settings.ca), _netrc()
     try:
         # asyncio.timeout bounds each transfer as a whole, so httpx needs no time-outs.

@@ -33,7 +33,7 @@ def copy(delivery: Delivery, path: str, label: str, absent: str) -> None:
     try:
         _copy(delivery, path, absent)
     except SourceError as error:
-        delivery.failed(error)
+        delivery.record_failure(error)
 
 
 def copy_from_directory(delivery: Delivery, mirror: str, directory: str) -> None:
@@ -46,7 +46,7 @@ def copy_from_directory(delivery: Delivery, mirror: str, directory: str) -> None
     vocabulary = delivery.vocabulary
     if not os.path.isdir(directory):
         advice = f"mount the directory at {directory}"
-        delivery.failed(SourceError(f"there is no directory {directory}", advice=advice))
+        delivery.record_failure(SourceError(f"there is no directory {directory}", advice=advice))
         return
     failure = SourceError(f"{directory} holds no {vocabulary.published_name} and no {vocabulary.cache_key}")
     paths = [os.path.join(directory, name) for name in names_at_mirror(vocabulary)]
@@ -58,7 +58,7 @@ def copy_from_directory(delivery: Delivery, mirror: str, directory: str) -> None
             failure = error
         else:
             return
-    delivery.failed(failure)
+    delivery.record_failure(failure)
 
 
 def names_at_mirror(vocabulary: Vocabulary) -> list[str]:
@@ -80,6 +80,6 @@ def _copy(delivery: Delivery, path: str, absent: str) -> None:
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
     except TooLongError:
-        raise SourceError(f"{path} has more than {staged.vocabulary.limit:,} bytes") from None
+        raise SourceError(f"{path} has more than {staged.vocabulary.max_size:,} bytes") from None
     if not staged.is_right:
         raise wrong_bytes(staged)

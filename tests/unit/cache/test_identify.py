@@ -53,7 +53,7 @@ def test_the_bytes_of_another_vocabulary_are_named_after_it(monkeypatch: pytest.
 
 
 def test_a_private_vocabulary_of_unknown_size_is_compared_by_its_digest_alone() -> None:
-    private = vocabulary(size=None, limit=1000)
+    private = vocabulary(size=None, max_size=1000)
     assert identify(CONTENT * 2, private, 42) == (Kind.WRONG_BYTES, "wrong bytes (42 bytes)", None)
 
 

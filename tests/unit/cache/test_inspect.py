@@ -12,7 +12,7 @@ import pytest
 
 from tests.samples import CONTENT, OTHER, TINY, as_nobody, public_directory, vocabulary
 from tests.unit.conftest import Refuse
-from tiktoken_cache_init.cache.identify import MOST_READ, Kind
+from tiktoken_cache_init.cache.identify import MAX_READ, Kind
 from tiktoken_cache_init.cache.inspect import Finding, State, holds, inspect
 from tiktoken_cache_init.catalogue import Target
 from tiktoken_cache_init.errors import VolumeError
@@ -169,7 +169,7 @@ def test_only_the_beginning_of_a_huge_file_is_read(volume: Path) -> None:
     with (volume / KEY).open("wb") as file:
         file.truncate(1 << 40)
     finding = look(volume)
-    assert len(finding.head) == MOST_READ
+    assert len(finding.head) == MAX_READ
     assert f"{1 << 40:,} bytes" in finding.text
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tiktoken_cache_init.cache.mounts import file_system, mounts, not_mounted
+from tiktoken_cache_init.cache.mounts import file_system, mount_problem, mounts
 
 DOCKER = """\
 98 69 0:47 / / rw,relatime master:6 - overlay overlay rw,lowerdir=/var/lib/docker/overlay2/l/A
@@ -55,7 +55,7 @@ def mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mount:
 @pytest.mark.parametrize("of", [DOCKER, DOCKER + PODMAN, DOCKER + KUBERNETES], ids=["docker", "podman", "kubernetes"])
 def test_the_mounts_that_an_engine_makes_by_itself_do_not_count_as_a_volume(mount: Mount, of: str) -> None:
     mount(of=of)
-    assert not_mounted("/cache/tiktoken") == (
+    assert mount_problem("/cache/tiktoken") == (
         "nothing is mounted at /cache/tiktoken, so its files would be lost with this container: add "
         "-v tiktoken:/cache/tiktoken"
     )
@@ -64,8 +64,8 @@ def test_the_mounts_that_an_engine_makes_by_itself_do_not_count_as_a_volume(moun
 @pytest.mark.parametrize("point", ["/cache/tiktoken", "/cache", "/dev/shm"])
 def test_a_mount_at_the_directory_or_above_it_is_enough(mount: Mount, point: str) -> None:
     mount("/data", point)
-    assert not_mounted(f"{point}/tiktoken") == ""
-    assert not_mounted(f"/x/..{point}/tiktoken/") == ""
+    assert mount_problem(f"{point}/tiktoken") == ""
+    assert mount_problem(f"/x/..{point}/tiktoken/") == ""
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_mount_at_the_directory_or_above_it_is_enough(mount: Mount, point: str
 def test_a_mount_elsewhere_is_named(mount: Mount, points: list[str], places: str) -> None:
     mount(*points)
     assert f"set TIKTOKEN_CACHE_DIR to a mounted directory ({places}), here and in the gateway" in (
-        not_mounted("/cache/tiktoken")
+        mount_problem("/cache/tiktoken")
     )
 
 
@@ -98,13 +98,13 @@ def test_a_mount_elsewhere_is_named(mount: Mount, points: list[str], places: str
 def test_a_mount_point_is_read_as_the_kernel_writes_it(mount: Mount, written: str, point: str) -> None:
     mount(written)
     assert point in mounts()
-    assert not_mounted(f"{point}/c") == ""
+    assert mount_problem(f"{point}/c") == ""
 
 
 def test_links_are_followed_to_the_mount(mount: Mount, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("real")
     mount(f"{tmp_path}/real")
-    assert not_mounted(f"{tmp_path}/link/tiktoken") == ""
+    assert mount_problem(f"{tmp_path}/link/tiktoken") == ""
 
 
 def test_a_directory_counts_as_mounted_on_a_system_without_a_mount_table(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,7 @@ def test_a_directory_counts_as_mounted_on_a_system_without_a_mount_table(monkeyp
         raise FileNotFoundError
 
     monkeypatch.setattr("builtins.open", refuse)
-    assert not_mounted("/anywhere") == ""
+    assert mount_problem("/anywhere") == ""
     assert file_system("/anywhere") == ""
 
 

@@ -70,7 +70,7 @@ def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_a_vocabulary_of_unknown_size_is_not_searched_for(tmp_path: Path) -> None:
     put(tmp_path, "x")
-    assert find(str(tmp_path), [vocabulary(size=None, limit=1000)]) == {}
+    assert find(str(tmp_path), [vocabulary(size=None, max_size=1000)]) == {}
 
 
 def test_a_directory_that_is_not_there_holds_nothing(tmp_path: Path) -> None:

@@ -415,6 +415,6 @@ def test_a_user_who_may_not_remove_temporary_files_leaves_them() -> None:
 
 
 def test_bytes_of_another_length_than_the_pinned_one_are_not_right(volume: Path) -> None:
-    with staged_file(volume, TINY._replace(size=5, limit=100)) as staged:
+    with staged_file(volume, TINY._replace(size=5, max_size=100)) as staged:
         staged.write(CONTENT)
         assert not staged.is_right

@@ -84,7 +84,7 @@ def test_the_time_left_follows_from_the_rate(clock: Clock, volume: Path) -> None
     assert stream.getvalue().startswith("fetching: 262,144 of 1,048,576 bytes, 64 KiB/s, 12 s left")
 
 
-@pytest.mark.parametrize(("wanted", "data"), [(TINY, b""), (vocabulary(size=None, limit=100), b"IQ==")])
+@pytest.mark.parametrize(("wanted", "data"), [(TINY, b""), (vocabulary(size=None, max_size=100), b"IQ==")])
 def test_no_time_is_shown_if_the_rate_or_the_size_is_unknown(
     clock: Clock, volume: Path, wanted: Vocabulary, data: bytes
 ) -> None:

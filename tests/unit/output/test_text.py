@@ -65,8 +65,8 @@ def test_the_first_line_names_the_directory_the_encodings_and_the_sources(monkey
     [
         (Outcome(finding(State.RIGHT), Action.KEPT), "already right"),
         (
-            Outcome(finding(State.RIGHT, lacks="not readable by every user (mode 0600)"), Action.MENDED),
-            "right, but not readable by every user (mode 0600): mended",
+            Outcome(finding(State.RIGHT, lacks="not readable by every user (mode 0600)"), Action.REPAIRED),
+            "right, but not readable by every user (mode 0600): repaired",
         ),
         (Outcome(finding(State.MISSING), Action.INSTALLED, "baked"), "installed from baked"),
         (

@@ -34,7 +34,7 @@ from tests.unit.sources.server import (
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import VolumeError
 from tiktoken_cache_init.sources import SourceError
-from tiktoken_cache_init.sources.download import NotThereError, _failure, _refusal, _retry_after, download
+from tiktoken_cache_init.sources.download import NotFoundError, _failure, _refusal, _retry_after, download
 
 LONG = b"right bytes\n" * 30_000
 WANTED = vocabulary(LONG)
@@ -111,26 +111,26 @@ def test_a_body_that_is_too_short_for_the_vocabulary_is_transient(server: Server
 
 def test_a_part_that_was_not_requested_is_not_the_file(server: Server, volume: Path) -> None:
     server.script("/x", give(LONG, 206))
-    assert isinstance(failure(f"{server.url}/x", volume), NotThereError)
+    assert isinstance(failure(f"{server.url}/x", volume), NotFoundError)
 
 
 @pytest.mark.parametrize("length", [True, False], ids=["declared", "endless"])
 def test_a_body_that_is_too_long_is_not_the_file(server: Server, volume: Path, length: bool) -> None:
     server.script("/x", give(LONG + b"x", length=length))
     error = failure(f"{server.url}/x", volume)
-    assert isinstance(error, NotThereError)
+    assert isinstance(error, NotFoundError)
     assert str(error) == "has more than 360,000 bytes"
     assert error.__notes__ == ["0 bytes are kept"]
 
 
 def test_a_private_vocabulary_that_is_too_long_comes_with_advice(server: Server, volume: Path) -> None:
     server.script("/x", give(LONG))
-    error = failure(f"{server.url}/x", volume, vocabulary(size=None, limit=100))
+    error = failure(f"{server.url}/x", volume, vocabulary(size=None, max_size=100))
     assert "add &size=BYTES" in error.advice
 
 
 def test_a_body_without_a_length_is_whole_only_if_its_digest_is_right(server: Server, volume: Path) -> None:
-    private = vocabulary(LONG, size=None, limit=2 * len(LONG))
+    private = vocabulary(LONG, size=None, max_size=2 * len(LONG))
     server.script("/x", give(LONG, length=False))
     assert fetch(f"{server.url}/x", volume, private) == LONG
     server.script("/x", give(LONG, length=False, upto=1000))
@@ -143,7 +143,7 @@ def test_a_private_vocabulary_may_look_like_anything_because_its_digest_decides(
     server: Server, volume: Path, content: bytes
 ) -> None:
     server.script("/x", give(content))
-    assert fetch(f"{server.url}/x", volume, vocabulary(content, size=None, limit=1000)) == content
+    assert fetch(f"{server.url}/x", volume, vocabulary(content, size=None, max_size=1000)) == content
 
 
 def test_a_compressed_body_is_unpacked(server: Server, volume: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_compressed_body_is_unpacked(server: Server, volume: Path) -> None:
 def test_a_page_in_place_of_the_file_is_recognised(server: Server, volume: Path) -> None:
     server.script("/x", give(HTML))
     error = failure(f"{server.url}/x", volume)
-    assert isinstance(error, NotThereError)
+    assert isinstance(error, NotFoundError)
     assert str(error).startswith("answered with an HTML page")
     assert "login page" in error.advice
     elsewhere = server.url.replace("127.0.0.1", "localhost")
@@ -172,17 +172,17 @@ def chunked(body: bytes) -> Answer:
 
 
 def test_a_page_in_place_of_a_private_vocabulary_is_recognised(server: Server, volume: Path) -> None:
-    private = vocabulary(LONG, size=None, limit=2 * len(LONG))
+    private = vocabulary(LONG, size=None, max_size=2 * len(LONG))
     server.script("/x", chunked(HTML))
     error = failure(f"{server.url}/x", volume, private)
-    assert isinstance(error, NotThereError)
+    assert isinstance(error, NotFoundError)
     assert str(error).startswith("answered with an HTML page")
     assert error.__notes__ == ["0 bytes are kept"]
 
 
 def test_a_body_in_chunks_is_whole_although_no_header_tells_its_length(server: Server, volume: Path) -> None:
     server.script("/x", chunked(LONG[:1000]))
-    assert fetch(f"{server.url}/x", volume, vocabulary(LONG, size=None, limit=2 * len(LONG))) == LONG[:1000]
+    assert fetch(f"{server.url}/x", volume, vocabulary(LONG, size=None, max_size=2 * len(LONG))) == LONG[:1000]
 
 
 # Redirects and credentials.
@@ -221,7 +221,7 @@ def test_these_refusals_are_transient(server: Server, volume: Path, status: int)
     error = failure(f"{server.url}/x", volume)
     assert error.transient
     assert str(error).startswith(f"{status} ")
-    assert not isinstance(error, NotThereError)
+    assert not isinstance(error, NotFoundError)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_these_refusals_are_not_transient(
     server.script("/x", refuse_with(status))
     error = failure(f"{server.url}/x", volume)
     assert not error.transient
-    assert isinstance(error, NotThereError) == another_name
+    assert isinstance(error, NotFoundError) == another_name
     assert error.advice.startswith(advice)
     assert bool(error.advice) == bool(advice)
 
@@ -437,7 +437,7 @@ def test_a_failure_behind_a_proxy_names_the_proxy_without_its_credentials(
     monkeypatch.setenv("HTTP_PROXY", f"http://user:secret@{server.host}")
     error = failure("http://a.example/x", volume)
     assert str(error) == f"through the proxy {server.host}: 404 Not Found"
-    assert isinstance(error, NotThereError)
+    assert isinstance(error, NotFoundError)
     assert "HTTPS_PROXY" in error.advice
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     assert str(failure(f"{server.url}/x", volume)) == "404 Not Found"

@@ -25,7 +25,7 @@ from tiktoken_cache_init.errors import DeadlinePassed, SettingError, Stopped, Vo
 from tiktoken_cache_init.settings import Settings
 from tiktoken_cache_init.sources import Delivery, SourceError
 from tiktoken_cache_init.sources import http as module
-from tiktoken_cache_init.sources.download import NotThereError
+from tiktoken_cache_init.sources.download import NotFoundError
 from tiktoken_cache_init.sources.fetch import supply
 from tiktoken_cache_init.sources.http import _backoff, _client, _fetch, _netrc, _Route, _routes, _trust
 
@@ -245,7 +245,7 @@ def test_a_route_that_sends_wrong_bytes_from_the_start_is_reported(bench: Bench)
 def test_each_name_of_a_mirror_is_tried_until_one_is_there(bench: Bench) -> None:
     def absent(text: str) -> Step:
         def step(_: StagedFile) -> None:
-            raise NotThereError(text)
+            raise NotFoundError(text)
 
         return step
 

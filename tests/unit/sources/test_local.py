@@ -31,7 +31,7 @@ def copied(volume: Path, path: Path | str) -> str:
 
 
 def from_directory(volume: Path, directory: Path, wanted: str = "tiny") -> str:
-    private = vocabulary(size=None, limit=1000) if wanted == "private" else TINY
+    private = vocabulary(size=None, max_size=1000) if wanted == "private" else TINY
     with staged_file(volume, private) as staged:
         delivery = Delivery(staged)
         copy_from_directory(delivery, "/usb", str(directory))

@@ -73,27 +73,27 @@ def test_a_failure_is_noted_with_the_place_and_its_advice(volume: Path) -> None:
     with staged_file(volume) as staged:
         delivery = Delivery(staged)
         delivery.label = "here"
-        delivery.failed(SourceError("no", advice="do something"))
+        delivery.record_failure(SourceError("no", advice="do something"))
     assert delivery.failures == [("here", "no", "do something")]
 
 
 def test_the_deadline_is_noted_with_how_far_the_transfer_came(volume: Path) -> None:
-    for wanted, size in ((TINY, "4 of 21"), (vocabulary(size=None, limit=100), "4")):
+    for wanted, size in ((TINY, "4 of 21"), (vocabulary(size=None, max_size=100), "4")):
         with staged_file(volume, wanted) as staged:
             staged.write(CONTENT[:4])
             delivery = Delivery(staged)
             delivery.label = "here"
-            delivery.cut_off()
+            delivery.record_deadline()
         assert delivery.failures == [("here", f"{size} bytes came before the deadline", "raise TIKTOKEN_INIT_DEADLINE")]
 
 
 def test_the_deadline_is_not_noted_for_a_file_that_is_complete_or_was_not_tried(volume: Path) -> None:
     with staged_file(volume) as staged:
         delivery = Delivery(staged)
-        delivery.cut_off()
+        delivery.record_deadline()
         delivery.label = "here"
         staged.write(CONTENT)
-        delivery.cut_off()
+        delivery.record_deadline()
     assert delivery.failures == []
 
 
