@@ -98,7 +98,7 @@ def _directory_problems(settings: Settings) -> list[Fix]:
     mode = permissions(settings.cache_dir)
     return [
         Fix(
-            f"the directory has mode {mode:04o}, so a gateway that runs as another user may not read it: run fill, or chmod "
+            f"the directory has mode {mode:04o}, so not every user can read its files: run fill, or chmod "
             f"{mode | missing:04o} the directory (to see what a user can read, run verify as that user)"
         )
     ]
@@ -133,7 +133,7 @@ def _fix(
         return Fix(f"run fill, or chmod {settings.mode:04o}{chown} the file")
     if finding.state is State.UNREADABLE:
         return Fix(
-            "run fill as root or as the owner of the directory: a gateway that runs as this user cannot read the file either"
+            "a gateway that runs as this user cannot read the file either: run fill as root or as the owner of the directory"
         )
     place = elsewhere.get(vocabulary)
     if place is None or finding.state is State.DIRECTORY:

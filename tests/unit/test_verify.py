@@ -215,7 +215,7 @@ def test_a_file_that_this_user_cannot_read_needs_a_fill_by_root_or_the_owner() -
     with public_directory() as directory:
         (directory / CL100K.cache_key).touch(0)
         with as_nobody():
-            assert fix(directory).text.startswith("run fill as root or as the owner of the directory: ")
+            assert fix(directory).text.endswith(": run fill as root or as the owner of the directory")
 
 
 def test_the_cache_key_is_another_name_in_the_layout_of_published_names(ready: Path) -> None:
