@@ -104,7 +104,7 @@ def leave_out(files: dict[Path, Path], rows: Iterable[str]) -> None:
     for row in rows:
         matched = [place for place in files if fnmatch(str(place), row)]
         if not matched:
-            sys.exit(f"error: no file is left out by the row {row}: correct image/contents.py")
+            sys.exit(f"error: the pattern {row} matches no file: correct image/contents.py")
         for place in matched:
             del files[place]
 

@@ -43,14 +43,16 @@ def main(names: str) -> None:
     directory = Path(os.environ["TIKTOKEN_CACHE_DIR"])
     wanted = sorted(vocabulary.cache_key for vocabulary in catalogue.vocabularies_of(encodings))
     if (held := _names_in(directory)) != wanted:
-        sys.exit(f"error: {directory} holds {held}, not {wanted}")
+        sys.exit(f"error: {directory} holds {held}, not {wanted}: report this as a bug")
     for encoding in encodings:
         ids = " ".join(map(str, tiktoken.get_encoding(encoding.name).encode(TEXT)))
         if ids != IDS[encoding.name]:
-            sys.exit(f"error: {encoding.name} encodes {TEXT!r} to {ids}, not to {IDS[encoding.name]}")
+            sys.exit(
+                f"error: {encoding.name} encodes {TEXT!r} to {ids}, not to {IDS[encoding.name]}: report this as a bug"
+            )
         print(f"{encoding.name}: loads and encodes")
     if _names_in(directory) != wanted:
-        sys.exit(f"error: tiktoken changed {directory}")
+        sys.exit(f"error: tiktoken changed {directory}: report this as a bug")
 
 
 def _names_in(directory: Path) -> list[str]:

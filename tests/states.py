@@ -111,12 +111,12 @@ _WRONG = (
     _wrong("cut after a token", _cut("cut -d' ' -f1 | tr -d '\\n'"), "truncated"),
     _wrong("cut before a rank", _cut("cut -d' ' -f1 | tr '\\n' ' '"), "truncated"),
     _wrong("cut within a rank", _cut("sed 's/.$//' | tr -d '\\n'"), "truncated"),
-    _wrong("HTML page", f"echo '{_PAGE}' >$V/$A", "an HTML page, such as an error page or a captive portal's (45 bytes)"),
+    _wrong("HTML page", f"echo '{_PAGE}' >$V/$A", "an HTML page, such as an error page or a captive portal's login page (45 bytes)"),
     _wrong("XML error", "echo '<?xml version=\"1.0\"?><Error/>' >$V/$A", "an XML document, such as a storage service's"),
     _wrong("JSON error", """echo '{"error": "no"}' >$V/$A""", "a JSON error message"),
     _wrong("still compressed", "gzip -c $S/$A >$V/$A", "a compressed file that was not unpacked"),
     _wrong("Git LFS pointer", "echo 'version https://git-lfs.github.com/spec/v1' >$V/$A", "a Git LFS pointer"),
-    _wrong("zero bytes", "head -c 1681126 /dev/zero >$V/$A", "zero bytes only (1,681,126 bytes)"),
+    _wrong("zero bytes", "head -c 1681126 /dev/zero >$V/$A", "only NUL bytes (1,681,126 bytes)"),
     _wrong(
         "another vocabulary",
         "cp $S/$R $V/$A",
@@ -145,9 +145,9 @@ _WRONG = (
         repeated=True,
     ),
     _wrong("link to a wrong file", "echo no >$V/x; ln -s x $V/$A", "cut at the end of a line (3 bytes of 1,681,126), a link to x"),
-    _wrong("link to nothing", "ln -s nothing $V/$A", f"a link to nothing, which consumers may not reach{_REPLACED}"),
-    _wrong("link that loops", "ln -s y $V/x; ln -s x $V/y; ln -s y $V/$A", "a link to y, which consumers may not reach"),
-    _wrong("link out of the volume", "ln -s /etc/passwd $V/$A", "a link to /etc/passwd, which consumers may not reach", ""),
+    _wrong("link to nothing", "ln -s nothing $V/$A", f"a link to nothing, which some consumers cannot follow{_REPLACED}"),
+    _wrong("link that loops", "ln -s y $V/x; ln -s x $V/y; ln -s y $V/$A", "a link to y, which some consumers cannot follow"),
+    _wrong("link out of the volume", "ln -s /etc/passwd $V/$A", "a link to /etc/passwd, which some consumers cannot follow", ""),
     _wrong("link to a directory", "mkdir $V/kept; ln -s kept $V/$A", f"a directory, a link to kept{_REPLACED}"),
 )  # fmt: skip
 
@@ -461,7 +461,7 @@ _LAYOUTS = (
     _layout("nothing there", "both", "", "cl100k_base.tiktoken: installed from baked"),
     _layout("cache keys there", "both", _BOTH, "cl100k_base.tiktoken: installed from $A in the volume"),
     _layout("wrong published name", "both", _BOTH + "; echo no >$V/$PA", "3 bytes of 1,681,126): replaced from $A in the volume"),
-    _layout("links in a circle", "both", "ln -s $A $V/$A; ln -s $A $V/$PA", "a link to $A, which consumers may not reach: replaced"),
+    _layout("links in a circle", "both", "ln -s $A $V/$A; ln -s $A $V/$PA", "a link to $A, which some consumers cannot follow: replaced"),
 )  # fmt: skip
 
 STATES: tuple[State, ...] = (*_CONTENT, *_WRONG, *_FOUND, *_PERMISSIONS, *_MOUNTS, *_LAYOUTS)

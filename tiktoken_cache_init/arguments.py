@@ -34,13 +34,8 @@ The options of a command:
 exit codes:
 {codes}
 """
-_VARIABLES = """\
-Each option has a variable: --deadline is TIKTOKEN_INIT_DEADLINE, --mirror is
-TIKTOKEN_INIT_MIRRORS (several, separated by commas), --cache-dir is
-TIKTOKEN_CACHE_DIR. An option wins over its variable.
-"""
-_NETWORK = """\
-From the environment: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, NETRC,
+_NETWORK = """
+also from the environment: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, NETRC,
 SSL_CERT_FILE, SSL_CERT_DIR, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE.
 """
 
@@ -125,11 +120,17 @@ def _parser() -> _Parser:
                 prog=f"{_PROGRAM} {command}",
                 usage=f"{_PROGRAM} {command} [OPTIONS]",
                 description=f"{purpose[0].upper()}{purpose[1:]}.",
-                epilog=_VARIABLES + (_NETWORK if command == "fill" else ""),
+                epilog=_variables(command) + (_NETWORK if command == "fill" else ""),
             ),
             command,
         )
     return main
+
+
+def _variables(command: str) -> str:
+    documented = [setting for setting in SETTINGS if command in setting.commands and setting.help]
+    lines = (f"  {setting.option:<12} {setting.variable}\n" for setting in documented)
+    return f"variables (an option wins over its variable):\n{''.join(lines)}"
 
 
 def _add_options(parser: _Parser, command: str) -> None:
@@ -158,7 +159,7 @@ def _unknown_option(command: str, word: str) -> str:
     if word in COMMANDS:
         return f"the command comes first: write {_PROGRAM} {word} ..."
     if not word.startswith("-"):
-        return f"'{word}' is not the value of an option: see {_PROGRAM} {command} --help"
+        return f"unexpected argument '{word}': see {_PROGRAM} {command} --help"
     # Show only the name, because the text after it may be a secret.
     name, rest = re.findall("(?s)^([a-z-]+)(.*)", word)[0]
     commands = {setting.option: setting.commands for setting in SETTINGS if setting.help} | {"--json": tuple(_JSON)}

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, 
         console.log.error(str(error), error.exit_code)
         return error.exit_code
     except Exception as error:
-        console.log.error(f"a bug in this program, please report it: {_place_of(error)}", ExitCode.BUG)
+        console.log.error(f"a bug in this program ({_place_of(error)}): please report it", ExitCode.BUG)
         return ExitCode.BUG
 
 

@@ -273,10 +273,10 @@ class _Work:
         remedies = [
             *advice,
             "set TIKTOKEN_INIT_MIRRORS to a mirror or a directory that holds the files",
-            "or bake them in when you build the image",
+            "build an image that holds them",
         ]
         return NotObtainedError(
-            f"could not obtain {', '.join(names)}{f' ({cause})' if cause else ''}: {'; '.join(remedies)}"
+            f"could not obtain {', '.join(names)}{f' ({cause})' if cause else ''}: {'; or '.join(remedies)}"
         )
 
 

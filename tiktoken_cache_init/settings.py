@@ -18,7 +18,7 @@ COMMANDS = {
     "fill": "put every wanted vocabulary into the directory (the default)",
     "verify": "show the state of each file, what a gateway does with it, and the fix",
     "list": "print the encodings, their files and cache keys",
-    "export": "write the vocabularies in the directory to stdout as a tar",
+    "export": "write the directory's vocabularies as a tar to stdout",
 }
 SOURCES = ("baked", "fetch", "wheel")
 BAKED_DIR = "/vocabularies"
@@ -156,7 +156,7 @@ def url_problem(url: str) -> str:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        return "has no valid host and port: write HOST, HOST:PORT or [IPV6]:PORT"
+        return "has no valid host and port"
     if not host:
         return "names no host"
     return "has the port 0" if port == 0 else ""
@@ -287,7 +287,7 @@ def _encoding(name: str) -> Encoding:
     names = [known.name for known in catalogue.ENCODINGS]
     # Users often leave out "_base".
     guess = nearest(stem.replace("-", "_"), names, cutoff=0.6)
-    hint = f"did you mean {guess}? There are" if guess else "write one or more of"
+    hint = f"did you mean {guess}? The names are" if guess else "write one or more of"
     raise SettingError(f"unknown encoding '{name}': {hint} {', '.join(names)}, or 'all'")
 
 
@@ -296,7 +296,7 @@ def _one_of(*known: str) -> Callable[[str], str]:
         if text in known:
             return text
         guess = nearest(text.lower(), known)
-        hint = f"did you mean {guess}? There are" if guess else "write one of"
+        hint = f"did you mean {guess}? The names are" if guess else "write one of"
         raise SettingError(f"'{text}' is unknown: {hint} {', '.join(known)}")
 
     return parse
@@ -366,7 +366,7 @@ def _mirror(text: str) -> str:
         if not rest.partition("/")[2]:
             raise SettingError(f"'{redacted(text)}' names no directory: write file:///DIRECTORY")
     elif problem := url_problem(text):
-        raise SettingError(f"'{redacted(text)}' {problem}")
+        raise SettingError(f"'{redacted(text)}' {problem}: write https://HOST[:PORT]/PATH")
     return text
 
 
@@ -379,7 +379,7 @@ def _extra(text: str) -> Vocabulary:
     digest, ampersand, size = fragment.lower().partition("&size=")
     if len(digest) != 64 or digest.strip("0123456789abcdef"):
         raise SettingError(
-            f"'{redacted(url)}': a SHA-256 digest has 64 hex digits, this one has {len(digest)} characters"
+            f"'{redacted(url)}': a SHA-256 digest has 64 hex digits, this one has {len(digest)} characters: copy all of it"
         )
     if ampersand and not (size.isascii() and size.isdigit() and len(size) < 12 and int(size)):
         raise SettingError(f"'{redacted(url)}': '{size}' is not a size: write the number of bytes")
@@ -429,9 +429,9 @@ SETTINGS: tuple[Setting, ...] = (
         "layout",
         f"{_PREFIX}LAYOUT",
         "--layout",
-        "NAMES",
+        "cache|published|both",
         "cache",
-        "file names: cache, published or both",
+        "names of the files: cache keys, published names or both",
         _one_of("cache", "published", "both"),
         _FILE_COMMANDS,
     ),

@@ -101,7 +101,7 @@ def test_a_row_of_the_lists_that_matches_nothing_stops_the_build(image: str, tmp
     done = build("--target", "lay-out-default", context=context, check=False)
     assert done.returncode != 0
     message = {
-        "antigravity": "error: no file is left out by the row antigravity",
+        "antigravity": "error: the pattern antigravity matches no file",
         "httpx": "error: libpython3.13-stdlib has no module httpx",
     }[row]
     assert message in done.stdout + done.stderr

@@ -275,7 +275,8 @@ def test_the_advice_for_storage_that_treats_root_as_nobody_works(
     options: list[str] = []
     if way == "chown":
         followed = (
-            advice(refused, r"(chown the directory to a UID and run as it \(docker run --user) UID") + " 1000:1000)"
+            advice(refused, r"(chown the directory to a UID and run as that UID \(docker run --user) UID")
+            + " 1000:1000)"
         )
         os.chown(behind, 1000, 1000)
         options = ["--user", "1000:1000"]

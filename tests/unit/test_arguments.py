@@ -96,7 +96,7 @@ def test_a_value_for_an_option_that_takes_none_is_refused() -> None:
 
 
 def test_a_word_that_belongs_to_no_option_is_refused() -> None:
-    assert refusal("--json", "stray").startswith("'stray' is not the value of an option: see ")
+    assert refusal("--json", "stray").startswith("unexpected argument 'stray': see ")
 
 
 # Help.

@@ -196,9 +196,7 @@ def test_a_bug_is_one_line_with_its_place_and_without_secrets(run: Run, monkeypa
     ended = run("--mirror", "http://user:secret@a.example")
     assert ended.code == 70
     last = ended.stderr.splitlines()[-1]
-    assert last.startswith(
-        "tiktoken-cache-init: error: a bug in this program, please report it: KeyError: 'the ***' at "
-    )
+    assert last.startswith("tiktoken-cache-init: error: a bug in this program (KeyError: 'the ***' at ")
     assert "tiktoken_cache_init/cli.py:" in last
 
 

@@ -62,7 +62,7 @@ def explain_modes(path: str, found: int, wanted: int) -> str:
     user, directories = _id(os.geteuid(), os.getegid()), directory_mode(wanted)
     owner = f"uid={os.geteuid()},gid={os.getegid()}"
     return (
-        f"{path} does not keep permissions: everything has mode {found:04o} where {wanted:04o} is needed: set them on the mount "
+        f"{path} does not keep permissions: everything has mode {found:04o}, but {wanted:04o} is needed: mount it with these options "
         f"(SMB, azureFile: {owner},file_mode={wanted & 0o666:04o},dir_mode={directories:04o}; vfat, blobfuse, other FUSE: "
         f"{owner},allow_other,umask={0o777 & ~directories:04o}), or, if the gateway runs as {user} too, set "
         f"TIKTOKEN_INIT_MODE=0{found & 0o666:03o}"
@@ -134,13 +134,13 @@ def _own_directory_advice(directory: str, number: int, mode: int, uid: int) -> s
     if mode & 0o300 != 0o300:
         return f"its owner may not write: run chmod u+rwx {directory}"
     squashed = (
-        'chown the directory to a UID and run as it (docker run --user UID; compose: user: "UID"; Kubernetes: runAsUser: UID), '
+        'chown the directory to a UID and run as that UID (docker run --user UID; compose: user: "UID"; Kubernetes: runAsUser: UID), '
         "or chmod 0777 the directory"
     )
     if uid == 0 and _is_nfs(directory):
         return f"the NFS server maps root to nobody (root_squash): on the server, {squashed}"
-    text = "the mode allows it, so something else forbids it: if it is SELinux, mount with :z"
-    return text if uid else f"{text}; if it is storage that maps root to nobody (NFS with root_squash), {squashed}"
+    text = "the mode looks right, so SELinux or the storage blocks access: with SELinux, mount with :z"
+    return text if uid else f"{text}; with NFS and root_squash, {squashed}"
 
 
 def _is_nfs(directory: str) -> bool:

@@ -51,7 +51,7 @@ def looks_like(data: bytes) -> Identity | None:
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<script", b"<body")) or (
         start.startswith((b"<?xml", b"<!--", b"<meta")) and b"<html" in start
     ):
-        return Identity(Kind.HTML, "an HTML page, such as an error page or a captive portal's")
+        return Identity(Kind.HTML, "an HTML page, such as an error page or a captive portal's login page")
     if start.startswith(b"<"):
         return Identity(Kind.XML, "an XML document, such as a storage service's error")
     if b"".join(start.split()).startswith(_JSON_ERRORS):
@@ -81,7 +81,7 @@ def identify(data: bytes, vocabulary: Vocabulary, length: int) -> Identity:
     if found := looks_like(data):
         return Identity(found.kind, f"{found.text} ({size})")
     if not data.strip(b"\0"):
-        return Identity(Kind.ZEROS, f"zero bytes only ({size}), as a crash can leave")
+        return Identity(Kind.ZEROS, f"only NUL bytes ({size}), as a crash can leave")
     if b"\r\n" in data and has_digest(data.replace(b"\r\n", b"\n"), vocabulary):
         return Identity(Kind.CRLF, "the right text with CRLF line ends, from a copy in text mode")
     if data.startswith(b"\xef\xbb\xbf") and has_digest(data[3:], vocabulary):

@@ -92,7 +92,7 @@ def _inspect(
             if stat.S_ISLNK(status.st_mode):
                 destination = os.readlink(path)
                 if not _is_safe_link(directory, destination, names):
-                    return Finding(target, State.LINK, f"a link to {destination}, which consumers may not reach")
+                    return Finding(target, State.LINK, f"a link to {destination}, which some consumers cannot follow")
                 note = f", a link to {destination}"
                 status = os.stat(path)
             return _inspect_file(target, path, status, note, mode, owner)

@@ -98,7 +98,7 @@ def supply(name: str, deliveries: Sequence[Delivery], settings: Settings, end: f
     try:
         importlib.import_module(f".{_MODULES[name]}", __package__).supply(wanted, settings, end, watch)
     except ImportError as error:
-        advice = "use the default image, or install what requirements/runtime.txt names (make fill does)"
+        advice = "use the default image, or install the packages in requirements/runtime.txt (make fill installs them)"
         if name == "wheel":
             advice = "remove wheel from TIKTOKEN_INIT_SOURCES: it needs pip, so it works outside the image only"
         for delivery in wanted:

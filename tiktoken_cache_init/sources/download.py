@@ -24,12 +24,12 @@ from . import SourceError
 _MIN_SPEED = 1024
 """Bytes a second. A slower transfer counts as stalled."""
 _MAX_REDIRECTS = 5
-_PORTAL_ADVICE = "check that no proxy or login page answers in its place"
+_PORTAL_ADVICE = "check that no proxy or login page answers instead of the server"
 _PROXY_ADVICE = "check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY"
-_CERTIFICATE_ADVICE = "if a proxy re-signs TLS, set TIKTOKEN_INIT_CA to a PEM file with its certificate authority"
+_CERTIFICATE_ADVICE = "if a proxy intercepts TLS, set TIKTOKEN_INIT_CA to a PEM file with its certificate authority"
 _THREAD_ADVICE = "on Docker before 20.10.10, update Docker, or add --security-opt seccomp=unconfined"
 _STATUS_ADVICE = {
-    401: "put USER:PASSWORD@ into the mirror's URL, or a netrc entry",
+    401: "put USER:PASSWORD@ into the mirror's URL, or add an entry to the netrc file",
     407: "put the proxy's credentials into its URL, such as http://USER:PASSWORD@HOST:PORT",
     511: _PORTAL_ADVICE,
 }

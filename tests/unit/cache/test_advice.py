@@ -70,7 +70,7 @@ def test_an_error_of_the_volume_becomes_a_volume_error() -> None:
         (1000, 2000, 0o755, "securityContext.runAsUser: 2000), or as root with the capability DAC_OVERRIDE"),
         (0, 2000, 0o755, "or as root with the capability DAC_OVERRIDE"),
         (1000, 1000, 0o555, "its owner may not write: run chmod u+rwx /cache"),
-        (1000, 1000, 0o755, "if it is SELinux, mount with :z"),
+        (1000, 1000, 0o755, "with SELinux, mount with :z"),
         (1_000_660_000, 0, 0o755, "OpenShift assigned this user: set securityContext.fsGroup"),
     ],
 )
@@ -140,7 +140,7 @@ def test_a_user_namespace_is_reported_with_the_uid_on_the_host(tmp_path: Path, m
 
 def test_a_volume_without_permissions_is_reported_with_the_mount_options_and_the_setting() -> None:
     text = explain_modes("/cache", 0o700, 0o644)
-    assert "everything has mode 0700 where 0644 is needed" in text
+    assert "everything has mode 0700, but 0644 is needed" in text
     options = f"uid={os.geteuid()},gid={os.getegid()}"
     assert f"SMB, azureFile: {options},file_mode=0644,dir_mode=0755; vfat" in text
     assert f"other FUSE: {options},allow_other,umask=0022)" in text

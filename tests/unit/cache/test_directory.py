@@ -110,7 +110,7 @@ def test_our_directory_that_keeps_no_permissions_is_reported_with_mount_options(
 ) -> None:
     volume.chmod(0o700)
     monkeypatch.setattr(os, "chmod", lambda *_: None)
-    with pytest.raises(VolumeError, match=r"everything has mode 0700 where 0755 is needed: set them on the mount"):
+    with pytest.raises(VolumeError, match=r"everything has mode 0700, but 0755 is needed: mount it with these options"):
         prepare(str(volume), 0o644, None)
 
 

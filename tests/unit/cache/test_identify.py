@@ -17,8 +17,8 @@ HTML = b"<!DOCTYPE html><html><head><title>Sign in</title></head></html>"
     ("content", "kind", "text"),
     [
         (b"", Kind.EMPTY, "empty (0 bytes)"),
-        (b"\0" * 10, Kind.ZEROS, "zero bytes only (10 bytes), as a crash can leave"),
-        (HTML, Kind.HTML, "an HTML page, such as an error page or a captive portal's (63 bytes)"),
+        (b"\0" * 10, Kind.ZEROS, "only NUL bytes (10 bytes), as a crash can leave"),
+        (HTML, Kind.HTML, "an HTML page, such as an error page or a captive portal's login page (63 bytes)"),
         (b"\xef\xbb\xbf\r\n <HTML lang=en>", Kind.HTML, None),
         (b"<?xml version='1.0'?><!DOCTYPE x><html>", Kind.HTML, None),
         (b"<!-- moved --><html>", Kind.HTML, None),

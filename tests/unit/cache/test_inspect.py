@@ -92,7 +92,7 @@ def test_a_link_that_consumers_may_not_be_able_to_follow_is_not_right(volume: Pa
     (volume / KEY).symlink_to(destination)
     finding = look(volume)
     assert finding.state is State.LINK
-    assert finding.text == f"a link to {destination}, which consumers may not reach"
+    assert finding.text == f"a link to {destination}, which some consumers cannot follow"
 
 
 def test_a_link_to_a_directory_is_reported_as_one(volume: Path) -> None:

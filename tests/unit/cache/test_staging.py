@@ -198,7 +198,7 @@ def test_storage_that_fails_to_sync_is_an_error(volume: Path, refuse: Refuse) ->
 
 def test_a_file_system_with_one_mode_for_all_files_is_enough_if_that_mode_fits(volume: Path, refuse: Refuse) -> None:
     refuse("fchmod", errno.EPERM)
-    with pytest.raises(VolumeError, match=r"does not keep permissions: .* mode 0600 where 0644 .*TIKTOKEN_INIT_MODE"):
+    with pytest.raises(VolumeError, match=r"does not keep permissions: .* mode 0600, but 0644 .*TIKTOKEN_INIT_MODE"):
         write_and_install(volume)
     write_and_install(volume, 0o600)
     assert (volume / "key").exists()

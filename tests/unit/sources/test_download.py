@@ -228,7 +228,7 @@ def test_these_refusals_are_transient(server: Server, volume: Path, status: int)
     ("status", "another_name", "advice"),
     [
         (400, False, ""),
-        (401, False, "put USER:PASSWORD@ into the mirror's URL, or a netrc entry"),
+        (401, False, "put USER:PASSWORD@ into the mirror's URL, or add an entry to the netrc file"),
         (403, True, ""),
         (404, True, ""),
         (410, True, ""),
@@ -236,7 +236,7 @@ def test_these_refusals_are_transient(server: Server, volume: Path, status: int)
         (407, False, "put the proxy's credentials into its URL"),
         (501, False, ""),
         (505, False, ""),
-        (511, False, "check that no proxy or login page answers in its place"),
+        (511, False, "check that no proxy or login page answers instead of the server"),
     ],
 )
 def test_these_refusals_are_not_transient(

@@ -100,7 +100,10 @@ def test_the_deadline_is_not_noted_for_a_file_that_is_complete_or_was_not_tried(
 @pytest.mark.parametrize(
     ("data", "text"),
     [
-        (b"<html>" + b" " * 10, "wrong bytes: an HTML page, such as an error page or a captive portal's (16 bytes)"),
+        (
+            b"<html>" + b" " * 10,
+            "wrong bytes: an HTML page, such as an error page or a captive portal's login page (16 bytes)",
+        ),
         (b"x" * 21, "wrong bytes (21 bytes, the right length)"),
         (b"", "wrong bytes: empty (0 bytes)"),
     ],
