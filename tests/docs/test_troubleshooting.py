@@ -99,6 +99,22 @@ def of_docker_without_the_image(_: Place) -> str:
     return done.stderr.replace(absent, "tiktoken-cache-init")
 
 
+def of_docker_with_a_name_twice(_: Place) -> str:
+    engine.require_engine()
+    name = f"twice-{uuid.uuid4().hex[:12]}"
+    engine.docker("create", "--name", name, "--pull", "never", "busybox")
+    done = engine.docker("create", "--name", name, "--pull", "never", "busybox", check=False)
+    engine.docker("rm", name)
+    return done.stderr.replace(name, "new-api")
+
+
+def of_compose_without_the_override(place: Place) -> str:
+    engine.require_engine()
+    path = place.directory / "docker-compose.yml"
+    path.write_text("services: {new-api: {image: busybox}}\n", encoding="utf-8")
+    return engine.docker("compose", "-f", str(path), "run", "--rm", "tiktoken-init", "verify", check=False).stderr
+
+
 def of_compose(
     image: Callable[[], str],
     service: str = "new-api",
@@ -134,7 +150,7 @@ services:
 
 PRINTED: dict[str, Output] = {
     # The init container.
-    'service "tiktoken-init" didn\'t complete successfully: exit 3': of_compose(
+    'service "tiktoken-init" didn\'t complete successfully: exit ...': of_compose(
         engine.image, volume="tiktoken:/cache/tiktoken:ro"
     ),
     "cannot write in ...: Permission denied: ...": of_container("--user", "1234"),
@@ -147,6 +163,7 @@ PRINTED: dict[str, Output] = {
     "the path is relative, ...": of_fill(TIKTOKEN_CACHE_DIR="data/cache"),
     "a stray space or quote is part of the path ...": of_fill(TIKTOKEN_CACHE_DIR=" /cache/tiktoken"),
     "unknown encoding ...": of_fill(TIKTOKEN_INIT_ENCODINGS="cl10k"),
+    "... is a model, not an encoding: write ...": of_fill(TIKTOKEN_INIT_ENCODINGS="gpt-4o"),
     "warning: a gateway (New-API, one-api) also loads ... when it starts: ...": of_fill(
         TIKTOKEN_INIT_ENCODINGS="cl100k_base"
     ),
@@ -172,6 +189,9 @@ PRINTED: dict[str, Output] = {
     'service "..." refers to undefined volume tiktoken': of_compose(
         lambda: "busybox", change=lambda text: text.partition("\nvolumes:")[0]
     ),
+    "no such service: tiktoken-init": of_compose_without_the_override,
+    'mapping key "..." already defined': of_compose(lambda: "busybox", change=lambda text: f"{text}\nservices: {{}}\n"),
+    'Conflict. The container name "/new-api" is already in use': of_docker_with_a_name_twice,
 }
 """Message, in which ``...`` stands for anything -> function that produces it."""
 
@@ -182,6 +202,8 @@ READ = {
     "PermissionError: ... Permission denied: '/tmp/data-gym-cache/...'": "openai/tiktoken#75",
     "requests.exceptions.ConnectionError": "run in tests/consumers",
     "error downloading or loading vocab file": "run in tests/consumers",
+    "invalid tiktoken vocab file: No such file or directory": "run in tests/consumers",
+    "Additional property image is not allowed": "Compose 2.26 with examples/image-mount.override.yml",
     "ERROR: failed to solve: ...": "run in tests/containers/test_build_failures.py",
 }
 """Message that no test here produces -> where it was seen."""
@@ -207,7 +229,7 @@ def test_the_page_quotes_every_message_that_is_known_here() -> None:
 
 
 def test_the_first_row_is_the_one_that_compose_users_see() -> None:
-    assert spans(ROWS[0][0]) == ['service "tiktoken-init" didn\'t complete successfully: exit 3']
+    assert spans(ROWS[0][0]) == ['service "tiktoken-init" didn\'t complete successfully: exit ...']
 
 
 def test_the_error_on_the_front_page_is_the_gateways(place: Place) -> None:
