@@ -34,8 +34,11 @@ The options of a command:
 exit codes:
 {codes}
 """
-_NETWORK = """
-also from the environment: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, NETRC,
+_OTHER_VARIABLES = """\
+  any other    TIKTOKEN_INIT_..., such as TIKTOKEN_INIT_LOG for --log
+"""
+_NETWORK = """\
+Also from the environment: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, NETRC,
 SSL_CERT_FILE, SSL_CERT_DIR, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE.
 """
 
@@ -128,9 +131,12 @@ def _parser() -> _Parser:
 
 
 def _variables(command: str) -> str:
-    documented = [setting for setting in SETTINGS if command in setting.commands and setting.help]
-    lines = (f"  {setting.option:<12} {setting.variable}\n" for setting in documented)
-    return f"variables (an option wins over its variable):\n{''.join(lines)}"
+    lines = [
+        f"  {setting.option:<12} {setting.variable}\n"
+        for setting in SETTINGS
+        if command in setting.commands and setting.option in ("--cache-dir", "--mirror")
+    ]
+    return f"Each option has a variable. An option wins over its variable.\n{''.join(lines)}{_OTHER_VARIABLES}"
 
 
 def _add_options(parser: _Parser, command: str) -> None:

@@ -252,7 +252,7 @@ def test_a_gateway_with_wrong_files_can_start_without_a_message(mistake: str, pl
 
 def test_the_counts_on_the_front_page_are_those_of_the_gateway(place: Place) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    [told] = re.findall(r"a sentence of (\d+) tokens counts as (\d+) with empty files", text)
+    [told] = re.findall(r"With empty files, a sentence of (\d+) tokens counts as (\d+)\.", text)
     place.put(lambda _: b"")
     empty = place.counts()
     assert empty is not None
