@@ -40,7 +40,7 @@ NETWORK_MODULES = {
 
 LEFT_OUT = {
     "/usr/share/*": "documentation, and files for a package manager; the inventory takes the copyright files",
-    "*/sitecustomize.py": "starts Ubuntu's crash reporter; Debian has none",
+    "*/sitecustomize.py": "starts Ubuntu's crash reporter, which Debian does not have",
     "*/_sysconfigdata__[!l]*": "a link to the file next to it, for old programs",
     "*/tiktoken_cache_init/sources/wheel.py": "runs pip, and the image has none",
 }

@@ -34,9 +34,7 @@ The options of a command:
 exit codes:
 {codes}
 """
-_OTHER_VARIABLES = """\
-  any other    TIKTOKEN_INIT_..., such as TIKTOKEN_INIT_LOG for --log
-"""
+_VARIABLES = "Each option has a variable. An option wins over its variable.\n"
 _NETWORK = """\
 Also from the environment: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, NETRC,
 SSL_CERT_FILE, SSL_CERT_DIR, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE.
@@ -131,12 +129,10 @@ def _parser() -> _Parser:
 
 
 def _variables(command: str) -> str:
-    lines = [
-        f"  {setting.option:<12} {setting.variable}\n"
-        for setting in SETTINGS
-        if command in setting.commands and setting.option in ("--cache-dir", "--mirror")
-    ]
-    return f"Each option has a variable. An option wins over its variable.\n{''.join(lines)}{_OTHER_VARIABLES}"
+    irregular = [s for s in SETTINGS if command in s.commands and s.option in ("--cache-dir", "--mirror")]
+    lines = "".join(f"  {setting.option:<12} {setting.variable}\n" for setting in irregular)
+    others = "any other" if irregular else "each option"
+    return f"{_VARIABLES}{lines}  {others:<12} TIKTOKEN_INIT_..., such as TIKTOKEN_INIT_LOG for --log\n"
 
 
 def _add_options(parser: _Parser, command: str) -> None:

@@ -209,7 +209,9 @@ def _export(settings: Settings, console: _Console) -> int:
     from .export import export
 
     if console.out.isatty():
-        raise SettingError("export writes a tar: send it to a file, as in 'export >cache.tar'")
+        raise SettingError(
+            "standard output is a terminal, and export writes a tar: send it to a file, as in 'export >cache.tar'"
+        )
     for each in _STOPPING:
         # Exit at once: there is nothing to clean up, and a write blocks if the reader of the pipe has stopped reading.
         signal.signal(each, lambda signum, _: os._exit(ExitCode.SIGNALLED + signum))

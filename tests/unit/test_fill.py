@@ -284,7 +284,7 @@ def test_files_that_are_complete_at_the_deadline_are_installed(volume: Path, mon
     result = filled(volume, "/nowhere", deadline=0.5)
     assert actions(result) == [Action.INSTALLED, Action.FAILED]
     assert str(result.error).startswith(
-        "could not obtain other.tiktoken (the deadline of 0.5 s passed): raise TIKTOKEN_INIT_DEADLINE; "
+        "could not obtain other.tiktoken (the deadline of 0.5 s passed): increase TIKTOKEN_INIT_DEADLINE; "
     )
     assert failures(result) == [("told", "2 of 7 bytes came before the deadline")]
     assert contents(volume) == {TINY.cache_key: CONTENT}

@@ -63,7 +63,7 @@ class Delivery:
             return
         size = f" of {self.vocabulary.size:,}" if self.vocabulary.size else ""
         reason = f"{self.staged.position:,}{size} bytes came before the deadline"
-        self.failures.append(Failure(self.label, reason, "raise TIKTOKEN_INIT_DEADLINE"))
+        self.failures.append(Failure(self.label, reason, "increase TIKTOKEN_INIT_DEADLINE"))
 
 
 Watch = Callable[[Sequence[Delivery]], None]

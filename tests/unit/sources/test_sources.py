@@ -84,7 +84,9 @@ def test_the_deadline_is_noted_with_how_far_the_transfer_came(volume: Path) -> N
             delivery = Delivery(staged)
             delivery.label = "here"
             delivery.record_deadline()
-        assert delivery.failures == [("here", f"{size} bytes came before the deadline", "raise TIKTOKEN_INIT_DEADLINE")]
+        assert delivery.failures == [
+            ("here", f"{size} bytes came before the deadline", "increase TIKTOKEN_INIT_DEADLINE")
+        ]
 
 
 def test_the_deadline_is_not_noted_for_a_file_that_is_complete_or_was_not_tried(volume: Path) -> None:
