@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tiktoken_cache_init.cache.staging import PREFIX, StagedFile
-from tiktoken_cache_init.catalogue import Encoding, Vocabulary
+from tiktoken_cache_init.catalogue import VOCABULARIES, Encoding, Vocabulary
 from tiktoken_cache_init.cli import main
 from tiktoken_cache_init.settings import Settings, load
 
@@ -33,6 +33,12 @@ def vocabulary(content: bytes = CONTENT, name: str = "tiny.tiktoken", **changes:
     """Return a private vocabulary whose right bytes are ``content``."""
     url = f"https://vocabularies.example/{name}"
     return Vocabulary(url, hashlib.sha256(content).hexdigest(), len(content), len(content))._replace(**changes)
+
+
+def published(name: str, content: bytes = CONTENT) -> Vocabulary:
+    """Return a vocabulary with the URL of a published one, whose right bytes are ``content``."""
+    [known] = [known for known in VOCABULARIES if known.published_name == name]
+    return vocabulary(content, url=known.url)
 
 
 TINY = vocabulary()

@@ -23,7 +23,7 @@ from .cache.directory import is_read_only, prepare
 from .cache.inspect import Finding, State, inspect
 from .cache.mounts import mount_problem
 from .cache.staging import StagedFile, VanishedError
-from .catalogue import VOCABULARIES, Target, Vocabulary
+from .catalogue import Target, Vocabulary
 from .errors import DeadlinePassed, InitError, Interrupted, NotObtainedError, VolumeError
 from .gateway import also_loaded
 from .settings import Settings, in_image
@@ -153,12 +153,17 @@ class _Work:
 
     def _repair_permissions(self) -> None:
         """Set the mode and owner of files with the right bytes. If the kernel refuses, a copy replaces the file."""
-        for target in self._missing():
-            finding = self._findings[target]
-            path = os.path.join(self._directory, target.name)
-            repaired = finding.lacks and staging.repair_permissions(path, self._settings.mode, self._settings.owner)
-            if repaired and target in self._ready_now():
-                self._done[target] = Outcome(finding, Action.REPAIRED)
+        mode, owner = self._settings.mode, self._settings.owner
+        changed = [
+            target
+            for target in self._missing()
+            if self._findings[target].lacks
+            and staging.repair_permissions(os.path.join(self._directory, target.name), mode, owner)
+        ]
+        ready = self._ready_now() if changed else set()
+        for target in changed:
+            if target in ready:
+                self._done[target] = Outcome(self._findings[target], Action.REPAIRED)
 
     def _pass(self) -> bool:
         """Stage every missing file, install those with the right digest, and return whether another pass may help.
@@ -211,7 +216,7 @@ class _Work:
         for target, staged in files.items():
             first = self._deliveries[target.vocabulary].staged
             if staged is not first and first.is_right:
-                copy(Delivery(staged), first.path, first.path, "it was removed")
+                staged.copy_from(first)
 
     def _installable(self, files: dict[Target, StagedFile]) -> dict[Target, StagedFile]:
         """Return the right files. Leave out a file that would overwrite the only copy of a vocabulary that failed."""
@@ -261,7 +266,7 @@ class _Work:
 
     def _read_only(self) -> VolumeError:
         findings = [self._findings[target] for target in self._missing()]
-        lacking = "; ".join(f"{f.target.vocabulary.published_name} ({f.lacks or f.text})" for f in findings)
+        lacking = "; ".join(f"{f.target.vocabulary.published_name} ({f.detail})" for f in findings)
         return VolumeError(f"{self._directory} is mounted read-only and is not ready: {lacking}: {READ_WRITE_ADVICE}")
 
     def _not_obtained(self, cause: str) -> NotObtainedError:
@@ -294,14 +299,17 @@ def _warnings(settings: Settings) -> list[str]:
     """Return a warning for each file that a gateway loads but that is neither wanted nor in the directory."""
     if settings.layout == "published":
         return []
-    missing = [name for name in also_loaded(settings.vocabularies) if not _is_ready(settings, name)]
+    missing = [vocabulary for vocabulary in also_loaded(settings.vocabularies) if not _is_ready(settings, vocabulary)]
+    names = [vocabulary.published_name for vocabulary in missing]
     return [
         f"a gateway (New-API, one-api) also loads {name} when it starts: add {name.partition('.')[0]} to TIKTOKEN_INIT_ENCODINGS"
-        for name in missing
+        for name in names
     ]
 
 
-def _is_ready(settings: Settings, published_name: str) -> bool:
-    [vocabulary] = [known for known in VOCABULARIES if known.published_name == published_name]
-    [finding] = inspect(settings.cache_dir, [Target(vocabulary, vocabulary.cache_key)])
+def _is_ready(settings: Settings, vocabulary: Vocabulary) -> bool:
+    try:
+        [finding] = inspect(settings.cache_dir, [Target(vocabulary, vocabulary.cache_key)])
+    except VolumeError:
+        return False
     return finding.ready

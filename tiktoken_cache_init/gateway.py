@@ -11,10 +11,13 @@ from typing import NamedTuple
 
 from .cache.identify import MAX_READ, has_digest
 from .cache.inspect import Finding, State
-from .catalogue import Vocabulary
+from .catalogue import VOCABULARIES, Vocabulary, encoding
 
-LOADED_AT_START = {"cl100k_base.tiktoken": "gpt-3.5-turbo", "o200k_base.tiktoken": "gpt-4o"}
-"""Published name of a file that gateways load at start (``InitTokenEncoders``) -> model in their error message."""
+LOADED_AT_START = {
+    encoding("cl100k_base").vocabularies[0].cache_key: "gpt-3.5-turbo",
+    encoding("o200k_base").vocabularies[0].cache_key: "gpt-4o",
+}
+"""Name of a file that gateways load at start (``InitTokenEncoders``) -> model in their error message."""
 
 
 class Consequence(StrEnum):
@@ -39,7 +42,7 @@ def predict(finding: Finding) -> Prediction:
     vocabulary = finding.target.vocabulary
     if finding.target.name != vocabulary.cache_key:
         return Prediction(Consequence.NOT_READ, "does not read this name")
-    model = LOADED_AT_START.get(vocabulary.published_name)
+    model = LOADED_AT_START.get(vocabulary.cache_key)
     if model is None:
         return Prediction(Consequence.NOT_READ, "does not read it at start")
     fails = Prediction(Consequence.FAILS, f"does not start: failed to get {model} token encoder")
@@ -59,10 +62,13 @@ def predict(finding: Finding) -> Prediction:
     return Prediction(Consequence.COUNTS_WRONG, "starts and counts wrong")
 
 
-def also_loaded(wanted: tuple[Vocabulary, ...]) -> tuple[str, ...]:
-    """Return the names of the other files that a gateway loads at start, if it loads one of the wanted ones."""
-    names = {vocabulary.published_name for vocabulary in wanted}
-    return tuple(name for name in LOADED_AT_START if name not in names) if names & LOADED_AT_START.keys() else ()
+def also_loaded(wanted: tuple[Vocabulary, ...]) -> tuple[Vocabulary, ...]:
+    """Return the other vocabularies that a gateway loads at start, if it loads one of the wanted ones."""
+    names = {vocabulary.cache_key for vocabulary in wanted}
+    missing = LOADED_AT_START.keys() - names
+    return (
+        tuple(known for known in VOCABULARIES if known.cache_key in missing) if names & LOADED_AT_START.keys() else ()
+    )
 
 
 def _parsed(data: bytes) -> dict[bytes, int] | None:

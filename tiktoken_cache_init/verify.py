@@ -57,7 +57,7 @@ class Verified(NamedTuple):
     def gateway_starts(self) -> bool:
         """Whether a gateway starts and counts right. It may need files that the settings do not ask for."""
         right = {
-            examined.finding.target.vocabulary.published_name
+            examined.finding.target.name
             for examined in self.files
             if examined.prediction.consequence is Consequence.COUNTS_RIGHT
         }

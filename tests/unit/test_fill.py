@@ -18,8 +18,8 @@ from tests.samples import (
     left_behind,
     names_in,
     process_state,
+    published,
     settings,
-    vocabulary,
 )
 from tests.unit.conftest import Refuse
 from tiktoken_cache_init import fill as module
@@ -434,8 +434,9 @@ def test_a_read_only_directory_that_is_not_ready_is_reported_with_what_it_lacks(
     monkeypatch.setattr(os, "statvfs", lambda _: ReadOnly)
     result = filled(volume, "/nowhere")
     assert isinstance(result.error, VolumeError)
-    assert "is mounted read-only and is not ready: tiny.tiktoken (missing); other.tiktoken (not readable" in (
-        str(result.error)
+    assert (
+        "is mounted read-only and is not ready: tiny.tiktoken (missing); other.tiktoken (right, but not readable"
+        in (str(result.error))
     )
     assert actions(result) == [Action.FAILED, Action.FAILED]
 
@@ -503,7 +504,7 @@ def test_a_right_file_under_one_name_serves_the_other(volume: Path) -> None:
 
 
 def test_a_fill_warns_if_a_gateway_needs_another_file_that_is_not_there(volume: Path, baked: Path) -> None:
-    cl100k = vocabulary(name="cl100k_base.tiktoken")
+    cl100k = published("cl100k_base.tiktoken")
     (baked / cl100k.cache_key).write_bytes(CONTENT)
     [warning] = filled(volume, baked, cl100k).warnings
     assert "also loads o200k_base.tiktoken when it starts: add o200k_base to TIKTOKEN_INIT_ENCODINGS" in warning
@@ -512,3 +513,10 @@ def test_a_fill_warns_if_a_gateway_needs_another_file_that_is_not_there(volume: 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_is_ready", lambda *_: True)
         assert filled(volume, baked, cl100k).warnings == ()
+
+
+def test_a_file_that_is_not_wanted_and_cannot_be_read_causes_only_a_warning(volume: Path, refuse: Refuse) -> None:
+    cl100k = published("cl100k_base.tiktoken")
+    refuse("lstat", errno.EIO)
+    [warning] = module._warnings(settings(volume, cl100k))
+    assert "also loads o200k_base.tiktoken" in warning

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.samples import CONTENT, vocabulary
+from tests.samples import CONTENT, published, vocabulary
 from tiktoken_cache_init.cache.identify import MAX_READ, Identity, Kind
 from tiktoken_cache_init.cache.inspect import Finding, State
-from tiktoken_cache_init.catalogue import Target, Vocabulary
+from tiktoken_cache_init.catalogue import Target, Vocabulary, encoding
 from tiktoken_cache_init.gateway import Consequence, also_loaded, predict
 
-CL100K = vocabulary(name="cl100k_base.tiktoken")
-O200K = vocabulary(b"QQ== 0\n", "o200k_base.tiktoken")
+CL100K = published("cl100k_base.tiktoken")
+O200K = published("o200k_base.tiktoken", b"QQ== 0\n")
 
 
 def found(
@@ -101,11 +101,14 @@ def test_a_file_too_long_to_be_read_whole_is_a_failure() -> None:
 def test_no_gateway_reads_another_vocabulary_or_another_name() -> None:
     assert predict(found(State.MISSING, wanted=vocabulary())).consequence is Consequence.NOT_READ
     assert predict(found(State.WRONG, name="cl100k_base.tiktoken")).consequence is Consequence.NOT_READ
+    private = vocabulary(name="cl100k_base.tiktoken")
+    assert predict(found(State.WRONG, wanted=private)).consequence is Consequence.NOT_READ
+    assert also_loaded((private,)) == ()
 
 
 def test_a_gateway_loads_both_files_if_it_loads_one() -> None:
-    assert also_loaded((CL100K,)) == ("o200k_base.tiktoken",)
-    assert also_loaded((O200K, vocabulary())) == ("cl100k_base.tiktoken",)
+    assert also_loaded((CL100K,)) == (encoding("o200k_base").vocabularies[0],)
+    assert also_loaded((O200K, vocabulary())) == (encoding("cl100k_base").vocabularies[0],)
     assert also_loaded((CL100K, O200K)) == ()
     assert also_loaded((vocabulary(),)) == ()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.samples import CONTENT, OTHER_CONTENT, as_nobody, public_directory, settings, vocabulary
+from tests.samples import CONTENT, OTHER_CONTENT, as_nobody, public_directory, published, settings
 from tiktoken_cache_init import verify as module
 from tiktoken_cache_init.cache.staging import PREFIX
 from tiktoken_cache_init.catalogue import Vocabulary
@@ -15,8 +15,8 @@ from tiktoken_cache_init.gateway import Consequence
 from tiktoken_cache_init.verify import Fix, Verified, verify
 
 # Small vocabularies, with the names of those that a gateway loads when it starts.
-CL100K = vocabulary(name="cl100k_base.tiktoken")
-O200K = vocabulary(OTHER_CONTENT, "o200k_base.tiktoken")
+CL100K = published("cl100k_base.tiktoken")
+O200K = published("o200k_base.tiktoken", OTHER_CONTENT)
 
 
 @pytest.fixture

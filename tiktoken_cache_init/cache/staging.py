@@ -99,6 +99,16 @@ class StagedFile:
         while chunk := file.read(_CHUNK_SIZE):
             self.write(chunk)
 
+    def copy_from(self, other: "StagedFile") -> None:
+        """Append the bytes of another temporary file.
+
+        Raises:
+            VolumeError: the storage fails.
+        """
+        with volume_errors("read", other.path):
+            while chunk := os.pread(other._fd, _CHUNK_SIZE, self.position):
+                self.write(chunk)
+
     def restart(self) -> None:
         """Discard the bytes written so far.
 
@@ -243,7 +253,8 @@ def sweep(directory: str, spare: Collection[str] = ()) -> None:
 
 
 def _remove_if_dead(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    # NFS needs a file that is open for writing.
+    fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, settings, vocabulary
+from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, published, settings
 from tiktoken_cache_init import __version__
 from tiktoken_cache_init.cache.inspect import Finding, State
 from tiktoken_cache_init.catalogue import ENCODINGS, Target
@@ -22,7 +22,7 @@ from tiktoken_cache_init.sources import Failure
 from tiktoken_cache_init.verify import Fix, Verified, verify
 
 FAILURE = Failure("origin https://o.example", "404 Not Found", "")
-CL100K = vocabulary(name="cl100k_base.tiktoken")
+CL100K = published("cl100k_base.tiktoken")
 KEY = TINY.cache_key
 
 
