@@ -103,13 +103,15 @@ async def _request(
 
 async def _receive(response: httpx.Response, staged: StagedFile, window: asyncio.Timeout, timeout: float) -> bool:
     start = staged.position
-    if start and (response.status_code == 416 or (response.status_code == 206 and _first_byte(response) != start)):
+    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    # A part of a compressed body does not continue the bytes that were decoded before.
+    resumes = coding == "identity" and _first_byte(response) == start
+    if start and (response.status_code == 416 or (response.status_code == 206 and not resumes)):
         return False
     if response.status_code == 206 and not start:
         raise NotFoundError("answered 206 with a part of the file that was not asked for")
     if response.status_code not in (200, 206):
         raise _refusal(response)
-    coding = response.headers.get("Content-Encoding", "identity")
     if coding not in ("identity", "gzip", "deflate"):
         raise SourceError(f"its body is compressed as '{coding}', which was not asked for")
     if response.status_code == 200:
@@ -133,7 +135,9 @@ async def _receive(response: httpx.Response, staged: StagedFile, window: asyncio
     framed = "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
     if (size and staged.position < size) or not (size or framed):
         wanted = f" of {size:,}" if size else ""
-        raise SourceError(f"the body ended after {staged.position:,}{wanted} bytes", transient=True)
+        reason = f"the body ended after {staged.position:,}{wanted} bytes"
+        # httpx raises an error if a framed body is cut, so this one is complete.
+        raise NotFoundError(reason) if framed and response.status_code == 200 else SourceError(reason, transient=True)
     return True
 
 
@@ -189,7 +193,7 @@ def _failure(error: Exception, position: int, timeout: float) -> SourceError:
     if isinstance(error, httpx.ProxyError):
         return _proxy_failure(error)
     if isinstance(error, httpx.InvalidURL | UnicodeError):
-        return SourceError("its host name is not a valid one: check its spelling")
+        return SourceError("its host name is not a valid one", advice="check its spelling")
     if isinstance(error, httpx.DecodingError):
         return SourceError("its body is not compressed as its header says")
     for cause in _causes(error):
@@ -243,10 +247,12 @@ def _with_place(error: SourceError, visited: list[str]) -> SourceError:
     reason, advice = str(error), error.advice
     proxies = urllib.request.getproxies()
     proxy = proxies.get(place.scheme) or proxies.get("all")
-    if proxy and not urllib.request.proxy_bypass(place.hostname or ""):
+    if proxy and not urllib.request.proxy_bypass(place.netloc.rpartition("@")[2]):
         where = httpx.URL(proxy if "://" in proxy else f"http://{proxy}").netloc.decode()
         reason = f"through the proxy {where}: {reason}"
-        advice = advice or _PROXY_ADVICE
+        # Through a tunnel, this answer came from the server.
+        if not (place.scheme == "https" and isinstance(error, NotFoundError)):
+            advice = advice or _PROXY_ADVICE
     if place.netloc != urllib.parse.urlsplit(visited[0]).netloc:
         reason = f"redirected to {place.netloc.rpartition('@')[2]}: {reason}"
     kind = type(error)

@@ -80,6 +80,7 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
         loop.run_until_complete(_cancel(asyncio.all_tasks(loop)))
         # Otherwise Python prints warnings about bodies that were not read completely.
         loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(_cancel(asyncio.all_tasks(loop)))
         # Closing the loop resets the handlers. No signal may arrive before they are set again.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         loop.close()
@@ -230,7 +231,7 @@ def _has_authorities(context: ssl.SSLContext) -> bool:
     # An interpreter that was built for another system uses paths that do not exist here.
     directory = ssl.get_default_verify_paths().capath
     with contextlib.suppress(OSError):
-        return bool(context.get_ca_certs() or (directory and os.listdir(directory)))
+        return bool(context.cert_store_stats()["x509_ca"] or (directory and os.listdir(directory)))
     return False
 
 

@@ -34,7 +34,7 @@ from tests.unit.sources.server import (
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import VolumeError
 from tiktoken_cache_init.sources import SourceError
-from tiktoken_cache_init.sources.download import NotFoundError, _failure, _refusal, _retry_after, download
+from tiktoken_cache_init.sources.download import NotFoundError, _failure, _refusal, _retry_after, _with_place, download
 
 LONG = b"right bytes\n" * 30_000
 WANTED = vocabulary(LONG)
@@ -103,10 +103,19 @@ def test_a_body_that_breaks_off_keeps_its_bytes_and_is_transient(server: Server,
     assert error.__notes__ == ["5000 bytes are kept"]
 
 
-def test_a_body_that_is_too_short_for_the_vocabulary_is_transient(server: Server, volume: Path) -> None:
+def test_a_complete_body_that_is_too_short_is_not_the_file(server: Server, volume: Path) -> None:
     server.script("/x", give(LONG[:5000]))
     error = failure(f"{server.url}/x", volume)
-    assert (str(error), error.transient) == ("the body ended after 5,000 of 360,000 bytes", True)
+    assert isinstance(error, NotFoundError)
+    assert str(error) == "the body ended after 5,000 of 360,000 bytes"
+
+
+def test_a_part_of_a_compressed_body_is_not_appended(server: Server, volume: Path) -> None:
+    packed = gzip.compress(LONG)
+    coding = {"Content-Encoding": "GZIP"}
+    part = {**coding, "Content-Range": f"bytes 1000-{len(packed) - 1}/{len(packed)}"}
+    server.script("/x", give(packed[1000:], 206, headers=part), give(packed, headers=coding))
+    assert fetch(f"{server.url}/x", volume, begun=LONG[:1000]) == LONG
 
 
 def test_a_part_that_was_not_requested_is_not_the_file(server: Server, volume: Path) -> None:
@@ -389,7 +398,7 @@ def certificate_error(code: int, message: str) -> ssl.SSLCertVerificationError:
         (socket.gaierror(-2, "Name or service not known"), "its name cannot be resolved (Name or", True, ""),
         (OSError(errno.EHOSTUNREACH, "x"), "no route to host", True, ""),
         (RuntimeError("can't start new thread"), "no name look-up", False, "Docker before 20.10.10"),
-        (httpx.InvalidURL("x"), "its host name is not a valid one", False, ""),
+        (httpx.InvalidURL("x"), "its host name is not a valid one", False, "spelling"),
         (httpx.ReadError(""), "the connection broke: ReadError", True, ""),
         (httpx.ProxyError("407 Proxy Authentication Required"), "the proxy answered 407", False, "credentials"),
         (httpx.ProxyError("502 Bad Gateway"), "the proxy answered 502", True, "HTTPS_PROXY"),
@@ -439,6 +448,10 @@ def test_a_failure_behind_a_proxy_names_the_proxy_without_its_credentials(
     assert str(error) == f"through the proxy {server.host}: 404 Not Found"
     assert isinstance(error, NotFoundError)
     assert "HTTPS_PROXY" in error.advice
+    monkeypatch.setenv("HTTPS_PROXY", f"http://{server.host}")
+    assert _with_place(NotFoundError("404 Not Found"), ["https://a.example/x"]).advice == ""
+    monkeypatch.setenv("NO_PROXY", "a.example:8080")
+    assert str(_with_place(NotFoundError("404 Not Found"), ["https://a.example:8080/x"])) == "404 Not Found"
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     assert str(failure(f"{server.url}/x", volume)) == "404 Not Found"
 
