@@ -50,6 +50,8 @@ def explain(error: OSError, doing: str, path: str, needed: int = 0) -> str:
         return f"{head}: {wanted}{_free_space(path)}; the files that were there are untouched"
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"{head}: {_permission_advice(path, error.errno)}"
+    if error.errno in (errno.ENOTDIR, errno.ENAMETOOLONG):
+        return f"{head}: correct the path"
     if error.errno == errno.EBUSY:
         return f"{head}: something is mounted there: mount the directory instead"
     if error.errno in NOT_SUPPORTED:

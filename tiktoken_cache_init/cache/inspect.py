@@ -1,5 +1,6 @@
 """Inspection of the targets in the directory. It changes nothing."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -14,6 +15,7 @@ from .identify import MAX_READ, Identity, identify
 
 _MAX_STEPS = 40
 """Maximum steps from a link to its file. The kernel follows 40 links."""
+_DEAD_LINK = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 class State(StrEnum):
@@ -47,6 +49,11 @@ class Finding(NamedTuple):
     """Wrong mode or owner of a file with the right bytes, in words; else empty."""
     readable: bool = True
     """Whether the file has all read bits of the required mode."""
+
+    @property
+    def detail(self) -> str:
+        """The state for people, with what a right file lacks."""
+        return f"{self.text}, but {self.lacks}" if self.lacks else self.text
 
     @property
     def ready(self) -> bool:
@@ -129,15 +136,17 @@ def _is_safe_link(directory: str, destination: str, names: frozenset[str]) -> bo
     ahead, place = destination.split("/"), directory
     for _ in range(_MAX_STEPS):
         if not ahead:
-            return place not in (os.path.join(directory, name) for name in names)
+            return not (os.path.dirname(place) == directory and os.path.basename(place) in names)
         step = ahead.pop(0)
         if step in ("", ".."):
             return False
         place = os.path.normpath(os.path.join(place, step))
         try:
             status = os.lstat(place)
-        except FileNotFoundError:
-            return False
+        except OSError as error:
+            if error.errno in _DEAD_LINK:
+                return False
+            raise
         if stat.S_ISLNK(status.st_mode):
             ahead = [*os.readlink(place).split("/"), *ahead]
             place = os.path.dirname(place)

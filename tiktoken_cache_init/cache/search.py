@@ -52,13 +52,11 @@ def _likely_files(directory: str) -> Iterator[str]:
 
 def _files(directory: str, levels: int) -> Iterator[str]:
     top = directory.rstrip("/").count("/")
-    entries = 0
+    left = _MAX_ENTRIES
     for place, directories, names in os.walk(directory):
-        for name in sorted(names):
-            entries += 1
-            if entries > _MAX_ENTRIES:
-                return
-            yield os.path.join(place, name)
-        entries += len(directories)
+        yield from (os.path.join(place, name) for name in sorted(names)[:left])
+        left -= len(names) + len(directories)
+        if left <= 0:
+            return
         if place.rstrip("/").count("/") - top >= levels - 1:
             directories.clear()

@@ -37,7 +37,7 @@ def outcome_document(outcome: Outcome) -> dict[str, Any]:
     return {
         **_target(before),
         "found": _state(before),
-        "found_detail": before.lacks or before.text,
+        "found_detail": before.detail,
         "action": outcome.action.value,
         "ready": outcome.action is not Action.FAILED,
         "source": outcome.source or None,
@@ -56,7 +56,7 @@ def verify_document(settings: Settings, verified: Verified) -> dict[str, Any]:
             {
                 **_target(finding),
                 "state": _state(finding),
-                "detail": finding.lacks or finding.text,
+                "detail": finding.detail,
                 "ready": finding.ready,
                 "gateway": prediction.consequence.value,
                 "gateway_detail": prediction.text,

@@ -1,7 +1,8 @@
 """Copies of local files: the baked vocabularies, and mirrors that are directories."""
 
 import os
-from collections.abc import Sequence
+import stat
+from collections.abc import Iterator, Sequence
 
 from ..cache import search
 from ..cache.staging import TooLongError
@@ -49,9 +50,7 @@ def copy_from_directory(delivery: Delivery, mirror: str, directory: str) -> None
         delivery.record_failure(SourceError(f"there is no directory {directory}", advice=advice))
         return
     failure = SourceError(f"{directory} holds no {vocabulary.published_name} and no {vocabulary.cache_key}")
-    paths = [os.path.join(directory, name) for name in names_at_mirror(vocabulary)]
-    found = search.find(directory, [vocabulary]).get(vocabulary)
-    for path in [*filter(os.path.lexists, paths), *([found] if found else [])]:
+    for path in _candidates(directory, vocabulary):
         try:
             _copy(delivery, path, f"{path} is a link to a file that does not exist")
         except SourceError as error:
@@ -59,6 +58,14 @@ def copy_from_directory(delivery: Delivery, mirror: str, directory: str) -> None
         else:
             return
     delivery.record_failure(failure)
+
+
+def _candidates(directory: str, vocabulary: Vocabulary) -> Iterator[str]:
+    for name in names_at_mirror(vocabulary):
+        path = os.path.join(directory, name)
+        if os.path.lexists(path):
+            yield path
+    yield from search.find(directory, [vocabulary]).values()
 
 
 def names_at_mirror(vocabulary: Vocabulary) -> list[str]:
@@ -71,7 +78,7 @@ def _copy(delivery: Delivery, path: str, absent: str) -> None:
     try:
         # The file is opened without blocking, because it may be a FIFO.
         with open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-            if not os.path.isfile(path):
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise SourceError(f"{path} is not a regular file")
             staged.restart()
             staged.copy(file)

@@ -34,6 +34,7 @@ def owned(monkeypatch: pytest.MonkeyPatch, uid: int, mode: int = 0o755) -> str:
     [
         (errno.EROFS, "mount it read-write in the init container"),
         (errno.EBUSY, "mount the directory instead"),
+        (errno.ENOTDIR, "correct the path"),
         (errno.ENOSYS, "use another kind of volume"),
         (errno.EIO, "check the volume's storage, then run again"),
     ],

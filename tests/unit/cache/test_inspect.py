@@ -82,7 +82,18 @@ def test_a_link_to_a_file_in_the_directory_counts_as_a_file(volume: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "destination", ["nowhere", "../outside", "/etc/passwd", KEY, OTHER.cache_key, "../volume2/file", "nowhere/x"]
+    "destination",
+    [
+        "nowhere",
+        "../outside",
+        "/etc/passwd",
+        KEY,
+        OTHER.cache_key,
+        "../volume2/file",
+        "nowhere/x",
+        f"{OTHER.cache_key}/x",
+        "x" * 300,
+    ],
 )
 def test_a_link_that_consumers_may_not_be_able_to_follow_is_not_right(volume: Path, destination: str) -> None:
     (volume.parent / "outside").write_bytes(CONTENT)

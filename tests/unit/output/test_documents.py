@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.samples import CONTENT, OTHER, TINY, settings, vocabulary
+from tests.samples import CONTENT, OTHER, TINY, published, settings, vocabulary
 from tiktoken_cache_init import __version__
 from tiktoken_cache_init.catalogue import ENCODINGS
 from tiktoken_cache_init.errors import NotReadyError
@@ -18,7 +18,7 @@ from tiktoken_cache_init.output.documents import (
 )
 from tiktoken_cache_init.verify import verify
 
-CL100K = vocabulary(name="cl100k_base.tiktoken")
+CL100K = published("cl100k_base.tiktoken")
 
 
 def test_the_document_of_a_fill_has_what_was_found_and_what_was_done(volume: Path, baked: Path) -> None:
@@ -65,7 +65,7 @@ def test_the_document_of_verify_has_the_state_the_gateway_and_the_fix(volume: Pa
     right, missing = document["files"]
     assert (document["ready"], document["error"]) == (False, None)
     assert document["problems"] == [problem.text for problem in verify(chosen).problems]
-    assert (right["state"], right["detail"]) == ("right", "not readable by every user (mode 0600)")
+    assert (right["state"], right["detail"]) == ("right", "right, but not readable by every user (mode 0600)")
     assert (right["ready"], right["gateway"]) == (False, "fails")
     assert (missing["state"], missing["detail"], missing["gateway"]) == ("missing", "missing", "not-read")
     assert missing["fix"] == "run fill"
