@@ -11,7 +11,9 @@ from typing import Any, TextIO
 
 from .errors import DeadlinePassed, ExitCode, InitError, OutputError, SettingError, Stopped, VolumeError
 from .fill import Filled, fill
+from .output.documents import failed_verify_document, fill_document, list_document, verify_document
 from .output.log import Log, printable, scrubbed
+from .output.text import COLOURS, announce, list_lines, report_fill, verify_lines
 from .redact import Scrubber
 from .settings import Settings, load
 from .sources import Delivery
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, 
         console.log.error(str(error), error.exit_code)
         return error.exit_code
     except Exception as error:
-        console.log.error(f"a bug in this program ({_place_of(error)}): please report it", ExitCode.BUG)
+        console.log.error(f"a bug in this program ({_description(error)}): please report it", ExitCode.BUG)
         return ExitCode.BUG
 
 
@@ -63,9 +65,11 @@ class _Console:
 
     def lines(self, lines: Sequence[str], *, colour: bool = False) -> None:
         """Write a result as lines of text."""
-        escapes = "\x1b" if colour else ""
         for line in lines:
-            self.write("".join(c if c in escapes else printable(c) for c in self._scrub(line)) + "\n")
+            text = printable(self._scrub(line))
+            for sequence in COLOURS if colour else ():
+                text = text.replace(printable(sequence), sequence)
+            self.write(f"{text}\n")
 
     def document(self, document: Any) -> None:
         """Write a result as JSON."""
@@ -133,8 +137,6 @@ def _deadline(settings: Settings) -> Iterator[None]:
 
 
 def _fill(settings: Settings, console: _Console) -> int:
-    from .output.text import announce, report_fill
-
     started = time.monotonic()
     announce(console.log, settings)
     watch = _Watch(settings, console)
@@ -147,8 +149,6 @@ def _fill(settings: Settings, console: _Console) -> int:
         watch.close()
     report_fill(console.log, settings, filled, time.monotonic() - started)
     if settings.json:
-        from .output.documents import fill_document
-
         console.document(fill_document(settings, filled))
     return filled.error.exit_code if filled.error else ExitCode.READY
 
@@ -174,8 +174,6 @@ class _Watch:
 
 
 def _verify(settings: Settings, console: _Console) -> int:
-    from .output.documents import failed_verify_document, verify_document
-    from .output.text import verify_lines
     from .verify import verify
 
     try:
@@ -195,8 +193,6 @@ def _verify(settings: Settings, console: _Console) -> int:
 
 def _list(settings: Settings, console: _Console) -> int:
     from .listing import listing
-    from .output.documents import list_document
-    from .output.text import list_lines
 
     if settings.json:
         console.document(list_document(listing(settings)))
@@ -214,7 +210,8 @@ def _export(settings: Settings, console: _Console) -> int:
         )
     for each in _STOPPING:
         # Exit at once: there is nothing to clean up, and a write blocks if the reader of the pipe has stopped reading.
-        signal.signal(each, lambda signum, _: os._exit(ExitCode.SIGNALLED + signum))
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, lambda signum, _: os._exit(ExitCode.SIGNALLED + signum))
     with _stdout_errors():
         export(settings, console.out.buffer)
     return ExitCode.READY
@@ -244,7 +241,7 @@ def _log_form(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
     return forms[-1] if forms else environment.get("TIKTOKEN_INIT_LOG", "").strip()
 
 
-def _place_of(error: BaseException) -> str:
+def _description(error: BaseException) -> str:
     where = ""
     trace = error.__traceback__
     while trace:

@@ -12,6 +12,10 @@ HIDDEN = "***"
 _MIN_SCRUBBED_LENGTH = 4
 
 
+_TOKEN_LENGTH = 16
+_SECRET_NAMES = ("auth", "code", "credential", "key", "pass", "pwd", "secret", "sig", "token")
+
+
 def redacted(url: str) -> str:
     """Return the URL without user, password and query, so that it is safe to print."""
     before, userinfo, after = _split(url)
@@ -85,5 +89,10 @@ def _secrets(url: str) -> set[str]:
 
     user, _, password = userinfo.partition(":")
     query = after.partition("?")[2].partition("#")[0]
-    found = {userinfo, password or user, query, *(pair.partition("=")[2] for pair in query.split("&"))}
+    found = {userinfo, password or user, query}
+    for pair in query.split("&"):
+        name, _, value = pair.partition("=")
+        # Other values are ordinary words, such as the name of a repository.
+        if len(value) >= _TOKEN_LENGTH or any(word in name.lower() for word in _SECRET_NAMES):
+            found.add(value)
     return found | {unquote(secret) for secret in found}

@@ -324,6 +324,14 @@ def test_a_name_in_the_volume_cannot_move_the_cursor(run: Run, volume: Path) -> 
     ended = run("verify")
     assert b"\x1b" not in ended.stdout
     assert b"\\x1b[2Jevil" in ended.stdout
+    assert "\\x1b[2Jevil" in on_terminal("verify", TIKTOKEN_CACHE_DIR=str(volume))[1]
+
+
+def test_an_export_ignores_a_signal_that_was_ignored(volume: Path) -> None:
+    with process_state():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        cli.main(["export", "--cache-dir", str(volume)], {}, io.TextIOWrapper(io.BytesIO()), io.StringIO())
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
 # Signals.

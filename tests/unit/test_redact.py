@@ -76,6 +76,12 @@ def test_a_text_without_a_secret_stays_as_it_is(text: str) -> None:
     assert Scrubber([text])(text) == text
 
 
+def test_an_ordinary_value_of_a_query_is_not_removed_from_other_texts() -> None:
+    scrub = Scrubber(["https://h/x?repo=tiktoken&spr=https&sig=abcd&x=0123456789abcdef"])
+    assert scrub("fill https://h/tiktoken") == "fill https://h/tiktoken"
+    assert scrub("abcd 0123456789abcdef") == f"{HIDDEN} {HIDDEN}"
+
+
 def test_a_secret_too_short_to_tell_from_words_is_still_hidden_in_a_url() -> None:
     assert Scrubber(["http://u:a@h"])("a file") == "a file"
     assert Scrubber(["http://u:abcd@h"])("an abcd") == f"an {HIDDEN}"

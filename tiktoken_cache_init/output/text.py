@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from ..listing import Listed
     from ..verify import Verified
 
-_RED, _GREEN, _PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[0m"
+COLOURS = _RED, _GREEN, _PLAIN = ("\x1b[31m", "\x1b[32m", "\x1b[0m")
+"""Escape sequences of the result of a verification."""
 
 
 def announce(log: Log, settings: Settings) -> None:
@@ -100,7 +101,7 @@ def _name(finding: Finding) -> str:
 def _what_was_done(outcome: Outcome) -> str:
     before = outcome.before
     aside = f", and the directory is now called {outcome.moved_aside}" if outcome.moved_aside else ""
-    found = f"right, but {before.lacks}" if before.lacks else before.text
+    found = before.detail
     match outcome.action:
         case Action.KEPT:
             return f"already {found}"
@@ -127,7 +128,7 @@ def _tried(outcome: Outcome) -> list[str]:
 
 def _state(finding: Finding) -> str:
     if finding.state is State.RIGHT:
-        return f"{finding.text}, but {finding.lacks}" if finding.lacks else finding.text
+        return finding.detail
     return finding.text if finding.state in (State.MISSING, State.UNREADABLE) else f"WRONG: {finding.text}"
 
 

