@@ -438,7 +438,7 @@ _MOUNTS = (
         "nothing there", "", 3, f"{_NOT_READY}(missing); o200k_base.tiktoken (missing): mount it read-write in the init container"
     ),
     _read_only("wrong file", _OTHER + ": >$V/$A", 3, f"{_NOT_READY}(empty (0 bytes)): mount it read-write"),
-    _read_only("right, but 0600", _BOTH + "; chmod 0600 $V/$A", 3, f"{_NOT_READY}(not readable by every user (mode 0600))"),
+    _read_only("right, but 0600", _BOTH + "; chmod 0600 $V/$A", 3, f"{_NOT_READY}(right, but not readable by every user (mode 0600))"),
     _full("2 MB, nothing there", "size=2m", "", 3, _NO_SPACE),
     _full("2 MB, poisoned", "size=2m", "echo old >$V/$A; echo older >$V/$B", 3, _NO_SPACE),
     _full("4 MB, one right", "size=4m", "cp $S/$A $V", 3, "free at least 3,613,922 bytes"),

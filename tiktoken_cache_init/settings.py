@@ -29,8 +29,6 @@ _PREFIX = "TIKTOKEN_INIT_"
 _CACHE_DIR = "TIKTOKEN_CACHE_DIR"
 _EVERY_COMMAND = tuple(COMMANDS)
 _FILE_COMMANDS = ("fill", "verify", "export")
-_LISTS = ("encodings", "sources")
-"""Fields with several values. If the option is given twice, both count."""
 _HARMONY_VARIABLES = ("TIKTOKEN_RS_CACHE_DIR", "TIKTOKEN_ENCODINGS_BASE")
 """Variables of openai-harmony that look like misspellings of ours."""
 _CORRECTIONS = {
@@ -175,7 +173,8 @@ def _from_option(setting: Setting, texts: list[str]) -> Any:
         if setting.repeatable:
             words = (word.strip() for text in texts for word in text.split(","))
             return tuple(dict.fromkeys(setting.parse(word) for word in words if word))
-        return setting.parse(",".join(texts) if setting.field in _LISTS else texts[-1])
+        # A second --encodings adds encodings. Any other option replaces its earlier value.
+        return setting.parse(",".join(texts) if setting.field == "encodings" else texts[-1])
     except SettingError as error:
         raise SettingError(f"{setting.option}: {error}") from None
 

@@ -13,7 +13,9 @@ PACKAGE = "/usr/local/lib/python3.13/dist-packages/tiktoken_cache_init"
 
 
 def test_a_bug_is_one_line_that_names_its_place(image: str, tmp_path: Path) -> None:
-    (tmp_path / "fill.py").write_text("class Filled:\n    pass\ndef fill(*_):\n    raise KeyError('the secret')\n")
+    (tmp_path / "fill.py").write_text(
+        "class Action:\n    pass\nFilled = Outcome = Action\ndef fill(*_):\n    raise KeyError('the secret')\n"
+    )
     mount = ("--volume", f"{tmp_path}/fill.py:{PACKAGE}/fill.py:ro")
     driver = Container(image, [tmp_path], (*LOCKED_DOWN, *mount))
     done = driver.run("--cache-dir", str(tmp_path), "--mirror", "http://user:secret@a.example")

@@ -106,9 +106,9 @@ def test_an_option_overrides_its_variable_even_an_invalid_one(setting: Setting) 
 
 
 @EACH
-def test_the_last_use_of_an_option_counts_unless_it_takes_several_values(setting: Setting) -> None:
+def test_the_last_use_of_an_option_counts_unless_its_values_add_up(setting: Setting) -> None:
     (first, one), (last, other) = VALUES[setting.field]
-    several = setting.repeatable or setting.field in ("encodings", "sources")
+    several = setting.repeatable or setting.field == "encodings"
     found = value(setting, **{setting.field: [first, last]})
     assert set(found) == {*one, *other} if several else found == other
 
