@@ -34,7 +34,7 @@ The options of a command:
 exit codes:
 {codes}
 """
-_VARIABLES = "Each option has a variable. An option wins over its variable.\n"
+_VARIABLES = "Each option that takes a value has a variable. It wins over the variable.\n"
 _NETWORK = """\
 Also from the environment: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, NETRC,
 SSL_CERT_FILE, SSL_CERT_DIR, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE.

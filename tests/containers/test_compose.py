@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -88,6 +91,21 @@ def test_a_second_start_finds_every_file_right(example: Compose) -> None:
     example("up", "--detach")
     assert answers(example)
     assert example("logs", "tiktoken-init").stdout.count("already right") == 2
+
+
+def test_the_override_can_follow_one_that_is_already_there(busybox: str, tmp_path: Path) -> None:
+    service = "services: {new-api: {image: busybox, depends_on: [redis], environment: [A=b]}, redis: {image: busybox}}"
+    written(tmp_path / "docker-compose.yml", service)
+    written(tmp_path / "docker-compose.override.yml", "services: {new-api: {environment: [C=d], depends_on: [redis]}}")
+    shutil.copy(ROOT / "docker-compose.override.example.yml", tmp_path / "tiktoken.yml")
+    [setting] = re.findall("`(COMPOSE_FILE=[^`]*)`", (ROOT / "README.md").read_text())
+    written(tmp_path / ".env", setting)
+    done = subprocess.run(
+        ["docker", "compose", "config", "--format", "json"], cwd=tmp_path, check=True, capture_output=True
+    )
+    new_api = json.loads(done.stdout)["services"]["new-api"]
+    assert new_api["environment"] == {"A": "b", "C": "d", "TIKTOKEN_CACHE_DIR": "/cache/tiktoken"}
+    assert new_api["depends_on"].keys() == {"redis", "tiktoken-init"}
 
 
 def test_the_gateway_without_the_init_service_exits_with_its_error(example: Compose) -> None:
