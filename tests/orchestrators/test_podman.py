@@ -40,7 +40,7 @@ def type_in(podman: Podman, directory: Path) -> str:
     shim.write_text(f'#!/bin/sh\nexec {" ".join(podman.command())} "$@"\n')
     shim.chmod(0o755)
     variables = {"PATH": f"{directory}:{os.environ['PATH']}"}
-    commands = documented("podman.md", "## Build and run")
+    commands = documented("podman.md", "## Load and run")
     return run("bash", "-euc", commands, variables=variables, directory=podman.directory).stdout
 
 
