@@ -22,22 +22,24 @@ def busybox(_engine: None) -> str:
     return "busybox"
 
 
+def _built(target: str) -> Iterator[str]:
+    """Build a target, and remove its image at the end."""
+    name = f"tiktoken-cache-init-test-{target}:{uuid.uuid4().hex[:12]}"
+    engine.build("--target", target, "--tag", name)
+    yield name
+    engine.docker("rmi", "--force", name)
+
+
 @pytest.fixture(scope="session")
 def offline_image(image: str) -> Iterator[str]:
     """Build the target ``offline``."""
-    name = f"tiktoken-cache-init-test-offline:{uuid.uuid4().hex[:12]}"
-    engine.build("--target", "offline", "--tag", name)
-    yield name
-    engine.docker("rmi", "--force", name)
+    yield from _built("offline")
 
 
 @pytest.fixture(scope="session")
 def stage(image: str) -> Iterator[str]:
     """Build the stage that has Debian's packages and the unpacked wheels."""
-    name = f"tiktoken-cache-init-test-lay-out:{uuid.uuid4().hex[:12]}"
-    engine.build("--target", "lay-out", "--tag", name)
-    yield name
-    engine.docker("rmi", "--force", name)
+    yield from _built("lay-out")
 
 
 @pytest.fixture
