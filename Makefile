@@ -70,12 +70,12 @@ benchmarks: sized
 ROUNDS ?= 60
 
 # Build the images for arm64, print their sizes, and run the tests of the image. Of the network tests, run only those marked
-# `emulated`: an emulated processor is too slow for the time limits of the others. This takes about twenty minutes.
+# `emulated`: an emulated processor is too slow for the time limits of the others. Emulated, this takes about an hour.
 arm64: export PLATFORM := linux/arm64
 arm64: $(VENV)/dev
 	REQUIRE_DOCKER=1 $(VENV)/bin/python -m pytest tests/containers/test_image.py tests/containers/test_running.py \
 	  tests/containers/test_inventory.py tests/containers/test_modules.py tests/containers/test_origins.py \
-	  tests/containers/test_pages.py tests/outside -k "not host"
+	  tests/containers/test_pages.py tests/outside tests/test_states.py -k "not host"
 	REQUIRE_DOCKER=1 $(VENV)/bin/python -m pytest tests/network -m emulated -k image
 	docker build --quiet --platform $(PLATFORM) --target offline --tag tiktoken-cache-init:offline-arm64 $(BUILD_OPTIONS) .
 	$(PYTHON) -m image.size tiktoken-cache-init:test-arm64 tiktoken-cache-init:offline-arm64
