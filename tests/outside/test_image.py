@@ -22,7 +22,8 @@ def test_a_bug_is_one_line_that_names_its_place(image: str, tmp_path: Path) -> N
     assert (done.code, done.stdout) == (70, b"")
     assert "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]
-    assert last.startswith("tiktoken-cache-init: error: a bug in this program (")
+    assert last.startswith("tiktoken-cache-init: error: a bug in this program (KeyError: ")
+    assert last.endswith("): please report it")
     assert "secret" not in last
 
 
