@@ -13,7 +13,9 @@ _MIN_SCRUBBED_LENGTH = 4
 
 
 _TOKEN_LENGTH = 16
+"""Minimum length of a query value that counts as a secret whatever its name."""
 _SECRET_NAMES = ("auth", "code", "credential", "key", "pass", "pwd", "secret", "sig", "token")
+"""Parts of the names of query values that are secrets."""
 
 
 def redacted(url: str) -> str:

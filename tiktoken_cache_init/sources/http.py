@@ -80,6 +80,7 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
         loop.run_until_complete(_cancel(asyncio.all_tasks(loop)))
         # Otherwise Python prints warnings about bodies that were not read completely.
         loop.run_until_complete(loop.shutdown_asyncgens())
+        # On Python 3.11, this can start tasks.
         loop.run_until_complete(_cancel(asyncio.all_tasks(loop)))
         # Closing the loop resets the handlers. No signal may arrive before they are set again.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
