@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tiktoken_cache_init.cache.staging import PREFIX, StagedFile
 from tiktoken_cache_init.catalogue import VOCABULARIES, Encoding, Vocabulary
 from tiktoken_cache_init.cli import main
 from tiktoken_cache_init.settings import Settings, load
+from tiktoken_cache_init.volume.staging import PREFIX, StagedFile
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tiktoken_cache_init.cache.staging import PREFIX
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
+from tiktoken_cache_init.volume.staging import PREFIX
 
 CL100K, O200K, _, R50K, MERGES, RANKS = VOCABULARIES
 DEFAULT = (CL100K, O200K)

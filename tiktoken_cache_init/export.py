@@ -5,12 +5,12 @@ import os
 import tarfile
 from typing import IO
 
-from .cache.advice import volume_errors
-from .cache.identify import has_digest
-from .cache.inspect import State, inspect
-from .cache.mounts import mount_problem
 from .errors import NotReadyError, VolumeError
 from .settings import Settings, in_image
+from .volume.advice import volume_errors
+from .volume.identify import has_digest
+from .volume.inspect import State, inspect
+from .volume.mounts import mount_problem
 
 
 def export(settings: Settings, stream: IO[bytes]) -> None:

@@ -17,17 +17,17 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from . import sources
-from .cache import search, staging
-from .cache.advice import READ_WRITE_ADVICE
-from .cache.directory import is_read_only, prepare
-from .cache.inspect import Finding, State, inspect
-from .cache.mounts import mount_problem
-from .cache.staging import StagedFile, VanishedError
 from .catalogue import Target, Vocabulary
 from .errors import DeadlinePassed, InitError, Interrupted, NotObtainedError, VolumeError
 from .gateway import also_loaded
 from .settings import Settings, in_image
 from .sources import Delivery, Failure, Watch
+from .volume import search, staging
+from .volume.advice import READ_WRITE_ADVICE
+from .volume.directory import is_read_only, prepare
+from .volume.inspect import Finding, State, inspect
+from .volume.mounts import mount_problem
+from .volume.staging import StagedFile, VanishedError
 
 _MAX_PASSES = 5
 """Maximum passes of one fill, if other runs change the directory meanwhile."""

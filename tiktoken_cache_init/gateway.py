@@ -9,9 +9,9 @@ import binascii
 from enum import StrEnum
 from typing import NamedTuple
 
-from .cache.identify import MAX_READ, has_digest
-from .cache.inspect import Finding, State
 from .catalogue import VOCABULARIES, Vocabulary, encoding
+from .volume.identify import MAX_READ, has_digest
+from .volume.inspect import Finding, State
 
 LOADED_AT_START = {
     encoding("cl100k_base").vocabularies[0].cache_key: "gpt-3.5-turbo",

@@ -5,15 +5,15 @@ import stat
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .cache import search
-from .cache.advice import directory_mode, volume_errors
-from .cache.directory import is_read_only, missing_bits, permissions
-from .cache.inspect import Finding, State, inspect
-from .cache.mounts import mount_problem
 from .catalogue import Vocabulary
 from .errors import NotReadyError, VolumeError
 from .gateway import LOADED_AT_START, Consequence, Prediction, predict
 from .settings import Settings, in_image
+from .volume import search
+from .volume.advice import directory_mode, volume_errors
+from .volume.directory import is_read_only, missing_bits, permissions
+from .volume.inspect import Finding, State, inspect
+from .volume.mounts import mount_problem
 
 
 class Fix(NamedTuple):

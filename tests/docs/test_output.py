@@ -18,11 +18,11 @@ import pytest
 from tests.containers.engine import ROOT
 from tests.docs.markdown import Section, section, spans
 from tests.docs.running import CL100K, Place, quotes, tool
-from tiktoken_cache_init.cache.identify import Kind
-from tiktoken_cache_init.cache.inspect import State
 from tiktoken_cache_init.fill import Action
 from tiktoken_cache_init.gateway import Consequence
 from tiktoken_cache_init.output.documents import SCHEMA
+from tiktoken_cache_init.volume.identify import Kind
+from tiktoken_cache_init.volume.inspect import State
 
 Document = dict[str, Any]
 

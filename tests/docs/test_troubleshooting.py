@@ -13,8 +13,8 @@ from tests.containers import engine
 from tests.containers.engine import ROOT
 from tests.docs.markdown import read, spans
 from tests.docs.running import CL100K, O200K, RIGHT, Place, quotes
-from tiktoken_cache_init.cache.advice import explain_modes
 from tiktoken_cache_init.catalogue import VOCABULARIES
+from tiktoken_cache_init.volume.advice import explain_modes
 
 PAGE = "docs/troubleshooting.md"
 ROWS = [row for section in read(PAGE) for table in section.tables for row in table[1:]]

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests import vocabularies as module
-from tiktoken_cache_init.cache.identify import Kind, looks_like
-from tiktoken_cache_init.cache.inspect import inspect
 from tiktoken_cache_init.catalogue import VOCABULARIES, Target, Vocabulary
 from tiktoken_cache_init.gateway import Consequence, predict
+from tiktoken_cache_init.volume.identify import Kind, looks_like
+from tiktoken_cache_init.volume.inspect import inspect
 
 CL100K, O200K, P50K, R50K = VOCABULARIES[:4]
 

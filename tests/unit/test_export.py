@@ -11,10 +11,10 @@ import pytest
 
 from tests.samples import CONTENT, OTHER, TINY, as_nobody, public_directory, settings, unpack, vocabulary
 from tiktoken_cache_init import export as module
-from tiktoken_cache_init.cache.inspect import inspect
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import NotReadyError, VolumeError
 from tiktoken_cache_init.export import export
+from tiktoken_cache_init.volume.inspect import inspect
 
 
 def exported(directory: Path, *wanted: Vocabulary, **changes: Any) -> bytes:

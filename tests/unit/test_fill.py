@@ -24,11 +24,11 @@ from tests.samples import (
 from tests.unit.conftest import Refuse
 from tiktoken_cache_init import fill as module
 from tiktoken_cache_init import sources
-from tiktoken_cache_init.cache.staging import PREFIX, StagedFile
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import DeadlinePassed, NotObtainedError, SettingError, Stopped, VolumeError
 from tiktoken_cache_init.fill import Action, Filled, fill
 from tiktoken_cache_init.sources import Delivery, SourceError
+from tiktoken_cache_init.volume.staging import PREFIX, StagedFile
 
 Supply = Callable[[Delivery], None]
 

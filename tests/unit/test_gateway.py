@@ -7,10 +7,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.samples import CONTENT, published, vocabulary
-from tiktoken_cache_init.cache.identify import MAX_READ, Identity, Kind
-from tiktoken_cache_init.cache.inspect import Finding, State
 from tiktoken_cache_init.catalogue import Target, Vocabulary, encoding
 from tiktoken_cache_init.gateway import Consequence, also_loaded, predict
+from tiktoken_cache_init.volume.identify import MAX_READ, Identity, Kind
+from tiktoken_cache_init.volume.inspect import Finding, State
 
 CL100K = published("cl100k_base.tiktoken")
 O200K = published("o200k_base.tiktoken", b"QQ== 0\n")

@@ -8,11 +8,11 @@ import pytest
 
 from tests.samples import CONTENT, OTHER_CONTENT, as_nobody, public_directory, published, settings
 from tiktoken_cache_init import verify as module
-from tiktoken_cache_init.cache.staging import PREFIX
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import NotReadyError, VolumeError
 from tiktoken_cache_init.gateway import Consequence
 from tiktoken_cache_init.verify import Fix, Verified, verify
+from tiktoken_cache_init.volume.staging import PREFIX
 
 # Small vocabularies, with the names of those that a gateway loads when it starts.
 CL100K = published("cl100k_base.tiktoken")

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..cache.inspect import Finding
 from ..errors import InitError
 from ..fill import Action, Filled, Outcome
 from ..redact import redacted
 from ..settings import Settings
+from ..volume.inspect import Finding
 
 if TYPE_CHECKING:
     # A fill does not import the other commands.

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..cache.inspect import Finding, State
 from ..fill import Action, Filled, Outcome
 from ..redact import redacted
 from ..settings import Settings
+from ..volume.inspect import Finding, State
 from .documents import outcome_document
 from .log import Log
 

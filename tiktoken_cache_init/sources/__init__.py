@@ -9,9 +9,9 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ..cache.identify import Kind, identify
-from ..cache.staging import StagedFile
 from ..settings import Settings
+from ..volume.identify import Kind, identify
+from ..volume.staging import StagedFile
 
 _MODULES = {"baked": "local", "fetch": "fetch", "wheel": "wheel"}
 

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 
 import httpx
 
-from ..cache.identify import looks_like
-from ..cache.staging import StagedFile, TooLongError
 from ..errors import InitError
+from ..volume.identify import looks_like
+from ..volume.staging import StagedFile, TooLongError
 from . import SourceError
 
 _MIN_SPEED = 1024

@@ -4,10 +4,10 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 
-from ..cache import search
-from ..cache.staging import TooLongError
 from ..catalogue import Vocabulary
 from ..settings import Settings
+from ..volume import search
+from ..volume.staging import TooLongError
 from . import Delivery, SourceError, Watch, wrong_bytes
 
 

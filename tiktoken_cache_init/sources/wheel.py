@@ -11,11 +11,11 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 
-from ..cache.staging import StagedFile
 from ..catalogue import VOCABULARIES
 from ..errors import InitError
 from ..redact import Scrubber
 from ..settings import Settings
+from ..volume.staging import StagedFile
 from . import Delivery, SourceError, Watch, wrong_bytes
 
 _LLAMA = ("llama-index-core==0.13.0", "llama_index/core/_static/tiktoken_cache/{key}")

@@ -9,7 +9,6 @@ import pytest
 
 from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, published, settings
 from tiktoken_cache_init import __version__
-from tiktoken_cache_init.cache.inspect import Finding, State
 from tiktoken_cache_init.catalogue import ENCODINGS, Target
 from tiktoken_cache_init.errors import NotObtainedError
 from tiktoken_cache_init.fill import Action, Filled, Outcome
@@ -20,6 +19,7 @@ from tiktoken_cache_init.redact import Scrubber
 from tiktoken_cache_init.settings import Settings
 from tiktoken_cache_init.sources import Failure
 from tiktoken_cache_init.verify import Fix, Verified, verify
+from tiktoken_cache_init.volume.inspect import Finding, State
 
 FAILURE = Failure("origin https://o.example", "404 Not Found", "")
 CL100K = published("cl100k_base.tiktoken")

@@ -19,7 +19,6 @@ import trustme
 
 from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, process_state, settings, staged_file, vocabulary
 from tests.unit.sources.server import Server, continue_with, give, silent
-from tiktoken_cache_init.cache.staging import StagedFile
 from tiktoken_cache_init.catalogue import VOCABULARIES
 from tiktoken_cache_init.errors import DeadlinePassed, SettingError, Stopped, VolumeError
 from tiktoken_cache_init.settings import Settings
@@ -28,6 +27,7 @@ from tiktoken_cache_init.sources import http as module
 from tiktoken_cache_init.sources.download import NotFoundError
 from tiktoken_cache_init.sources.fetch import supply
 from tiktoken_cache_init.sources.http import _backoff, _client, _fetch, _netrc, _Route, _routes, _trust
+from tiktoken_cache_init.volume.staging import StagedFile
 
 RIGHT = b"right bytes, " * 20_000
 WRONG = b"wrong bytes, " * 20_000

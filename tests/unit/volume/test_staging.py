@@ -12,9 +12,9 @@ import pytest
 
 from tests.samples import CONTENT, TINY, as_nobody, left_behind, names_in, public_directory, staged_file
 from tests.unit.conftest import Refuse
-from tiktoken_cache_init.cache import staging as module
-from tiktoken_cache_init.cache.staging import PREFIX, StagedFile, TooLongError, VanishedError, sweep, sync
 from tiktoken_cache_init.errors import DeadlinePassed, VolumeError
+from tiktoken_cache_init.volume import staging as module
+from tiktoken_cache_init.volume.staging import PREFIX, StagedFile, TooLongError, VanishedError, sweep, sync
 
 
 def mode_of(path: Path) -> int:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tiktoken_cache_init.cache import advice as module
-from tiktoken_cache_init.cache.advice import explain, explain_modes, explain_owner, volume_errors
 from tiktoken_cache_init.errors import VolumeError
+from tiktoken_cache_init.volume import advice as module
+from tiktoken_cache_init.volume.advice import explain, explain_modes, explain_owner, volume_errors
 
 
 def said(number: int, path: Path | str = "/cache", needed: int = 0) -> str:

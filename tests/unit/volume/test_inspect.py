@@ -12,10 +12,10 @@ import pytest
 
 from tests.samples import CONTENT, OTHER, TINY, as_nobody, public_directory, vocabulary
 from tests.unit.conftest import Refuse
-from tiktoken_cache_init.cache.identify import MAX_READ, Kind
-from tiktoken_cache_init.cache.inspect import Finding, State, holds, inspect
 from tiktoken_cache_init.catalogue import Target
 from tiktoken_cache_init.errors import VolumeError
+from tiktoken_cache_init.volume.identify import MAX_READ, Kind
+from tiktoken_cache_init.volume.inspect import Finding, State, holds, inspect
 
 KEY = TINY.cache_key
 

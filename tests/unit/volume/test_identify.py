@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, vocabulary
-from tiktoken_cache_init.cache import identify as module
-from tiktoken_cache_init.cache.identify import Kind, has_digest, identify, looks_like
+from tiktoken_cache_init.volume import identify as module
+from tiktoken_cache_init.volume.identify import Kind, has_digest, identify, looks_like
 
 HTML = b"<!DOCTYPE html><html><head><title>Sign in</title></head></html>"
 

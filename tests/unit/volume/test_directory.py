@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.conftest import Refuse
-from tiktoken_cache_init.cache.advice import directory_mode
-from tiktoken_cache_init.cache.directory import missing_bits, permissions, prepare
 from tiktoken_cache_init.errors import VolumeError
+from tiktoken_cache_init.volume.advice import directory_mode
+from tiktoken_cache_init.volume.directory import missing_bits, permissions, prepare
 
 
 def mode_of(path: Path) -> int:

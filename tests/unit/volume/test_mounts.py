@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tiktoken_cache_init.cache.mounts import file_system, mount_problem, mounts
+from tiktoken_cache_init.volume.mounts import file_system, mount_problem, mounts
 
 DOCKER = """\
 98 69 0:47 / / rw,relatime master:6 - overlay overlay rw,lowerdir=/var/lib/docker/overlay2/l/A

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, as_nobody, public_directory, vocabulary
-from tiktoken_cache_init.cache import search as module
-from tiktoken_cache_init.cache.search import find
-from tiktoken_cache_init.cache.staging import PREFIX
+from tiktoken_cache_init.volume import search as module
+from tiktoken_cache_init.volume.search import find
+from tiktoken_cache_init.volume.staging import PREFIX
 
 
 def put(directory: Path, name: str, content: bytes = CONTENT) -> str:
