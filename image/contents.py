@@ -49,7 +49,9 @@ LEFT_OUT = {
 LEFT_OUT_OFFLINE = {
     "*/lib-dynload/_ssl.*": "needs OpenSSL, and this image makes no connection",
     "*/lib-dynload/_hashlib.*": "needs OpenSSL; the interpreter has the same digests built in",
-    "*/tiktoken_cache_init/sources/http.py": "needs httpx",
-    "*/tiktoken_cache_init/sources/download.py": "needs httpx",
+    "*/tiktoken_cache_init/sources/fetch.py": "needs httpx",
+    "*/tiktoken_cache_init/sources/client.py": "needs httpx",
+    "*/tiktoken_cache_init/sources/transfer.py": "needs httpx",
+    "*/tiktoken_cache_init/sources/failures.py": "needs httpx",
 }
 """Additional patterns for the offline image."""

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from tiktoken_cache_init.catalogue import VOCABULARIES, Encoding, Vocabulary
 from tiktoken_cache_init.cli import main
+from tiktoken_cache_init.errors import NotMountedError
 from tiktoken_cache_init.settings import Settings, load
 from tiktoken_cache_init.volume.staging import PREFIX, StagedFile
 
@@ -47,7 +48,7 @@ OTHER = vocabulary(OTHER_CONTENT, "other.tiktoken")
 
 def settings(directory: Path | str = "/cache", *wanted: Vocabulary, **changes: Any) -> Settings:
     """Return the settings of a fill of ``directory`` with the ``wanted`` vocabularies, or with `TINY`."""
-    encodings = (Encoding("tiny", wanted or (TINY,), "none"),)
+    encodings = (Encoding("tiny", wanted or (TINY,), ("none",)),)
     defaults: dict[str, Any] = {"encodings": encodings, "sources": ("baked",), "origin": False}
     return load("fill", {"cache_dir": [str(directory)]}, False, {})._replace(**(defaults | changes))
 
@@ -152,3 +153,8 @@ def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < end, "the condition did not hold in time"
         time.sleep(0.01)
+
+
+def not_mounted(path: str) -> None:
+    """Replace `require_mount` in the image: nothing is mounted."""
+    raise NotMountedError(path, [])

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, NoReturn
 
 from . import __version__
 from .errors import EXIT_CODES, SettingError
-from .settings import COMMANDS, SETTINGS, nearest
+from .settings import COMMANDS, SETTINGS
+from .values import nearest
 
 _PROGRAM = "tiktoken-cache-init"
 _CORRECTIONS = {

@@ -55,8 +55,8 @@ class Encoding(NamedTuple):
 
     name: str
     vocabularies: tuple[Vocabulary, ...]
-    models: str
-    """Model families that use it, separated by commas, from tiktoken's ``model.py``."""
+    models: tuple[str, ...]
+    """Families of models that use it, from tiktoken's ``model.py``. The name of a model begins with its family."""
 
 
 def _published(path: str, size: int, sha256: str) -> Vocabulary:
@@ -95,30 +95,18 @@ _GPT2_RANKS = _published(
 )
 
 ENCODINGS: tuple[Encoding, ...] = (
-    Encoding("cl100k_base", (_CL100K,), "gpt-4, gpt-3.5-turbo, text-embedding-3, text-embedding-ada-002"),
-    Encoding("o200k_base", (_O200K,), "gpt-5, gpt-4.5, gpt-4.1, gpt-4o, o1, o3, o4-mini"),
-    Encoding("o200k_harmony", (_O200K,), "gpt-oss"),
-    Encoding("p50k_base", (_P50K,), "text-davinci-003, text-davinci-002, code-davinci, code-cushman"),
-    Encoding("p50k_edit", (_P50K,), "text-davinci-edit-001, code-davinci-edit-001"),
-    Encoding("r50k_base", (_R50K,), "davinci, curie, babbage, ada"),
-    Encoding("gpt2", (_GPT2_MERGES, _GPT2_RANKS), "gpt2"),
+    Encoding("cl100k_base", (_CL100K,), ("gpt-4", "gpt-3.5-turbo", "text-embedding-3", "text-embedding-ada-002")),
+    Encoding(
+        "o200k_base",
+        (_O200K,),
+        ("gpt-5", "gpt-4.5", "gpt-4.1", "gpt-4o", "chatgpt-4o", "o1", "o3", "o4-mini"),
+    ),
+    Encoding("o200k_harmony", (_O200K,), ("gpt-oss",)),
+    Encoding("p50k_base", (_P50K,), ("text-davinci-003", "text-davinci-002", "code-davinci", "code-cushman")),
+    Encoding("p50k_edit", (_P50K,), ("text-davinci-edit-001", "code-davinci-edit-001")),
+    Encoding("r50k_base", (_R50K,), ("davinci", "curie", "babbage", "ada")),
+    Encoding("gpt2", (_GPT2_MERGES, _GPT2_RANKS), ("gpt2",)),
 )
-
-MODELS = {
-    "gpt-oss": "o200k_harmony",
-    "gpt-3.5": "cl100k_base",
-    "text-embedding": "cl100k_base",
-    "gpt-4o": "o200k_base",
-    "chatgpt-4o": "o200k_base",
-    "gpt-4.1": "o200k_base",
-    "gpt-4.5": "o200k_base",
-    "gpt-4": "cl100k_base",
-    "gpt-5": "o200k_base",
-    "o1": "o200k_base",
-    "o3": "o200k_base",
-    "o4": "o200k_base",
-}
-"""Prefix of a model's name -> its encoding."""
 
 
 def encoding(name: str) -> Encoding:
@@ -128,6 +116,16 @@ def encoding(name: str) -> Encoding:
         KeyError: there is no such encoding.
     """
     return {known.name: known for known in ENCODINGS}[name]
+
+
+def encoding_of_model(model: str) -> Encoding | None:
+    """Return the encoding of a model, such as ``gpt-4o-mini``, or None if no family fits."""
+    families = {family: known for known in ENCODINGS for family in known.models}
+    if fitting := [family for family in families if f"{model}-".startswith(f"{family}-")]:
+        return families[max(fitting, key=len)]
+    # A beginning such as gpt-3.5 is clear if all families that begin with it use one encoding.
+    clear = {families[family] for family in families if family.startswith(f"{model}-")}
+    return clear.pop() if len(clear) == 1 else None
 
 
 def vocabularies_of(encodings: tuple[Encoding, ...]) -> tuple[Vocabulary, ...]:

@@ -9,11 +9,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any, TextIO
 
-from .errors import DeadlinePassed, ExitCode, InitError, OutputError, SettingError, Stopped, VolumeError
+from .advice import advised
+from .errors import (
+    DeadlinePassed,
+    ExitCode,
+    InitError,
+    NotMountedError,
+    NotReadyError,
+    OutputError,
+    SettingError,
+    Stopped,
+    VolumeError,
+)
 from .fill import Filled, fill
 from .output.documents import failed_verify_document, fill_document, list_document, verify_document
 from .output.log import Log, printable, scrubbed
-from .output.text import COLOURS, announce, list_lines, report_fill, verify_lines
+from .output.report import announce, report_fill
+from .output.text import COLOURS, list_lines, verify_lines
 from .redact import Scrubber
 from .settings import Settings, load
 from .sources import Delivery
@@ -42,7 +54,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, 
         console.log.error(f"stopped by signal {stopped.signum}: run again to continue", code)
         return code
     except InitError as error:
-        console.log.error(str(error), error.exit_code)
+        console.log.error(str(advised(error)), error.exit_code)
         return error.exit_code
     except Exception as error:
         console.log.error(f"a bug in this program ({_description(error)}): please report it", ExitCode.BUG)
@@ -147,6 +159,8 @@ def _fill(settings: Settings, console: _Console) -> int:
         filled = Filled((), error)
     finally:
         watch.close()
+    if filled.error:
+        filled = filled._replace(error=advised(filled.error))
     report_fill(console.log, settings, filled, time.monotonic() - started)
     if settings.json:
         console.document(fill_document(settings, filled))
@@ -174,14 +188,16 @@ class _Watch:
 
 
 def _verify(settings: Settings, console: _Console) -> int:
-    from .verify import verify
+    from .verify import Fix, Verified, verify
 
     try:
         with _deadline(settings):
             verified = verify(settings)
+    except NotMountedError as error:
+        verified = Verified((), (Fix(str(advised(error)), by_fill=False),))
     except InitError as error:
         if settings.json:
-            console.document(failed_verify_document(settings, error))
+            console.document(failed_verify_document(settings, advised(error)))
         raise
     if settings.json:
         console.document(verify_document(settings, verified))
@@ -192,12 +208,10 @@ def _verify(settings: Settings, console: _Console) -> int:
 
 
 def _list(settings: Settings, console: _Console) -> int:
-    from .listing import listing
-
     if settings.json:
-        console.document(list_document(listing(settings)))
+        console.document(list_document(settings))
     else:
-        console.lines(list_lines(listing(settings)))
+        console.lines(list_lines(settings))
     return ExitCode.READY
 
 
@@ -212,8 +226,11 @@ def _export(settings: Settings, console: _Console) -> int:
         # Exit at once: there is nothing to clean up, and a write blocks if the reader of the pipe has stopped reading.
         if signal.getsignal(each) is not signal.SIG_IGN:
             signal.signal(each, lambda signum, _: os._exit(ExitCode.SIGNALLED + signum))
-    with _stdout_errors():
-        export(settings, console.out.buffer)
+    try:
+        with _stdout_errors():
+            export(settings, console.out.buffer)
+    except NotMountedError as error:
+        raise NotReadyError(str(advised(error))) from error
     return ExitCode.READY
 
 

@@ -1,6 +1,19 @@
-"""Exceptions and exit codes. Every message is one line of the form ``cause: remedy``."""
+"""Exceptions and exit codes. Every message is one line of the form ``cause: remedy``.
 
+The message of a `StorageError`, `ModesError` or `OwnerError` has no remedy yet, because the remedy depends on the host. The
+command line adds it with `advice.advised`.
+"""
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
 from enum import IntEnum
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of a full disk or a used-up quota."""
+NOT_SUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""Errors of a file system that does not support a call. Other errors mean that the storage fails."""
 
 
 class ExitCode(IntEnum):
@@ -51,6 +64,62 @@ class VolumeError(InitError):
     exit_code = ExitCode.VOLUME_FAILED
 
 
+class StorageError(VolumeError):
+    """A system call on the volume failed."""
+
+    def __init__(self, action: str, path: str, cause: OSError, needed: int = 0) -> None:
+        """Take what failed.
+
+        Args:
+            action: a verb, such as ``write in``.
+            path: a path in the volume.
+            cause: the error of the system call.
+            needed: bytes that the run needs, for the message about a full disk.
+        """
+        super().__init__(f"cannot {action} {path}: {cause.strerror or cause}")
+        self.path = path
+        self.cause = cause
+        self.needed = needed
+        self.free: os.statvfs_result | None = None
+        """Free space when the call failed, for a full disk. The clean-up of a run frees some of it."""
+        if cause.errno in FULL:
+            with contextlib.suppress(OSError):
+                self.free = os.statvfs(path if os.path.exists(path) else os.path.dirname(path))
+
+
+class ModesError(VolumeError):
+    """The volume does not keep permission bits."""
+
+    def __init__(self, path: str, found: int, wanted: int) -> None:
+        super().__init__(
+            f"{path} does not keep permissions: everything has mode {found:04o}, but {wanted:04o} is needed"
+        )
+        self.found = found
+        self.wanted = wanted
+
+
+class OwnerError(VolumeError):
+    """The owner of a file or of the directory cannot be changed."""
+
+    def __init__(self, owner: tuple[int, int], cause: OSError) -> None:
+        super().__init__(f"cannot give the files to {user_text(*owner)}: {cause.strerror}")
+        self.owner = owner
+
+
+class ReadOnlyError(VolumeError):
+    """The directory is mounted read-only."""
+
+
+class NotMountedError(VolumeError):
+    """Nothing is mounted at the directory in a container."""
+
+    def __init__(self, path: str, mounted: list[str]) -> None:
+        super().__init__(f"nothing is mounted at {path}, so its files would be lost with this container")
+        self.path = path
+        self.mounted = mounted
+        """Directories at which the user has mounted something."""
+
+
 class OutputError(InitError):
     """Standard output cannot be written."""
 
@@ -80,3 +149,21 @@ class DeadlinePassed(Interrupted):
 
     def __init__(self) -> None:
         super().__init__(ExitCode.VOLUME_FAILED)
+
+
+@contextlib.contextmanager
+def storage_errors(action: str, path: str, needed: int = 0) -> Iterator[None]:
+    """Turn an OSError into a `StorageError`. For the arguments, see `StorageError`.
+
+    Raises:
+        StorageError: the block raised an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(action, path, error, needed) from error
+
+
+def user_text(uid: int, gid: int) -> str:
+    """Return a user and a group as text. The group -1 is left out."""
+    return f"{uid}" if gid == -1 else f"{uid}:{gid}"

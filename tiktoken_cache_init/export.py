@@ -5,12 +5,12 @@ import os
 import tarfile
 from typing import IO
 
-from .errors import NotReadyError, VolumeError
-from .settings import Settings, in_image
-from .volume.advice import volume_errors
+from . import place
+from .errors import NotReadyError, VolumeError, storage_errors
+from .settings import Settings
 from .volume.identify import has_digest
 from .volume.inspect import State, inspect
-from .volume.mounts import mount_problem
+from .volume.mounts import require_mount
 
 
 def export(settings: Settings, stream: IO[bytes]) -> None:
@@ -24,12 +24,13 @@ def export(settings: Settings, stream: IO[bytes]) -> None:
     findings = inspect(settings.cache_dir, settings.targets)
     lacking = [f"{f.target.vocabulary.published_name} ({f.text})" for f in findings if f.state is not State.RIGHT]
     if lacking:
-        problem = mount_problem(directory) if in_image() else ""
-        raise NotReadyError(problem or f"{directory} is not ready to be exported: {'; '.join(lacking)}: run fill first")
+        if place.in_image():
+            require_mount(directory)
+        raise NotReadyError(f"{directory} is not ready to be exported: {'; '.join(lacking)}: run fill first")
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         for finding in sorted(findings, key=lambda finding: finding.target.name):
             path = os.path.join(directory, finding.target.name)
-            with volume_errors("read", path), open(path, "rb") as file:
+            with storage_errors("read", path), open(path, "rb") as file:
                 content = file.read(finding.target.vocabulary.max_size + 1)
             if not has_digest(content, finding.target.vocabulary):
                 raise VolumeError(

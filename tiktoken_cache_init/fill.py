@@ -16,17 +16,16 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from . import sources
+from . import place, sources
 from .catalogue import Target, Vocabulary
-from .errors import DeadlinePassed, InitError, Interrupted, NotObtainedError, VolumeError
+from .errors import DeadlinePassed, InitError, Interrupted, NotObtainedError, ReadOnlyError, VolumeError
 from .gateway import also_loaded
-from .settings import Settings, in_image
+from .settings import Settings
 from .sources import Delivery, Failure, Watch
 from .volume import search, staging
-from .volume.advice import READ_WRITE_ADVICE
 from .volume.directory import is_read_only, prepare
 from .volume.inspect import Finding, State, inspect
-from .volume.mounts import mount_problem
+from .volume.mounts import require_mount
 from .volume.staging import StagedFile, VanishedError
 
 _MAX_PASSES = 5
@@ -85,8 +84,8 @@ def fill(settings: Settings, watch: Watch) -> Filled:
         DeadlinePassed, Stopped: a signal handler raised it.
     """
     directory = settings.cache_dir
-    if in_image() and (problem := mount_problem(directory)):
-        raise VolumeError(problem)
+    if place.in_image():
+        require_mount(directory)
     prepare(directory, settings.mode, settings.owner)
     findings = inspect(directory, settings.targets, settings.mode, settings.owner)
     work = _Work(settings, findings, watch)
@@ -191,28 +190,15 @@ class _Work:
         return self._check_other_runs() or vanished
 
     def _stage(self, files: dict[Target, StagedFile]) -> None:
-        """Fill the temporary files from the volume and from the sources, as far as possible."""
-        from .sources.local import copy
-
-        found = search.find(self._directory, {target.vocabulary for target in files})
+        """Fill the temporary files from the sources, as far as possible."""
         # Temporary files of killed runs may fill a small volume.
-        staging.sweep(self._directory, spare=found.values())
+        staging.sweep(self._directory, spare=search.find(self._directory, self._settings.vocabularies).values())
         for staged in files.values():
             staged.create()
         self._deliveries = {}
         for target, staged in files.items():
             self._deliveries.setdefault(target.vocabulary, Delivery(staged))
-        deliveries = list(self._deliveries.values())
-        try:
-            for vocabulary, path in found.items():
-                label = f"{os.path.relpath(path, self._directory)} in the volume"
-                copy(self._deliveries[vocabulary], path, label, "it was removed")
-            for name in self._settings.sources:
-                sources.supply(name, deliveries, self._settings, self._end, self._watch)
-        except DeadlinePassed:
-            for delivery in deliveries:
-                delivery.record_deadline()
-            raise
+        sources.supply(list(self._deliveries.values()), self._settings, self._end, self._watch)
         for target, staged in files.items():
             first = self._deliveries[target.vocabulary].staged
             if staged is not first and first.is_right:
@@ -264,10 +250,10 @@ class _Work:
         action = Action.INSTALLED if finding.state is State.MISSING else Action.REPLACED
         self._done[target] = Outcome(finding, action, delivery.label, tuple(delivery.failures), aside)
 
-    def _read_only(self) -> VolumeError:
+    def _read_only(self) -> ReadOnlyError:
         findings = [self._findings[target] for target in self._missing()]
         lacking = "; ".join(f"{f.target.vocabulary.published_name} ({f.detail})" for f in findings)
-        return VolumeError(f"{self._directory} is mounted read-only and is not ready: {lacking}: {READ_WRITE_ADVICE}")
+        return ReadOnlyError(f"{self._directory} is mounted read-only and is not ready: {lacking}")
 
     def _not_obtained(self, cause: str) -> NotObtainedError:
         """Return the error for the missing vocabularies, with each piece of advice once."""

@@ -5,14 +5,31 @@ documentation are made from it. An option wins over its variable. An empty ``TIK
 because compose files pass ``${NAME:-}``.
 """
 
-import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from . import catalogue
+from . import catalogue, place
 from .catalogue import Encoding, Target, Vocabulary
 from .errors import SettingError
+from .place import BAKED_DIR
 from .redact import redacted
+from .values import (
+    Owner,
+    SourceName,
+    nearest,
+    one_of,
+    parse_consumers_directory,
+    parse_directory,
+    parse_encodings,
+    parse_extra,
+    parse_mirror,
+    parse_mode,
+    parse_owner,
+    parse_seconds,
+    parse_sources,
+    parse_switch,
+    words,
+)
 
 COMMANDS = {
     "fill": "put every wanted vocabulary into the directory (the default)",
@@ -20,10 +37,6 @@ COMMANDS = {
     "list": "print the encodings, their files and cache keys",
     "export": "write the directory's vocabularies as a tar to stdout",
 }
-SOURCES = ("baked", "fetch", "wheel")
-BAKED_DIR = "/vocabularies"
-EXTRA_LIMIT = 64 << 20
-"""Maximum size in bytes of a private vocabulary whose setting gives no size."""
 
 _PREFIX = "TIKTOKEN_INIT_"
 _CACHE_DIR = "TIKTOKEN_CACHE_DIR"
@@ -40,9 +53,6 @@ _CORRECTIONS = {
 }
 """Wrong variable -> the right one, for names that `nearest` does not find."""
 
-Owner = tuple[int, int]
-"""User and group for `os.chown`; -1 leaves the group unchanged."""
-
 
 class Settings(NamedTuple):
     """Checked settings of one run."""
@@ -57,7 +67,7 @@ class Settings(NamedTuple):
     layout: str
     mode: int
     owner: Owner | None
-    sources: tuple[str, ...]
+    sources: tuple[SourceName, ...]
     baked_dir: str
     mirrors: tuple[str, ...]
     origin: bool
@@ -75,6 +85,11 @@ class Settings(NamedTuple):
     def vocabularies(self) -> tuple[Vocabulary, ...]:
         """Wanted vocabularies without duplicates: those of the encodings, then the private ones."""
         return tuple(dict.fromkeys((*catalogue.vocabularies_of(self.encodings), *self.extra)))
+
+    @property
+    def listed(self) -> tuple[Encoding, ...]:
+        """The encodings, and the private vocabularies as one more encoding if there are any."""
+        return (*self.encodings, Encoding("(private)", self.extra, ())) if self.extra else self.encodings
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -133,37 +148,8 @@ def load(command: str, given: Mapping[str, list[str]], as_json: bool, environmen
     return settings
 
 
-def in_image() -> bool:
-    """Return whether the program runs in the image. Only the image has the directory of baked vocabularies."""
-    return os.path.isdir(BAKED_DIR)
-
-
-def nearest(word: str, known: Iterable[str], cutoff: float = 0.75) -> str | None:
-    """Return the known word that is most similar to a misspelled one, or None."""
-    # Only errors need difflib, and importing it would slow down every start.
-    from difflib import get_close_matches
-
-    return next(iter(get_close_matches(word, list(known), n=1, cutoff=cutoff)), None)
-
-
-def url_problem(url: str) -> str:
-    """Return why an http(s) URL cannot be used, or an empty string."""
-    from urllib.parse import urlsplit
-
-    if any(character.isspace() or not character.isprintable() for character in url):
-        return "has a space or a control character in it"
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return "has no valid host and port"
-    if not host:
-        return "names no host"
-    return "has the port 0" if port == 0 else ""
-
-
-def _default_sources(baked_dir: str) -> tuple[str, ...]:
-    if in_image():
+def _default_sources(baked_dir: str) -> tuple[SourceName, ...]:
+    if place.in_image():
         return ("baked", "fetch")
     return ("fetch", "wheel") if baked_dir == BAKED_DIR else ("baked", "fetch", "wheel")
 
@@ -184,13 +170,13 @@ def _from_variable(setting: Setting, environment: Mapping[str, str]) -> Any:
     try:
         if setting.variable == _CACHE_DIR:
             # Consumers use this variable unchanged, so a stray space or an empty value is an error.
-            return _consumers_directory(text) if setting.variable in environment else ""
+            return parse_consumers_directory(text) if setting.variable in environment else ""
         text = text.strip()
         if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
             raise SettingError(f"the quotes are part of the value: write {text[1:-1]} without them")
         text = text or setting.default
         if setting.repeatable:
-            return tuple(dict.fromkeys(setting.parse(word) for word in _words(text)))
+            return tuple(dict.fromkeys(setting.parse(word) for word in words(text)))
         return setting.parse(text)
     except SettingError as error:
         raise SettingError(f"{setting.variable}: {error}") from None
@@ -229,170 +215,6 @@ def _refuse_clashes(settings: Settings) -> None:
             raise SettingError(f"two vocabularies would be called {name}: use {_PREFIX}LAYOUT=cache")
 
 
-# Parsers of values. Each raises a `SettingError` that says what to write. The caller adds the name of the setting.
-
-
-def _words(text: str) -> list[str]:
-    return text.replace(",", " ").split()
-
-
-def _directory(text: str) -> str:
-    bare = text.strip().strip("\"'").strip()
-    if not bare:
-        raise SettingError("it is empty: write the directory that the consumer mounts, such as /cache/tiktoken")
-    if bare != text:
-        raise SettingError(f"a stray space or quote is part of the path {text!r}: write {bare}")
-    if "\0" in text or "\n" in text:
-        raise SettingError("the path has a line end or a NUL in it: remove it")
-    if text.startswith("~"):
-        meant = "/cache/tiktoken" if in_image() else os.path.expanduser(text)
-        raise SettingError(f"'~' is not expanded here: write {'an absolute path' if meant == text else meant}")
-    try:
-        path = os.path.abspath(text)
-    except FileNotFoundError:
-        raise SettingError("the working directory no longer exists: write an absolute path") from None
-    if path == "/":
-        raise SettingError("it is the root directory: write another directory, such as /cache/tiktoken")
-    return path
-
-
-def _consumers_directory(text: str) -> str:
-    path = _directory(text)
-    if not os.path.isabs(text):
-        meant = "/cache/tiktoken" if in_image() else path
-        raise SettingError(
-            f"the path is relative, and each program has its own working directory: write {meant}, "
-            "or the absolute path that the consumer mounts"
-        )
-    return path
-
-
-def _encodings(text: str) -> tuple[Encoding, ...]:
-    names = _words(text)
-    if not names:
-        raise SettingError("no encoding is named: write names, or 'all'")
-    if "all" in names:
-        return catalogue.ENCODINGS
-    return tuple(dict.fromkeys(_encoding(name) for name in names))
-
-
-def _encoding(name: str) -> Encoding:
-    try:
-        return catalogue.encoding(name)
-    except KeyError:
-        pass
-    stem = name.lower().removesuffix(".tiktoken")
-    for prefix, meant in catalogue.MODELS.items():
-        if stem == prefix or stem.startswith(f"{prefix}-"):
-            raise SettingError(f"'{name}' is a model, not an encoding: write {meant}")
-    names = [known.name for known in catalogue.ENCODINGS]
-    # Users often leave out "_base".
-    guess = nearest(stem.replace("-", "_"), names, cutoff=0.6)
-    hint = f"did you mean {guess}? The names are" if guess else "write one or more of"
-    raise SettingError(f"unknown encoding '{name}': {hint} {', '.join(names)}, or 'all'")
-
-
-def _one_of(*known: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text in known:
-            return text
-        guess = nearest(text.lower(), known)
-        hint = f"did you mean {guess}? The names are" if guess else "write one of"
-        raise SettingError(f"'{text}' is unknown: {hint} {', '.join(known)}")
-
-    return parse
-
-
-def _sources(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(_one_of(*SOURCES)(word) for word in _words(text)))
-
-
-def _switch(text: str) -> bool:
-    return _one_of("on", "off")(text) == "on"
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text) if text.isascii() and "_" not in text else -1.0
-    except ValueError:
-        seconds = -1.0
-    # This form of the comparison also refuses NaN.
-    if not 0.001 <= seconds <= 1e8:
-        raise SettingError(f"'{text}' is not a number of seconds: write digits, such as 300")
-    return seconds
-
-
-def _mode(text: str) -> int:
-    digits = text.removeprefix("0o")
-    if not digits or digits.strip("01234567") or int(digits, 8) > 0o777:
-        raise SettingError(f"'{text}' is not an octal mode: write digits, such as 0644")
-    if not int(digits, 8) & 0o400:
-        raise SettingError(f"mode {text} keeps the owner from reading: write at least 0400")
-    return int(digits, 8)
-
-
-def _owner(text: str) -> Owner | None:
-    if not text:
-        return None
-    user, colon, group = text.partition(":")
-    if not _is_id(user) or (colon and not _is_id(group)):
-        raise SettingError(f"'{text}' is not UID or UID:GID: write numbers, such as 1000:1000")
-    return int(user), int(group) if colon else -1
-
-
-def _is_id(text: str) -> bool:
-    # chown(2) reads the largest 32-bit number as "leave unchanged".
-    return text.isascii() and text.isdigit() and len(text) <= 10 and int(text) < 0xFFFFFFFF
-
-
-def _mirror(text: str) -> str:
-    scheme, mark, rest = text.partition("://")
-    if mark and "#" in text:
-        raise SettingError(f"'{redacted(text)}' has a '#' in it, which a server does not see: write %23")
-    if not mark:
-        if text.startswith(("http:", "https:", "file:")):
-            name, _, rest = text.partition(":")
-            meant = f"{name}://{rest.lstrip('/')}"
-            raise SettingError(f"'{redacted(meant)}' was given without the two slashes after its scheme: write them")
-        if not text.startswith(("/", ".")) and ("." in text.partition("/")[0] or ":" in text):
-            raise SettingError(f"'{redacted(text)}' names no scheme: write https://HOST, or ./NAME for a directory")
-        return text
-    if scheme.lower() not in ("http", "https", "file"):
-        raise SettingError(f"'{redacted(text)}' is no mirror: write http://, https://, file:// or a directory")
-    if scheme.lower() == "file":
-        if rest.partition("/")[0] not in ("", "localhost"):
-            raise SettingError(
-                f"'{redacted(text)}' names a host: mount its directory here, and write file:///DIRECTORY"
-            )
-        if not rest.partition("/")[2]:
-            raise SettingError(f"'{redacted(text)}' names no directory: write file:///DIRECTORY")
-    elif problem := url_problem(text):
-        raise SettingError(f"'{redacted(text)}' {problem}: write https://HOST[:PORT]/PATH")
-    return text
-
-
-def _extra(text: str) -> Vocabulary:
-    url, mark, fragment = text.rpartition("#sha256=")
-    if not mark or not url:
-        raise SettingError(
-            f"'{redacted(text)}' has no digest: write URL#sha256=HEX, with the URL that the consumer asks for"
-        )
-    digest, ampersand, size = fragment.lower().partition("&size=")
-    if len(digest) != 64 or digest.strip("0123456789abcdef"):
-        raise SettingError(
-            f"'{redacted(url)}': a SHA-256 digest has 64 hex digits, this one has {len(digest)} characters: copy all of it"
-        )
-    if ampersand and not (size.isascii() and size.isdigit() and len(size) < 12 and int(size)):
-        raise SettingError(f"'{redacted(url)}': '{size}' is not a size: write the number of bytes")
-    vocabulary = Vocabulary(url, digest, int(size) if size else None, int(size or EXTRA_LIMIT))
-    if not url.startswith(("http://", "https://")) or url_problem(url) or vocabulary.published_name[:1] in ("", "."):
-        raise SettingError(
-            f"'{redacted(url)}' is not the http(s) URL of a file: write the URL that the consumer asks for"
-        )
-    # The entry in the catalogue has the size of the file.
-    return next((known for known in catalogue.VOCABULARIES if (known.url, known.sha256) == (url, digest)), vocabulary)
-
-
 SETTINGS: tuple[Setting, ...] = (
     Setting(
         "cache_dir",
@@ -401,7 +223,7 @@ SETTINGS: tuple[Setting, ...] = (
         "DIR",
         "",
         "the directory that the consumer reads",
-        _directory,
+        parse_directory,
         _FILE_COMMANDS,
         default_note="`/cache/tiktoken` in the image; required on a host",
     ),
@@ -412,7 +234,7 @@ SETTINGS: tuple[Setting, ...] = (
         "NAMES",
         "cl100k_base,o200k_base",
         "encodings, separated by commas, or 'all'",
-        _encodings,
+        parse_encodings,
         _EVERY_COMMAND,
     ),
     Setting(
@@ -422,7 +244,7 @@ SETTINGS: tuple[Setting, ...] = (
         "URL#sha256=HEX",
         "",
         "private vocabularies; &size=BYTES may follow",
-        _extra,
+        parse_extra,
         _EVERY_COMMAND,
         repeatable=True,
     ),
@@ -433,10 +255,12 @@ SETTINGS: tuple[Setting, ...] = (
         "cache|published|both",
         "cache",
         "names of the files: cache keys, published names or both",
-        _one_of("cache", "published", "both"),
+        one_of("cache", "published", "both"),
         _FILE_COMMANDS,
     ),
-    Setting("mode", f"{_PREFIX}MODE", "--mode", "OCTAL", "0644", "permission bits of the files", _mode, _FILE_COMMANDS),
+    Setting(
+        "mode", f"{_PREFIX}MODE", "--mode", "OCTAL", "0644", "permission bits of the files", parse_mode, _FILE_COMMANDS
+    ),
     Setting(
         "owner",
         f"{_PREFIX}OWNER",
@@ -444,7 +268,7 @@ SETTINGS: tuple[Setting, ...] = (
         "UID[:GID]",
         "",
         "owner of the files (needs root and CHOWN)",
-        _owner,
+        parse_owner,
         ("fill", "verify"),
         default_note="the user that runs it",
     ),
@@ -455,7 +279,7 @@ SETTINGS: tuple[Setting, ...] = (
         "NAMES",
         "",
         "sources to try, in order: baked, fetch, wheel",
-        _sources,
+        parse_sources,
         ("fill",),
         default_note="`baked,fetch` in the image; `fetch,wheel` on a host",
     ),
@@ -467,11 +291,13 @@ SETTINGS: tuple[Setting, ...] = (
         "BASE",
         "",
         "URL or directory to try before the origin",
-        _mirror,
+        parse_mirror,
         ("fill",),
         repeatable=True,
     ),
-    Setting("origin", f"{_PREFIX}ORIGIN", "--origin", "on|off", "on", "whether to try the origin", _switch, ("fill",)),
+    Setting(
+        "origin", f"{_PREFIX}ORIGIN", "--origin", "on|off", "on", "whether to try the origin", parse_switch, ("fill",)
+    ),
     Setting(
         "deadline",
         f"{_PREFIX}DEADLINE",
@@ -479,7 +305,7 @@ SETTINGS: tuple[Setting, ...] = (
         "SECONDS",
         "300",
         "time for the whole run",
-        _seconds,
+        parse_seconds,
         ("fill", "verify"),
     ),
     Setting(
@@ -489,7 +315,7 @@ SETTINGS: tuple[Setting, ...] = (
         "SECONDS",
         "15",
         "time without progress before the next try",
-        _seconds,
+        parse_seconds,
         ("fill",),
     ),
     Setting("ca", f"{_PREFIX}CA", "--ca", "FILE", "", "PEM file of certificate authorities to add", str, ("fill",)),
@@ -500,7 +326,7 @@ SETTINGS: tuple[Setting, ...] = (
         "text|json",
         "text",
         "format of the lines on stderr",
-        _one_of("text", "json"),
+        one_of("text", "json"),
         _EVERY_COMMAND,
     ),
 )

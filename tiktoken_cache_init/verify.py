@@ -5,15 +5,15 @@ import stat
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from . import place
 from .catalogue import Vocabulary
-from .errors import NotReadyError, VolumeError
+from .errors import NotReadyError, VolumeError, storage_errors
 from .gateway import LOADED_AT_START, Consequence, Prediction, predict
-from .settings import Settings, in_image
+from .settings import Settings
 from .volume import search
-from .volume.advice import directory_mode, volume_errors
-from .volume.directory import is_read_only, missing_bits, permissions
+from .volume.directory import directory_mode, is_read_only, missing_bits, permissions
 from .volume.inspect import Finding, State, inspect
-from .volume.mounts import mount_problem
+from .volume.mounts import require_mount
 
 
 class Fix(NamedTuple):
@@ -72,9 +72,9 @@ def verify(settings: Settings) -> Verified:
         VolumeError: the directory cannot be read.
     """
     directory = settings.cache_dir
-    if in_image() and (problem := mount_problem(directory)):
-        return Verified((), (Fix(problem, by_fill=False),))
-    with volume_errors("open", directory):
+    if place.in_image():
+        require_mount(directory)
+    with storage_errors("open", directory):
         try:
             is_directory = stat.S_ISDIR(os.stat(directory).st_mode)
         except FileNotFoundError:

@@ -13,8 +13,9 @@ from tests.containers import engine
 from tests.containers.engine import ROOT
 from tests.docs.markdown import read, spans
 from tests.docs.running import CL100K, O200K, RIGHT, Place, quotes
+from tiktoken_cache_init.advice import advised
 from tiktoken_cache_init.catalogue import VOCABULARIES
-from tiktoken_cache_init.volume.advice import explain_modes
+from tiktoken_cache_init.errors import ModesError
 
 PAGE = "docs/troubleshooting.md"
 ROWS = [row for section in read(PAGE) for table in section.tables for row in table[1:]]
@@ -156,7 +157,7 @@ PRINTED: dict[str, Output] = {
     "cannot write in ...: Permission denied: ...": of_container("--user", "1234"),
     "nothing is mounted at ...": of_container_without_a_mount,
     "... is mounted read-only and is not ready: ...": of_container(mount=":ro"),
-    "... does not keep permissions: ...": lambda _: explain_modes("/cache/tiktoken", 0o700, 0o755),
+    "... does not keep permissions: ...": lambda _: str(advised(ModesError("/cache/tiktoken", 0o700, 0o755))),
     "could not obtain ...": of_fill(TIKTOKEN_INIT_BAKED_DIR="/nowhere"),
     "the deadline of ... passed and ... does not answer: ...": of_verify_at_the_deadline,
     "no such setting exists: write ...": of_fill(TIKTOKEN_CACHEDIR="/cache/tiktoken"),

@@ -318,7 +318,9 @@ def test_list_shows_each_file_once_for_each_encoding_and_fits_80_columns(driver:
     ]
     starts = [head.index(word) for word in ("FILE", "CACHE KEY")]
     assert all(line[start - 1] == " " != line[start] for line in lines if line[0] != " " for start in starts)
-    assert [line for line in lines if line.startswith(" ")] == [f"  models: {known.models}" for known in ENCODINGS]
+    assert [line for line in lines if line.startswith(" ")] == [
+        f"  models: {', '.join(known.models)}" for known in ENCODINGS
+    ]
 
 
 def test_list_shows_only_the_chosen_encodings(driver: Driver) -> None:
@@ -338,7 +340,7 @@ def test_list_as_json_has_every_field(driver: Driver) -> None:
         "encodings": [
             {
                 "encoding": known.name,
-                "models": known.models.split(", "),
+                "models": list(known.models),
                 "files": [
                     {
                         "name": pin.published_name,

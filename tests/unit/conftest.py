@@ -29,7 +29,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _on_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulate a host, even if this machine has the image's directory of baked vocabularies."""
-    monkeypatch.setattr("tiktoken_cache_init.settings.in_image", lambda: False)
+    monkeypatch.setattr("tiktoken_cache_init.place.in_image", lambda: False)
 
 
 @pytest.fixture

@@ -34,7 +34,6 @@ from tiktoken_cache_init import __version__, catalogue, cli
 from tiktoken_cache_init.catalogue import Encoding
 from tiktoken_cache_init.errors import Stopped
 from tiktoken_cache_init.fill import Filled
-from tiktoken_cache_init.output import text
 from tiktoken_cache_init.settings import Settings
 from tiktoken_cache_init.sources import Delivery, Watch
 
@@ -45,7 +44,7 @@ Run = Callable[..., Ended]
 def run(volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs a command on ``volume`` with tiny vocabularies, which are baked."""
     monkeypatch.setattr(
-        catalogue, "ENCODINGS", (Encoding("cl100k_base", (TINY,), "x"), Encoding("o200k_base", (OTHER,), "y"))
+        catalogue, "ENCODINGS", (Encoding("cl100k_base", (TINY,), ("x",)), Encoding("o200k_base", (OTHER,), ("y",)))
     )
 
     def act(*arguments: str, **environment: str) -> Ended:
@@ -233,13 +232,13 @@ def test_a_deadline_that_passes_during_the_report_does_not_change_the_exit_code(
     run: Run, monkeypatch: pytest.MonkeyPatch, name: str, report: str
 ) -> None:
     assert run().code == 0
-    real = getattr(text, report)
+    real = getattr(cli, report)
 
     def slowly(*arguments: Any, **options: Any) -> Any:
         time.sleep(1.5)
         return real(*arguments, **options)
 
-    monkeypatch.setattr(text, report, slowly)
+    monkeypatch.setattr(cli, report, slowly)
     ended = run(name, "--deadline=1")
     assert (ended.code, ended.stderr.count("error")) == (0, 0)
 
@@ -403,5 +402,5 @@ def test_a_fill_from_baked_files_imports_no_network_code_and_nothing_for_failure
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=True, text=True)
     loaded = set(done.stdout.split())
-    assert "tiktoken_cache_init.sources.local" in loaded
-    assert not loaded & {"httpx", "ssl", "asyncio", "argparse", "json", "tiktoken_cache_init.sources.http"}
+    assert "tiktoken_cache_init.sources.baked" in loaded
+    assert not loaded & {"httpx", "ssl", "asyncio", "argparse", "json", "tiktoken_cache_init.sources.fetch"}

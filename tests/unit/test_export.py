@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.samples import CONTENT, OTHER, TINY, as_nobody, public_directory, settings, unpack, vocabulary
+from tests.samples import CONTENT, OTHER, TINY, as_nobody, not_mounted, public_directory, settings, unpack, vocabulary
 from tiktoken_cache_init import export as module
 from tiktoken_cache_init.catalogue import Vocabulary
-from tiktoken_cache_init.errors import NotReadyError, VolumeError
+from tiktoken_cache_init.errors import NotMountedError, NotReadyError, VolumeError
 from tiktoken_cache_init.export import export
 from tiktoken_cache_init.volume.inspect import inspect
 
@@ -96,11 +96,11 @@ def test_a_directory_that_is_not_ready_is_refused_with_nothing_written(baked: Pa
 def test_an_export_needs_no_mount_but_reports_a_missing_one_if_the_files_are_not_ready(
     baked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "in_image", lambda: True)
-    monkeypatch.setattr(module, "mount_problem", lambda path: f"nothing is mounted at {path}: mount it")
+    monkeypatch.setattr("tiktoken_cache_init.place.in_image", lambda: True)
+    monkeypatch.setattr(module, "require_mount", not_mounted)
     assert len(members(exported(baked))) == 2
     (baked / TINY.cache_key).unlink()
-    assert refused(baked, NotReadyError) == f"nothing is mounted at {baked}: mount it"
+    assert "nothing is mounted at" in refused(baked, NotMountedError)
 
 
 @pytest.mark.parametrize(

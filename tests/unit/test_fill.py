@@ -17,6 +17,7 @@ from tests.samples import (
     TINY,
     left_behind,
     names_in,
+    not_mounted,
     process_state,
     published,
     settings,
@@ -24,6 +25,7 @@ from tests.samples import (
 from tests.unit.conftest import Refuse
 from tiktoken_cache_init import fill as module
 from tiktoken_cache_init import sources
+from tiktoken_cache_init.advice import advised
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import DeadlinePassed, NotObtainedError, SettingError, Stopped, VolumeError
 from tiktoken_cache_init.fill import Action, Filled, fill
@@ -61,17 +63,16 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 
 def supply_by(monkeypatch: pytest.MonkeyPatch, supply: Supply) -> None:
-    """Replace every source by ``supply``."""
+    """Replace every source except the volume itself by ``supply``."""
 
-    def act(_: str, deliveries: Sequence[Delivery], *__: object) -> None:
-        for delivery in deliveries:
-            delivery.label = "told"
-            try:
-                supply(delivery)
-            except SourceError as error:
-                delivery.record_failure(error)
+    class Told:
+        def supply(self, deliveries: Sequence[Delivery]) -> None:
+            for delivery in deliveries:
+                with delivery.attempt("told"):
+                    supply(delivery)
 
-    monkeypatch.setattr(sources, "supply", act)
+    load = sources._load
+    monkeypatch.setattr(sources, "_load", lambda name, *rest: load(name, *rest) if name == "volume" else Told())
 
 
 RIGHT = {TINY.cache_key: CONTENT, OTHER.cache_key: OTHER_CONTENT}
@@ -293,11 +294,10 @@ def test_files_that_are_complete_at_the_deadline_are_installed(volume: Path, mon
 def test_a_file_that_was_not_tried_before_the_deadline_has_no_failure(
     volume: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def supply(_: str, deliveries: Sequence[Delivery], *__: object) -> None:
-        deliveries[0].label = "told"
+    def supply(_: Delivery) -> None:
         raise DeadlinePassed
 
-    monkeypatch.setattr(sources, "supply", supply)
+    supply_by(monkeypatch, supply)
     result = filled(volume, "/nowhere")
     assert [len(outcome.failures) for outcome in result.outcomes] == [1, 0]
 
@@ -397,7 +397,7 @@ def test_a_full_disk_leaves_the_files_that_were_there(volume: Path, baked: Path,
     refuse("write", errno.ENOSPC)
     result = filled(volume, baked)
     assert isinstance(result.error, VolumeError)
-    assert f"free at least {len(CONTENT) + len(OTHER_CONTENT)} bytes" in str(result.error)
+    assert f"free at least {len(CONTENT) + len(OTHER_CONTENT)} bytes" in str(result.error and advised(result.error))
     assert actions(result) == [Action.FAILED] * 2
     assert contents(volume) == {TINY.cache_key: b"old"}
 
@@ -405,12 +405,12 @@ def test_a_full_disk_leaves_the_files_that_were_there(volume: Path, baked: Path,
 def test_a_directory_of_the_image_without_a_mount_is_not_filled(
     volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "in_image", lambda: True)
-    monkeypatch.setattr(module, "mount_problem", lambda path: f"nothing is mounted at {path}: mount it")
+    monkeypatch.setattr("tiktoken_cache_init.place.in_image", lambda: True)
+    monkeypatch.setattr(module, "require_mount", not_mounted)
     with pytest.raises(VolumeError, match=f"nothing is mounted at {volume}"):
         filled(volume, baked)
     assert not names_in(volume)
-    monkeypatch.setattr(module, "mount_problem", lambda _: "")
+    monkeypatch.setattr(module, "require_mount", lambda _: None)
     assert filled(volume, baked).error is None
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.samples import Ended, command, settings
 from tiktoken_cache_init.errors import SettingError
 from tiktoken_cache_init.redact import HIDDEN, Scrubber, redacted
-from tiktoken_cache_init.sources.http import _client
+from tiktoken_cache_init.sources.client import make_client
 
 # Parts of passwords, and characters that users and password generators put between them. No message has such a part.
 PARTS = ("QxQxQx", "ZvZvZv", "WkWkWk")
@@ -153,9 +153,9 @@ def test_no_part_of_a_proxys_credentials_is_printed_if_the_client_cannot_use_the
     with pytest.MonkeyPatch.context() as patch:
         # httpx reads the environment of the process.
         patch.setenv(variable, value)
-        patch.setattr("tiktoken_cache_init.sources.http._trust", lambda _: False)
+        patch.setattr("tiktoken_cache_init.sources.client._trust", lambda _: False)
         try:
-            _client(settings())
+            make_client(settings())
         except SettingError as error:
             said = Scrubber([value])(str(error))
     assert not parts_of(token + password, said)

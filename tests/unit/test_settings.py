@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies
 
-from tiktoken_cache_init import settings as module
-from tiktoken_cache_init.catalogue import ENCODINGS, VOCABULARIES
+from tests.samples import OTHER, TINY, settings
+from tiktoken_cache_init.catalogue import ENCODINGS, VOCABULARIES, Encoding
 from tiktoken_cache_init.errors import SettingError
 from tiktoken_cache_init.settings import COMMANDS, SETTINGS, Setting, Settings, load
 
@@ -278,7 +278,7 @@ def test_a_tilde_is_refused_with_the_path_that_it_means(monkeypatch: pytest.Monk
 def test_a_relative_path_in_the_image_is_refused_with_the_usual_mount_point(
     monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    monkeypatch.setattr(module, "in_image", lambda: True)
+    monkeypatch.setattr("tiktoken_cache_init.place.in_image", lambda: True)
     assert "write /cache/tiktoken" in refusal({"TIKTOKEN_CACHE_DIR": text})
 
 
@@ -343,16 +343,8 @@ def test_an_unknown_source_is_refused_with_the_right_one() -> None:
 def test_the_default_sources_are_those_available_in_the_image_or_on_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read().sources == ("fetch", "wheel")
     assert read(baked_dir=["/elsewhere"]).sources == ("baked", "fetch", "wheel")
-    monkeypatch.setattr(module, "in_image", lambda: True)
+    monkeypatch.setattr("tiktoken_cache_init.place.in_image", lambda: True)
     assert read().sources == ("baked", "fetch")
-
-
-def test_the_image_is_recognised_by_its_baked_vocabularies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-    monkeypatch.setattr(module, "BAKED_DIR", str(tmp_path))
-    assert module.in_image()
-    monkeypatch.setattr(module, "BAKED_DIR", str(tmp_path / "none"))
-    assert not module.in_image()
 
 
 @pytest.mark.parametrize(("field", "right"), [("layout", "both"), ("log", "json")])
@@ -539,3 +531,9 @@ def test_a_private_vocabulary_whose_name_is_hidden_is_refused() -> None:
     hidden = f"https://a.example/.tiktoken-cache-init-x#sha256={'0' * 64}"
     with pytest.raises(SettingError, match=r"is not the http\(s\) URL of a file"):
         load("fill", {"cache_dir": ["/cache"], "extra": [hidden]}, False, {})
+
+
+def test_private_vocabularies_are_listed_last_under_a_name_of_their_own() -> None:
+    chosen = settings("/x", TINY, extra=(OTHER,))
+    assert chosen.listed == (*chosen.encodings, Encoding("(private)", (OTHER,), ()))
+    assert settings("/x", TINY).listed == settings("/x", TINY).encodings

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.samples import CONTENT, OTHER_CONTENT, as_nobody, public_directory, published, settings
+from tests.samples import CONTENT, OTHER_CONTENT, as_nobody, not_mounted, public_directory, published, settings
 from tiktoken_cache_init import verify as module
 from tiktoken_cache_init.catalogue import Vocabulary
-from tiktoken_cache_init.errors import NotReadyError, VolumeError
+from tiktoken_cache_init.errors import NotMountedError, NotReadyError, VolumeError
 from tiktoken_cache_init.gateway import Consequence
 from tiktoken_cache_init.verify import Fix, Verified, verify
 from tiktoken_cache_init.volume.staging import PREFIX
@@ -87,7 +87,7 @@ def test_a_directory_that_this_user_cannot_open_is_an_error_and_not_missing() ->
         directory.mkdir(parents=True)
         directory.parent.chmod(0)
         try:
-            with as_nobody(), pytest.raises(VolumeError, match=f"^cannot open {directory}: Permission denied: "):
+            with as_nobody(), pytest.raises(VolumeError, match=f"^cannot open {directory}: Permission denied$"):
                 verified(directory)
         finally:
             directory.parent.chmod(0o700)
@@ -103,12 +103,11 @@ def test_a_misspelled_directory_is_not_ready_and_the_right_one_is_named(ready: P
 def test_a_directory_of_the_image_without_a_mount_is_the_only_problem(
     ready: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "in_image", lambda: True)
-    monkeypatch.setattr(module, "mount_problem", lambda path: f"nothing is mounted at {path}: mount it")
-    result = verified(ready)
-    assert (result.ready, result.files, result.fill_helps) == (False, (), False)
-    assert result.problems == (Fix(f"nothing is mounted at {ready}: mount it", by_fill=False),)
-    monkeypatch.setattr(module, "mount_problem", lambda _: "")
+    monkeypatch.setattr("tiktoken_cache_init.place.in_image", lambda: True)
+    monkeypatch.setattr(module, "require_mount", not_mounted)
+    with pytest.raises(NotMountedError):
+        verified(ready)
+    monkeypatch.setattr(module, "require_mount", lambda _: None)
     assert verified(ready).ready
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
@@ -14,7 +13,6 @@ from ..volume.inspect import Finding
 
 if TYPE_CHECKING:
     # A fill does not import the other commands.
-    from ..listing import Listed
     from ..verify import Verified
 
 SCHEMA = 2
@@ -72,15 +70,15 @@ def failed_verify_document(settings: Settings, error: InitError) -> dict[str, An
     return {**_head(settings, ready=False), "error": str(error), "problems": [], "files": []}
 
 
-def list_document(listed: Sequence[Listed]) -> dict[str, Any]:
+def list_document(settings: Settings) -> dict[str, Any]:
     """Return the encodings and their files."""
     return {
         "schema": SCHEMA,
         "version": __version__,
         "encodings": [
             {
-                "encoding": encoding,
-                "models": list(models),
+                "encoding": encoding.name,
+                "models": list(encoding.models),
                 "files": [
                     {
                         "name": vocabulary.published_name,
@@ -89,10 +87,10 @@ def list_document(listed: Sequence[Listed]) -> dict[str, Any]:
                         "size": vocabulary.size,
                         "sha256": vocabulary.sha256,
                     }
-                    for vocabulary in vocabularies
+                    for vocabulary in encoding.vocabularies
                 ],
             }
-            for encoding, models, vocabularies in listed
+            for encoding in settings.listed
         ],
     }
 

@@ -1,19 +1,25 @@
-"""Sources of the bytes. No source is trusted: the digest decides.
+"""Sources of the bytes, and the order in which a fill tries them. No source is trusted: the digest decides.
 
-A source is a module with a function ``supply(deliveries, settings, end, watch)``. The function fills the temporary file
-of each delivery if it can, and records each failure. To add a source, write the module, and add its name to `SOURCES`
-in `settings` and to `_MODULES` below.
+To add a source, write a module with a class that has the method of `Source`, and add it to `Name`, `_order` and `_load`.
+If users can choose it, also add its name to `SOURCES` in `values`.
 """
 
-import importlib
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, NamedTuple, Protocol
 
+from ..errors import DeadlinePassed
 from ..settings import Settings
 from ..volume.identify import Kind, identify
 from ..volume.staging import StagedFile
 
-_MODULES = {"baked": "local", "fetch": "fetch", "wheel": "wheel"}
+Name = Literal["volume", "baked", "directories", "fetch", "wheel"]
+
+_NOT_INSTALLED = {
+    "fetch": "use the default image, or install the packages in requirements/runtime.txt (make fill installs them)",
+    "wheel": "remove wheel from TIKTOKEN_INIT_SOURCES: it needs pip, so it works outside the image only",
+}
+"""Source that some installations leave out -> remedy."""
 
 
 class Failure(NamedTuple):
@@ -39,7 +45,7 @@ class SourceError(Exception):
 
 
 class Delivery:
-    """Vocabulary to obtain, with its temporary file and its failed attempts."""
+    """Vocabulary to obtain, with its temporary file and its attempts."""
 
     def __init__(self, staged: StagedFile) -> None:
         self.vocabulary = staged.vocabulary
@@ -53,21 +59,74 @@ class Delivery:
         """Whether the temporary file has the right bytes."""
         return self.staged.is_right
 
+    @contextlib.contextmanager
+    def attempt(self, label: str) -> Iterator[None]:
+        """Record the attempt that the block makes. A `SourceError` ends the block, and is recorded as a failure."""
+        self.label = label
+        try:
+            yield
+        except SourceError as error:
+            self.record_failure(error)
+        except DeadlinePassed:
+            self.record_deadline()
+            raise
+
     def record_failure(self, error: SourceError) -> None:
         """Record the failure of the last attempt."""
         self.failures.append(Failure(self.label, str(error), error.advice))
 
     def record_deadline(self) -> None:
         """Record how many bytes the last attempt supplied before the deadline, if the file is not complete."""
-        if self.complete or not self.label:
-            return
-        size = f" of {self.vocabulary.size:,}" if self.vocabulary.size else ""
-        reason = f"{self.staged.position:,}{size} bytes came before the deadline"
-        self.failures.append(Failure(self.label, reason, "increase TIKTOKEN_INIT_DEADLINE"))
+        if self.label and not self.complete:
+            size = f" of {self.vocabulary.size:,}" if self.vocabulary.size else ""
+            reason = f"{self.staged.position:,}{size} bytes came before the deadline"
+            self.failures.append(Failure(self.label, reason, "increase TIKTOKEN_INIT_DEADLINE"))
 
 
 Watch = Callable[[Sequence[Delivery]], None]
 """Callback that shows progress. It is called several times a second during downloads."""
+
+
+class Source(Protocol):
+    """Place that may hold the bytes of vocabularies."""
+
+    def supply(self, deliveries: Sequence[Delivery]) -> None:
+        """Fill the temporary file of each delivery, if possible. Record each attempt with `Delivery.attempt`.
+
+        Args:
+            deliveries: the vocabularies to obtain. None of them is complete.
+
+        Raises:
+            VolumeError: a temporary file cannot be written.
+            SettingError: a setting of the source is wrong.
+            DeadlinePassed, Stopped: a signal handler raised it.
+        """
+
+
+def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch: Watch) -> None:
+    """Try the sources in order until every delivery is complete.
+
+    Args:
+        deliveries: the vocabularies to obtain.
+        settings: the settings of the run.
+        end: time of the deadline, as `time.monotonic` counts.
+        watch: called several times a second during downloads.
+
+    Raises:
+        VolumeError, SettingError, DeadlinePassed, Stopped: see `Source.supply`.
+    """
+    for name in _order(settings):
+        missing = [delivery for delivery in deliveries if not delivery.complete]
+        if not missing:
+            return
+        try:
+            source = _load(name, settings, end, watch)
+        except ImportError as error:
+            for delivery in missing:
+                with delivery.attempt(name):
+                    raise SourceError("it is not part of this installation", advice=_NOT_INSTALLED[name]) from error
+        else:
+            source.supply(missing)
 
 
 def wrong_bytes(staged: StagedFile) -> SourceError:
@@ -77,31 +136,34 @@ def wrong_bytes(staged: StagedFile) -> SourceError:
     return SourceError(f"{text}, SHA-256 {staged.digest}")
 
 
-def supply(name: str, deliveries: Sequence[Delivery], settings: Settings, end: float, watch: Watch) -> None:
-    """Run one source for the deliveries that are not complete.
+def _order(settings: Settings) -> Iterator[Name]:
+    yield "volume"
+    for name in settings.sources:
+        if name == "fetch":
+            yield "directories"
+        yield name
 
-    Args:
-        name: one of `settings.SOURCES`.
-        deliveries: the vocabularies to obtain.
-        settings: the settings of the run.
-        end: time of the deadline, as `time.monotonic` counts.
-        watch: called several times a second during downloads.
 
-    Raises:
-        VolumeError: a temporary file cannot be written.
-        SettingError: a setting of the source is wrong.
-        DeadlinePassed, Stopped: a signal handler raised it.
-    """
-    wanted = [delivery for delivery in deliveries if not delivery.complete]
-    if not wanted:
-        return
-    try:
-        importlib.import_module(f".{_MODULES[name]}", __package__).supply(wanted, settings, end, watch)
-    except ImportError as error:
-        advice = "use the default image, or install the packages in requirements/runtime.txt (make fill installs them)"
-        if name == "wheel":
-            advice = "remove wheel from TIKTOKEN_INIT_SOURCES: it needs pip, so it works outside the image only"
-        for delivery in wanted:
-            if not delivery.complete:
-                delivery.label = name
-                delivery.record_failure(SourceError(f"this installation has no {error.name}", advice=advice))
+def _load(name: Name, settings: Settings, end: float, watch: Watch) -> Source:
+    """Import a source when its turn comes: a plain fill from baked files needs no other."""
+    match name:
+        case "volume":
+            from .volume import Volume
+
+            return Volume(settings.cache_dir)
+        case "baked":
+            from .baked import Baked
+
+            return Baked(settings.baked_dir)
+        case "directories":
+            from .directories import Directories
+
+            return Directories(settings.mirrors)
+        case "fetch":
+            from .fetch import Fetch
+
+            return Fetch(settings, end, watch)
+        case "wheel":
+            from .wheel import Wheel
+
+            return Wheel(settings.timeout)

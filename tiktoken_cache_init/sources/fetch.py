@@ -1,32 +1,179 @@
-"""The fetch source: mirrors, then the origin. Mirrors that are directories come first: they need no HTTP client."""
+"""Downloads from the mirrors and the origin, with one HTTP client and one task for each file."""
 
-from collections.abc import Sequence
-from urllib.parse import unquote, urlsplit
+import asyncio
+import random
+import signal
+import time
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
+import httpx
+
+from ..catalogue import ORIGIN, Vocabulary
+from ..errors import DeadlinePassed
 from ..redact import redacted
 from ..settings import Settings
-from . import Delivery, Watch
-from .local import copy_from_directory
+from . import Delivery, SourceError, Watch, wrong_bytes
+from .client import make_client
+from .directories import directory_of, names_at_mirror
+from .failures import NotFoundError
+from .transfer import transfer
+
+_MAX_ATTEMPTS = 5
+"""Attempts without progress before a route is given up."""
+_MIN_PROGRESS = 1 << 16
+"""Bytes that count as progress. An attempt with progress resets the count of failures."""
+_FIRST_WAIT = 0.5
+"""Seconds before the first retry; doubled for each further retry."""
+_MAX_WAIT = 30.0
+_WATCH_EVERY = 0.25
+"""Seconds between two calls of the progress callback."""
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM)
 
 
-def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch: Watch) -> None:
-    """Fetch the vocabularies. For arguments and errors, see `sources.supply`."""
-    directories = {mirror: directory_of(mirror) for mirror in settings.mirrors}
-    for mirror, directory in directories.items():
-        if directory is not None:
-            for delivery in deliveries:
-                if not delivery.complete:
-                    copy_from_directory(delivery, redacted(mirror), directory)
-    missing = [delivery for delivery in deliveries if not delivery.complete]
-    if missing and (settings.origin or None in directories.values()):
-        from .http import fetch
+class _Route:
+    """Mirror or origin, for one vocabulary."""
 
-        fetch(missing, settings, end, watch)
+    def __init__(self, label: str, urls: Sequence[str]) -> None:
+        self.label = label
+        self.urls = urls
+        self.failures = 0
+        self.due = 0.0
+        """Time of the next attempt, as `time.monotonic` counts."""
 
 
-def directory_of(mirror: str) -> str | None:
-    """Return the path of a mirror that is a directory, or None for an HTTP mirror."""
-    if "://" not in mirror:
-        return mirror
-    parts = urlsplit(mirror)
-    return unquote(parts.path) if parts.scheme.lower() == "file" else None
+class Fetch:
+    """HTTP mirrors, then the origin."""
+
+    def __init__(self, settings: Settings, end: float, watch: Watch) -> None:
+        self._settings = settings
+        self._end = end
+        self._watch = watch
+
+    def supply(self, deliveries: Sequence[Delivery]) -> None:
+        """Download the vocabularies. For the errors, see `Source.supply`."""
+        routes = {delivery: _routes(delivery.vocabulary, self._settings) for delivery in deliveries}
+        if any(routes.values()):
+            try:
+                _run(_fetch_all(routes, self._settings, self._end, self._watch))
+            except DeadlinePassed:
+                for delivery in deliveries:
+                    delivery.record_deadline()
+                raise
+
+
+def _routes(vocabulary: Vocabulary, settings: Settings) -> list[_Route]:
+    routes = []
+    for mirror in settings.mirrors:
+        if directory_of(mirror) is None:
+            base, question, query = mirror.partition("?")
+            names = names_at_mirror(vocabulary)
+            routes.append(_Route(redacted(mirror), [f"{base.rstrip('/')}/{name}{question}{query}" for name in names]))
+    if settings.origin:
+        host = "/".join(vocabulary.url.split("/")[:3])
+        routes.append(_Route(f"{'origin' if host == ORIGIN else 'its own URL'} {redacted(host)}", [vocabulary.url]))
+    return routes
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine. Unlike `asyncio.run`, do not wait for threads, because a name look-up may hang in one."""
+    loop = asyncio.new_event_loop()
+    handlers = {each: signal.getsignal(each) for each in _SIGNALS}
+    for each, handler in handlers.items():
+        # The loop calls the handler, so that its exception ends the loop and does not interrupt a task.
+        if callable(handler):
+            loop.add_signal_handler(each, handler, each, None)
+    try:
+        loop.run_until_complete(main)
+    finally:
+        loop.run_until_complete(_cancel(asyncio.all_tasks(loop)))
+        # Otherwise Python prints warnings about bodies that were not read completely.
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        # On Python 3.11, this can start tasks.
+        loop.run_until_complete(_cancel(asyncio.all_tasks(loop)))
+        # Closing the loop resets the handlers. No signal may arrive before they are set again.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        loop.close()
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+
+async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _fetch_all(routes: dict[Delivery, list[_Route]], settings: Settings, end: float, watch: Watch) -> None:
+    async with make_client(settings) as client:
+        ticker = asyncio.create_task(_tick(watch, list(routes)))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for delivery, places in routes.items():
+                    group.create_task(_fetch(client, delivery, places, settings.timeout, end))
+        except ExceptionGroup as group_of_errors:
+            raise group_of_errors.exceptions[0] from None
+        finally:
+            ticker.cancel()
+
+
+async def _tick(watch: Watch, deliveries: Sequence[Delivery]) -> None:
+    while True:
+        watch(deliveries)
+        await asyncio.sleep(_WATCH_EVERY)
+
+
+async def _fetch(
+    client: httpx.AsyncClient, delivery: Delivery, routes: list[_Route], timeout: float, end: float
+) -> None:
+    """Try the routes until one supplies the file. The route with the earliest due time is next."""
+    furthest = 0
+    while routes:
+        route = min(routes, key=lambda candidate: candidate.due)
+        await asyncio.sleep(route.due - time.monotonic())
+        delivery.label = route.label
+        try:
+            await _attempt(client, route, delivery, timeout)
+        except SourceError as error:
+            delivery.record_failure(error)
+            progress = delivery.staged.position - furthest
+            furthest = max(furthest, delivery.staged.position)
+            route.failures = 0 if progress >= _MIN_PROGRESS else route.failures + 1
+            route.due = time.monotonic() + max(error.wait, _backoff(route.failures))
+            if not error.transient or route.failures == _MAX_ATTEMPTS or route.due >= end:
+                routes.remove(route)
+        else:
+            return
+
+
+async def _attempt(client: httpx.AsyncClient, route: _Route, delivery: Delivery, timeout: float) -> None:
+    staged = delivery.staged
+    resumed = staged.position > 0
+    await _deliver(client, route, delivery, timeout)
+    if resumed and not staged.is_right:
+        # The first bytes may be from another route. So download the whole file from this one.
+        staged.restart()
+        await _deliver(client, route, delivery, timeout)
+    if not staged.is_right:
+        error = wrong_bytes(staged)
+        staged.restart()
+        raise error
+
+
+async def _deliver(client: httpx.AsyncClient, route: _Route, delivery: Delivery, timeout: float) -> None:
+    """Download the file from the first URL of the route that has it."""
+    refusals: list[NotFoundError] = []
+    for url in route.urls:
+        try:
+            await transfer(client, url, delivery.staged, timeout)
+        except NotFoundError as error:
+            refusals.append(error)
+        else:
+            return
+    raise refusals[0]
+
+
+def _backoff(failures: int) -> float:
+    # The random factor keeps many init containers from retrying at the same moment.
+    return min(_MAX_WAIT, _FIRST_WAIT * 2.0 ** (failures - 1)) * random.uniform(0.5, 1.5) if failures else 0.0

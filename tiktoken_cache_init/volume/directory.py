@@ -4,8 +4,7 @@ import errno
 import os
 import stat
 
-from ..errors import VolumeError
-from .advice import NOT_SUPPORTED, directory_mode, explain, explain_modes, explain_owner, volume_errors
+from ..errors import NOT_SUPPORTED, ModesError, OwnerError, StorageError, VolumeError, storage_errors
 from .mounts import file_system
 
 _WITHOUT_MODES = ("cifs", "smb", "vfat", "msdos", "exfat", "ntfs", "fuse", "9p")
@@ -24,7 +23,7 @@ def prepare(path: str, mode: int, owner: tuple[int, int] | None) -> None:
         VolumeError: the directory cannot be made, is not a directory, or does not get the permissions.
     """
     if not os.path.isdir(path):
-        with volume_errors("make", path):
+        with storage_errors("make", path):
             if os.path.lexists(path):
                 raise VolumeError(
                     f"{path} is not a directory: mount a volume or a directory there, not a file or a dead link"
@@ -35,7 +34,7 @@ def prepare(path: str, mode: int, owner: tuple[int, int] | None) -> None:
             try:
                 os.chown(path, *owner)
             except OSError as error:
-                raise VolumeError(explain_owner(error, owner)) from error
+                raise OwnerError(owner, error) from error
     wanted = directory_mode(mode)
     missing = missing_bits(path, wanted)
     if not missing:
@@ -47,24 +46,29 @@ def prepare(path: str, mode: int, owner: tuple[int, int] | None) -> None:
     except OSError as error:
         refused = error
     if missing_bits(path, wanted):
-        raise VolumeError(_why_closed(path, mode, found, refused))
+        raise _closed(path, mode, found, refused)
 
 
-def _why_closed(path: str, mode: int, found: int, refused: OSError | None) -> str:
-    """Return one line for a directory that did not get the permissions that readers need."""
+def _closed(path: str, mode: int, found: int, refused: OSError | None) -> VolumeError:
+    """Return the error for a directory that did not get the permissions that readers need."""
     wanted = directory_mode(mode)
     if refused and refused.errno not in (errno.EPERM, errno.EACCES, *NOT_SUPPORTED):
-        return explain(refused, "change the mode of", path)
+        return StorageError("change the mode of", path, refused)
     if refused and not os.access(path, os.W_OK | os.X_OK):
         # One remedy is enough: the owner of the directory can write in it and can change its mode.
-        return explain(PermissionError(errno.EACCES, os.strerror(errno.EACCES)), "write in", path)
+        return StorageError("write in", path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
     if not refused or os.stat(path).st_uid == os.geteuid() or file_system(path).startswith(_WITHOUT_MODES):
-        return explain_modes(path, found, wanted)
-    return (
+        return ModesError(path, found, wanted)
+    return VolumeError(
         f"{path} has mode {found:04o}, so not every user can read its files, and this user cannot change the mode "
         f"({refused.strerror}): run chmod {found | wanted:04o} on it, or set TIKTOKEN_INIT_MODE=0{mode & _readers(found):03o} "
         "if the gateway's user can read it"
     )
+
+
+def directory_mode(mode: int) -> int:
+    """Return the mode that a directory needs if its files have this mode: 0644 -> 0755."""
+    return mode | (mode & 0o444) >> 2
 
 
 def permissions(path: str) -> int:
@@ -73,7 +77,7 @@ def permissions(path: str) -> int:
     Raises:
         VolumeError: the path cannot be accessed.
     """
-    with volume_errors("open", path):
+    with storage_errors("open", path):
         return stat.S_IMODE(os.stat(path).st_mode)
 
 
@@ -83,7 +87,7 @@ def is_read_only(path: str) -> bool:
     Raises:
         VolumeError: the directory cannot be accessed.
     """
-    with volume_errors("open", path):
+    with storage_errors("open", path):
         return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 

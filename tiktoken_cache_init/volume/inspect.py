@@ -10,7 +10,7 @@ from io import FileIO
 from typing import NamedTuple
 
 from ..catalogue import Target, Vocabulary
-from .advice import volume_errors
+from ..errors import storage_errors
 from .identify import MAX_READ, Identity, identify
 
 _MAX_STEPS = 40
@@ -92,7 +92,7 @@ def _inspect(
     directory: str, target: Target, names: frozenset[str], mode: int, owner: tuple[int, int] | None
 ) -> Finding:
     path = os.path.join(directory, target.name)
-    with volume_errors("read", path):
+    with storage_errors("read", path):
         try:
             status = os.lstat(path)
             note = ""

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Collection
 
+from ..errors import NotMountedError
+
 _ENGINE_MOUNTS = ("/proc/", "/sys/", "/dev/", "/etc/", "/run/", "/var/run/", "/sbin/", "/tmp/", "/var/tmp/")  # noqa: S108
 """Directories in which container engines mount files without being asked."""
 
@@ -17,19 +19,16 @@ def mounts() -> dict[str, str]:
     return {_unescaped(row[4]): row[row.index(b"-") + 1].decode() for row in rows}
 
 
-def mount_problem(path: str) -> str:
-    """Return an error message if nothing is mounted at the directory or above it; else an empty string.
+def require_mount(path: str) -> None:
+    """Check that something is mounted at a directory or above it. Without a mount, a container loses the files.
 
-    Without a mount, the files are lost when the container is removed.
+    Raises:
+        NotMountedError: nothing is mounted there.
     """
     points = mounts()
-    if not points or _mount_point(path, points) != "/":
-        return ""
-    own = [point for point in sorted(points) if point != "/" and not f"{point}/".startswith(_ENGINE_MOUNTS)]
-    hint = (
-        f", or set TIKTOKEN_CACHE_DIR to a mounted directory ({', '.join(own)}), here and in the gateway" if own else ""
-    )
-    return f"nothing is mounted at {path}, so its files would be lost with this container: add -v tiktoken:{path}{hint}"
+    if points and _mount_point(path, points) == "/":
+        own = [point for point in sorted(points) if point != "/" and not f"{point}/".startswith(_ENGINE_MOUNTS)]
+        raise NotMountedError(path, own)
 
 
 def file_system(path: str) -> str:

@@ -15,8 +15,7 @@ from collections.abc import Collection
 from typing import IO
 
 from ..catalogue import Vocabulary
-from ..errors import VolumeError
-from .advice import NOT_SUPPORTED, explain_modes, explain_owner, volume_errors
+from ..errors import NOT_SUPPORTED, ModesError, OwnerError, VolumeError, storage_errors
 from .identify import MAX_READ
 
 PREFIX = ".tiktoken-cache-init-"
@@ -56,7 +55,7 @@ class StagedFile:
         Raises:
             VolumeError: the directory cannot be written.
         """
-        with volume_errors("write in", self._directory, self._needed):
+        with storage_errors("write in", self._directory, self._needed):
             for _ in range(_MAX_ATTEMPTS):
                 self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
                 # Some network file systems have no locks. There, `sweep` checks the age of the file.
@@ -80,7 +79,7 @@ class StagedFile:
         if self.position + len(data) > self.vocabulary.max_size:
             raise TooLongError
         view = memoryview(data)
-        with volume_errors("write in", self._directory, self._needed):
+        with storage_errors("write in", self._directory, self._needed):
             while view:
                 count = os.write(self._fd, view)
                 # In this order, a signal between the two lines leaves a wrong digest, so the file is not installed.
@@ -105,7 +104,7 @@ class StagedFile:
         Raises:
             VolumeError: the storage fails.
         """
-        with volume_errors("read", other.path):
+        with storage_errors("read", other.path):
             while chunk := os.pread(other._fd, _CHUNK_SIZE, self.position):
                 self.write(chunk)
 
@@ -115,7 +114,7 @@ class StagedFile:
         Raises:
             VolumeError: the directory cannot be written.
         """
-        with volume_errors("write in", self._directory):
+        with storage_errors("write in", self._directory):
             os.ftruncate(self._fd, 0)
             os.lseek(self._fd, 0, os.SEEK_SET)
         self._digest = hashlib.sha256()
@@ -137,7 +136,7 @@ class StagedFile:
         Raises:
             VolumeError: the storage fails.
         """
-        with volume_errors("read", self.path):
+        with storage_errors("read", self.path):
             return os.pread(self._fd, MAX_READ, 0)
 
     def finish(self, mode: int, owner: tuple[int, int] | None) -> None:
@@ -148,7 +147,7 @@ class StagedFile:
         """
         if not self.is_right:
             raise AssertionError("only a file with the right digest may be installed")
-        with volume_errors("write in", self._directory, self._needed):
+        with storage_errors("write in", self._directory, self._needed):
             if os.fstat(self._fd).st_size != self.position:
                 raise VolumeError(f"{self._directory} has lost bytes that were written: check the volume's storage")
             self._set_mode(mode)
@@ -156,7 +155,7 @@ class StagedFile:
                 try:
                     os.fchown(self._fd, *owner)
                 except OSError as error:
-                    raise VolumeError(explain_owner(error, owner)) from error
+                    raise OwnerError(owner, error) from error
             _fsync(self._fd)
 
     def install(self, name: str) -> str:
@@ -170,7 +169,7 @@ class StagedFile:
         """
         path = os.path.join(self._directory, name)
         aside = ""
-        with volume_errors("install", path, self._needed):
+        with storage_errors("install", path, self._needed):
             for _ in range(_MAX_ATTEMPTS):
                 try:
                     os.rename(self.path, path)
@@ -211,7 +210,7 @@ class StagedFile:
         if mode & ~found:
             if refused and refused.errno not in (errno.EPERM, *NOT_SUPPORTED):
                 raise refused
-            raise VolumeError(explain_modes(self._directory, found, mode))
+            raise ModesError(self._directory, found, mode)
 
 
 def repair_permissions(path: str, mode: int, owner: tuple[int, int] | None) -> bool:
@@ -231,7 +230,7 @@ def sync(directory: str) -> None:
     Raises:
         VolumeError: the storage fails.
     """
-    with volume_errors("sync", directory):
+    with storage_errors("sync", directory):
         fd = os.open(directory, os.O_RDONLY)
         try:
             _fsync(fd)

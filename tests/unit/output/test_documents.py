@@ -8,7 +8,6 @@ from tiktoken_cache_init import __version__
 from tiktoken_cache_init.catalogue import ENCODINGS
 from tiktoken_cache_init.errors import NotReadyError
 from tiktoken_cache_init.fill import fill
-from tiktoken_cache_init.listing import listing
 from tiktoken_cache_init.output.documents import (
     SCHEMA,
     failed_verify_document,
@@ -80,7 +79,7 @@ def test_both_documents_of_verify_have_the_same_fields(volume: Path) -> None:
 
 def test_the_list_has_the_digests_and_shows_no_secret() -> None:
     private = vocabulary(url="https://u:secret@a.example/x.bin?sig=secret")
-    document = list_document(listing(settings(encodings=ENCODINGS, extra=(private,))))
+    document = list_document(settings(encodings=ENCODINGS, extra=(private,)))
     assert (document["schema"], document["version"]) == (SCHEMA, __version__)
     first, last = document["encodings"][0], document["encodings"][-1]
     assert first["encoding"] == "cl100k_base"

@@ -1,22 +1,12 @@
 from __future__ import annotations
 
-import io
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, published, settings
-from tiktoken_cache_init import __version__
 from tiktoken_cache_init.catalogue import ENCODINGS, Target
-from tiktoken_cache_init.errors import NotObtainedError
-from tiktoken_cache_init.fill import Action, Filled, Outcome
-from tiktoken_cache_init.listing import listing
-from tiktoken_cache_init.output.log import Log
-from tiktoken_cache_init.output.text import announce, list_lines, report_fill, verify_lines
-from tiktoken_cache_init.redact import Scrubber
-from tiktoken_cache_init.settings import Settings
+from tiktoken_cache_init.output.text import list_lines, verify_lines
 from tiktoken_cache_init.sources import Failure
 from tiktoken_cache_init.verify import Fix, Verified, verify
 from tiktoken_cache_init.volume.inspect import Finding, State
@@ -28,103 +18,6 @@ KEY = TINY.cache_key
 
 def finding(state: State, text: str = "", lacks: str = "", name: str = KEY) -> Finding:
     return Finding(Target(TINY, name), state, text or state.value, lacks=lacks)
-
-
-def reported(filled: Filled, form: str = "text", **changes: Any) -> list[str]:
-    stream = io.StringIO()
-    report_fill(Log(stream, form, Scrubber([])), settings("/cache", **changes), filled, 0.1234)
-    return stream.getvalue().splitlines()
-
-
-def announced(chosen: Settings, form: str = "text") -> str:
-    stream = io.StringIO()
-    announce(Log(stream, form, Scrubber([])), chosen)
-    return stream.getvalue().rstrip("\n")
-
-
-# Fill.
-
-
-def test_the_first_line_names_the_directory_the_encodings_and_the_sources(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.geteuid", lambda: 1000)
-    monkeypatch.setattr("os.getegid", lambda: 100)
-    chosen = settings("/cache", encodings=ENCODINGS[:2], sources=("baked", "fetch"))
-    start = f"tiktoken-cache-init {__version__}: fill /cache as 1000:100: cl100k_base, o200k_base"
-    assert announced(chosen) == f"{start} from baked, fetch"
-    chosen = chosen._replace(mirrors=("https://u:secret@m.example", "/usb"), extra=(TINY,))
-    assert announced(chosen) == (
-        f"{start} and 1 private from baked, fetch (mirrors: https://***@m.example, /usb; no origin)"
-    )
-    record = json.loads(announced(chosen, "json"))
-    assert (record["event"], record["user"], record["cache_dir"]) == ("start", "1000:100", "/cache")
-    assert record["mirrors"] == ["https://***@m.example", "/usb"]
-
-
-@pytest.mark.parametrize(
-    ("outcome", "line"),
-    [
-        (Outcome(finding(State.RIGHT), Action.KEPT), "already right"),
-        (
-            Outcome(finding(State.RIGHT, lacks="not readable by every user (mode 0600)"), Action.REPAIRED),
-            "right, but not readable by every user (mode 0600): repaired",
-        ),
-        (Outcome(finding(State.MISSING), Action.INSTALLED, "baked"), "installed from baked"),
-        (
-            Outcome(finding(State.WRONG, "empty (0 bytes)"), Action.REPLACED, "baked"),
-            "was empty (0 bytes): replaced from baked",
-        ),
-        (
-            Outcome(finding(State.DIRECTORY, "a directory"), Action.REPLACED, "baked", moved_aside="k.moved-aside-1"),
-            "was a directory: replaced from baked, and the directory is now called k.moved-aside-1",
-        ),
-        (Outcome(finding(State.MISSING), Action.FAILED, failures=(FAILURE,)), "missing: NOT obtained"),
-        (Outcome(finding(State.MISSING), Action.FAILED), "missing"),
-    ],
-)
-def test_each_file_has_one_line_that_says_what_was_done(outcome: Outcome, line: str) -> None:
-    assert reported(Filled((outcome,)))[0] == f"tiny.tiktoken ({KEY}): {line}"
-
-
-def test_a_published_name_is_not_printed_twice() -> None:
-    [line, _] = reported(Filled((Outcome(finding(State.RIGHT, name="tiny.tiktoken"), Action.KEPT),)))
-    assert line == "tiny.tiktoken: already right"
-
-
-def test_each_failure_is_printed_once_below_its_file() -> None:
-    other = Failure("baked", "none", "")
-    outcome = Outcome(finding(State.MISSING), Action.INSTALLED, "origin", (FAILURE, other, FAILURE))
-    assert reported(Filled((outcome,)))[1:3] == [
-        "  tried origin https://o.example: 404 Not Found (2 times)",
-        "  tried baked: none",
-    ]
-
-
-def test_the_last_line_of_a_fill_says_that_it_is_ready() -> None:
-    kept = Outcome(finding(State.RIGHT), Action.KEPT)
-    assert reported(Filled((kept,)))[-1] == "ready: 1 file in /cache (0.12 s)"
-    assert reported(Filled((kept, kept)))[-1] == "ready: 2 files in /cache (0.12 s)"
-
-
-def test_a_gateway_that_is_running_must_be_restarted_if_files_have_changed() -> None:
-    for action in Action:
-        lines = reported(Filled((Outcome(finding(State.MISSING), action),)))
-        assert any("restart a gateway" in line for line in lines) == (action in (Action.INSTALLED, Action.REPLACED))
-
-
-def test_warnings_and_the_error_come_after_the_files() -> None:
-    filled = Filled((Outcome(finding(State.MISSING), Action.FAILED),), NotObtainedError("cause: remedy"), ("beware",))
-    assert reported(filled)[1:] == ["warning: beware", "tiktoken-cache-init: error: cause: remedy"]
-
-
-def test_json_lines_have_the_events_of_a_fill_and_the_fields_of_its_document() -> None:
-    outcome = Outcome(finding(State.MISSING), Action.INSTALLED, "baked", (FAILURE,))
-    records = [json.loads(line) for line in reported(Filled((outcome,)), "json")]
-    assert [record["event"] for record in records] == ["file", "tried", "restart", "ready"]
-    assert (records[0]["action"], records[0]["source"], records[0]["name"]) == ("installed", "baked", KEY)
-    assert (records[-1]["seconds"], records[-1]["exit_code"]) == (0.123, 0)
-
-
-# Verify.
 
 
 def test_each_examined_file_has_its_state_and_below_it_the_gateway_and_the_fix(volume: Path) -> None:
@@ -190,7 +83,7 @@ def test_colour_is_added_only_on_request(volume: Path) -> None:
 
 
 def test_the_list_fits_80_columns_and_has_every_encoding() -> None:
-    lines = list_lines(listing(settings(encodings=ENCODINGS, extra=(TINY,))))
+    lines = list_lines(settings(encodings=ENCODINGS, extra=(TINY,)))
     assert max(map(len, lines)) <= 80
     for known in ENCODINGS:
         assert any(line.startswith(known.name) for line in lines)

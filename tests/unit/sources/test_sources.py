@@ -2,79 +2,93 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.samples import CONTENT, TINY, settings, staged_file, vocabulary
 from tiktoken_cache_init import sources
-from tiktoken_cache_init.settings import SOURCES
-from tiktoken_cache_init.sources import Delivery, SourceError, wrong_bytes
+from tiktoken_cache_init.errors import DeadlinePassed
+from tiktoken_cache_init.sources import Delivery, Name, SourceError, wrong_bytes
+from tiktoken_cache_init.values import SOURCES
 
 
 def watch(_: object) -> None:
     """Ignore the progress."""
 
 
-def test_every_source_that_a_setting_can_name_has_a_supply_function(
+class Asked:
+    """Source that supplies nothing, and records that it was asked."""
+
+    def __init__(self, name: str, asked: list[str]) -> None:
+        self._name = name
+        self._asked = asked
+
+    def supply(self, deliveries: Sequence[Delivery]) -> None:
+        self._asked.append(self._name)
+        for delivery in deliveries:
+            assert not delivery.complete
+
+
+def test_the_volume_is_asked_first_and_directories_before_other_mirrors(
     volume: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    for name in SOURCES:
-        module = importlib.import_module(f"tiktoken_cache_init.sources.{sources._MODULES[name]}")
-        monkeypatch.setattr(module, "supply", lambda *_, name=name: asked.append(name))
-    with staged_file(volume) as staged:
-        for name in SOURCES:
-            sources.supply(name, [Delivery(staged)], settings(), 0.0, watch)
-    assert asked == list(SOURCES)
 
+    def load(name: Name, *_: Any) -> Asked:
+        return Asked(name, asked)
 
-def test_a_source_is_not_asked_for_a_complete_file(volume: Path, baked: Path) -> None:
+    monkeypatch.setattr(sources, "_load", load)
     with staged_file(volume) as staged:
+        sources.supply([Delivery(staged)], settings(sources=SOURCES), 0.0, watch)
+        assert asked == ["volume", "baked", "directories", "fetch", "wheel"]
         staged.write(CONTENT)
-        delivery = Delivery(staged)
-        assert delivery.complete
-        sources.supply("no such source", [delivery], settings(), 0.0, watch)
+        sources.supply([Delivery(staged)], settings(sources=SOURCES), 0.0, watch)
+    assert len(asked) == 5
 
 
+@pytest.mark.parametrize(
+    ("source", "advice"), [("fetch", "use the default image"), ("wheel", "remove wheel from TIKTOKEN_INIT_SOURCES")]
+)
 def test_a_source_that_this_installation_lacks_is_a_failure_with_advice(
-    volume: Path, monkeypatch: pytest.MonkeyPatch
+    volume: Path, monkeypatch: pytest.MonkeyPatch, source: str, advice: str
 ) -> None:
-    for name in ("fetch", "http"):
-        monkeypatch.delitem(sys.modules, f"tiktoken_cache_init.sources.{name}", raising=False)
-    monkeypatch.setitem(sys.modules, "httpx", None)
+    monkeypatch.setitem(sys.modules, f"tiktoken_cache_init.sources.{source}", None)
     with staged_file(volume) as staged:
         delivery = Delivery(staged)
-        sources.supply("fetch", [delivery], settings(origin=True), 0.0, watch)
+        sources.supply([delivery], settings(sources=(source,), origin=True), 0.0, watch)
     [failure] = delivery.failures
-    assert (failure.label, failure.reason) == ("fetch", "this installation has no httpx")
-    assert "use the default image" in failure.advice
+    assert (failure.label, failure.reason) == (source, "it is not part of this installation")
+    assert advice in failure.advice
 
 
 @pytest.mark.parametrize("origin", [False, True])
 def test_a_directory_as_mirror_needs_no_http_client(
     volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch, origin: bool
 ) -> None:
-    for name in ("fetch", "http"):
-        monkeypatch.delitem(sys.modules, f"tiktoken_cache_init.sources.{name}", raising=False)
+    monkeypatch.delitem(sys.modules, "tiktoken_cache_init.sources.fetch", raising=False)
     monkeypatch.setitem(sys.modules, "httpx", None)
-    chosen = settings(mirrors=(str(baked),), origin=origin)
+    chosen = settings(volume, mirrors=(str(baked),), origin=origin, sources=("fetch",))
     with staged_file(volume) as first, staged_file(volume, vocabulary(b"unknown")) as second:
         found, missing = Delivery(first), Delivery(second)
-        sources.supply("fetch", [found, missing], chosen, 0.0, watch)
+        sources.supply([found, missing], chosen, 0.0, watch)
         assert (found.complete, found.label, found.failures) == (True, str(baked), [])
-    wanted = [str(baked), "fetch"] if origin else [str(baked)]
-    assert [failure.label for failure in missing.failures] == wanted
+    assert [failure.label for failure in missing.failures] == [str(baked), "fetch"]
 
 
-def test_a_failure_is_noted_with_the_place_and_its_advice(volume: Path) -> None:
+def test_an_attempt_is_recorded_with_its_place_and_its_failure(volume: Path) -> None:
     with staged_file(volume) as staged:
         delivery = Delivery(staged)
-        delivery.label = "here"
-        delivery.record_failure(SourceError("no", advice="do something"))
-    assert delivery.failures == [("here", "no", "do something")]
+        with delivery.attempt("here"):
+            raise SourceError("no", advice="do something")
+        with pytest.raises(DeadlinePassed), delivery.attempt("there"):
+            raise DeadlinePassed
+    assert delivery.label == "there"
+    assert delivery.failures[0] == ("here", "no", "do something")
+    assert delivery.failures[1].reason == "0 of 21 bytes came before the deadline"
 
 
 def test_the_deadline_is_noted_with_how_far_the_transfer_came(volume: Path) -> None:

@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 
 from tests.samples import CONTENT, staged_file, vocabulary
-from tests.samples import settings as sample_settings
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
 from tiktoken_cache_init.errors import DeadlinePassed
 from tiktoken_cache_init.sources import Delivery, wheel
 from tiktoken_cache_init.sources import Failure as NotedFailure
-from tiktoken_cache_init.sources.wheel import supply
+from tiktoken_cache_init.sources.wheel import Wheel
 
 CL100K, O200K, P50K, R50K, MERGES, RANKS = VOCABULARIES
 MEMBER = "llama_index/core/_static/tiktoken_cache/"
@@ -75,7 +74,7 @@ def supplied(volume: Path, *wanted: Vocabulary, timeout: float = 15.0) -> list[D
     for each in wanted:
         with staged_file(volume, each) as staged:
             delivery = Delivery(staged)
-            supply([delivery], sample_settings(timeout=timeout), 0.0, lambda _: None)
+            Wheel(timeout).supply([delivery])
             assert delivery.complete == (not delivery.failures)
         deliveries.append(delivery)
     return deliveries
@@ -118,7 +117,7 @@ def test_no_code_of_the_wheel_is_run_and_none_of_its_dependencies_is_downloaded(
 def test_a_vocabulary_that_no_wheel_holds_is_not_looked_for(volume: Path, pip: Pip) -> None:
     with staged_file(volume) as staged:
         delivery = Delivery(staged)
-        supply([delivery], sample_settings(), 0.0, lambda _: None)
+        Wheel(15.0).supply([delivery])
         assert [(failure.label, failure.reason) for failure in delivery.failures] == [("wheel", "no wheel holds it")]
     assert not pip.calls
 
@@ -128,7 +127,7 @@ def test_two_vocabularies_are_taken_from_one_download(volume: Path, pip: Pip, ti
     with staged_file(volume, tiny[0]) as one, staged_file(volume, tiny[1]) as two:
         one.write(b"of another source")
         deliveries = [Delivery(one), Delivery(two)]
-        supply(deliveries, sample_settings(), 0.0, lambda _: None)
+        Wheel(15.0).supply(deliveries)
         assert [delivery.complete for delivery in deliveries] == [True, True]
     assert {delivery.label for delivery in deliveries} == {"wheel llama-index-core==0.13.0"}
     assert len(pip.calls) == 1
@@ -179,7 +178,7 @@ def test_the_error_line_of_pip_is_reported(volume: Path, pip: Pip, script: str, 
 def test_a_wheel_that_pip_cannot_download_is_requested_once(volume: Path, pip: Pip) -> None:
     with staged_file(volume, CL100K) as one, staged_file(volume, O200K) as two:
         deliveries = [Delivery(one), Delivery(two)]
-        supply(deliveries, sample_settings(), 0.0, lambda _: None)
+        Wheel(15.0).supply(deliveries)
     assert deliveries[0].failures == deliveries[1].failures
     assert len(pip.calls) == 1
 

@@ -9,8 +9,7 @@ import pytest
 
 from tests.unit.conftest import Refuse
 from tiktoken_cache_init.errors import VolumeError
-from tiktoken_cache_init.volume.advice import directory_mode
-from tiktoken_cache_init.volume.directory import missing_bits, permissions, prepare
+from tiktoken_cache_init.volume.directory import directory_mode, missing_bits, permissions, prepare
 
 
 def mode_of(path: Path) -> int:
@@ -73,7 +72,7 @@ def test_a_file_or_a_dead_link_is_not_a_directory(tmp_path: Path, make: object) 
 
 def test_a_directory_that_cannot_be_made_is_an_error(tmp_path: Path, refuse: Refuse) -> None:
     refuse("makedirs", errno.EROFS)
-    with pytest.raises(VolumeError, match=r"cannot make .*: Read-only file system: mount it read-write"):
+    with pytest.raises(VolumeError, match=r"cannot make .*: Read-only file system"):
         prepare(str(tmp_path / "a"), 0o644, None)
 
 
@@ -110,7 +109,7 @@ def test_our_directory_that_keeps_no_permissions_is_reported_with_mount_options(
 ) -> None:
     volume.chmod(0o700)
     monkeypatch.setattr(os, "chmod", lambda *_: None)
-    with pytest.raises(VolumeError, match=r"everything has mode 0700, but 0755 is needed: mount it with these options"):
+    with pytest.raises(VolumeError, match=r"everything has mode 0700, but 0755 is needed"):
         prepare(str(volume), 0o644, None)
 
 

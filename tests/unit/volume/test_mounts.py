@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tiktoken_cache_init.volume.mounts import file_system, mount_problem, mounts
+from tiktoken_cache_init.errors import NotMountedError
+from tiktoken_cache_init.volume.mounts import file_system, mounts, require_mount
 
 DOCKER = """\
 98 69 0:47 / / rw,relatime master:6 - overlay overlay rw,lowerdir=/var/lib/docker/overlay2/l/A
@@ -55,17 +56,16 @@ def mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mount:
 @pytest.mark.parametrize("of", [DOCKER, DOCKER + PODMAN, DOCKER + KUBERNETES], ids=["docker", "podman", "kubernetes"])
 def test_the_mounts_that_an_engine_makes_by_itself_do_not_count_as_a_volume(mount: Mount, of: str) -> None:
     mount(of=of)
-    assert mount_problem("/cache/tiktoken") == (
-        "nothing is mounted at /cache/tiktoken, so its files would be lost with this container: add "
-        "-v tiktoken:/cache/tiktoken"
-    )
+    with pytest.raises(NotMountedError, match="nothing is mounted at /cache/tiktoken") as raised:
+        require_mount("/cache/tiktoken")
+    assert raised.value.mounted == []
 
 
 @pytest.mark.parametrize("point", ["/cache/tiktoken", "/cache", "/dev/shm"])
 def test_a_mount_at_the_directory_or_above_it_is_enough(mount: Mount, point: str) -> None:
     mount("/data", point)
-    assert mount_problem(f"{point}/tiktoken") == ""
-    assert mount_problem(f"/x/..{point}/tiktoken/") == ""
+    require_mount(f"{point}/tiktoken")
+    require_mount(f"/x/..{point}/tiktoken/")
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ def test_a_mount_at_the_directory_or_above_it_is_enough(mount: Mount, point: str
 )
 def test_a_mount_elsewhere_is_named(mount: Mount, points: list[str], places: str) -> None:
     mount(*points)
-    assert f"set TIKTOKEN_CACHE_DIR to a mounted directory ({places}), here and in the gateway" in (
-        mount_problem("/cache/tiktoken")
-    )
+    with pytest.raises(NotMountedError) as raised:
+        require_mount("/cache/tiktoken")
+    assert ", ".join(raised.value.mounted) == places
 
 
 @pytest.mark.parametrize(
@@ -98,13 +98,13 @@ def test_a_mount_elsewhere_is_named(mount: Mount, points: list[str], places: str
 def test_a_mount_point_is_read_as_the_kernel_writes_it(mount: Mount, written: str, point: str) -> None:
     mount(written)
     assert point in mounts()
-    assert mount_problem(f"{point}/c") == ""
+    require_mount(f"{point}/c")
 
 
 def test_links_are_followed_to_the_mount(mount: Mount, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("real")
     mount(f"{tmp_path}/real")
-    assert mount_problem(f"{tmp_path}/link/tiktoken") == ""
+    require_mount(f"{tmp_path}/link/tiktoken")
 
 
 def test_a_directory_counts_as_mounted_on_a_system_without_a_mount_table(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,7 @@ def test_a_directory_counts_as_mounted_on_a_system_without_a_mount_table(monkeyp
         raise FileNotFoundError
 
     monkeypatch.setattr("builtins.open", refuse)
-    assert mount_problem("/anywhere") == ""
+    require_mount("/anywhere")
     assert file_system("/anywhere") == ""
 
 

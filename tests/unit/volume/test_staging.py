@@ -12,7 +12,7 @@ import pytest
 
 from tests.samples import CONTENT, TINY, as_nobody, left_behind, names_in, public_directory, staged_file
 from tests.unit.conftest import Refuse
-from tiktoken_cache_init.errors import DeadlinePassed, VolumeError
+from tiktoken_cache_init.errors import DeadlinePassed, StorageError, VolumeError
 from tiktoken_cache_init.volume import staging as module
 from tiktoken_cache_init.volume.staging import PREFIX, StagedFile, TooLongError, VanishedError, sweep, sync
 
@@ -120,7 +120,7 @@ def test_a_file_that_cannot_be_read_back_is_an_error(volume: Path, refuse: Refus
     with staged_file(volume) as staged:
         staged.write(CONTENT)
         refuse("pread", errno.EIO)
-        with pytest.raises(VolumeError, match=f"^cannot read {staged.path}: Input/output error: check "):
+        with pytest.raises(VolumeError, match=f"^cannot read {staged.path}: Input/output error$"):
             staged.head()
 
 
@@ -165,8 +165,9 @@ def test_a_full_disk_is_reported_with_the_bytes_that_are_needed(
             staged.install("key")
 
     refuse(call, errno.ENOSPC)
-    with pytest.raises(VolumeError, match=f"cannot {doing} .*: No space left on device: free at least 1,234 bytes"):
+    with pytest.raises(StorageError, match=f"cannot {doing} .*: No space left on device") as raised:
         install()
+    assert raised.value.needed == 1234
     assert names_in(volume) == []
 
 
@@ -198,7 +199,7 @@ def test_storage_that_fails_to_sync_is_an_error(volume: Path, refuse: Refuse) ->
 
 def test_a_file_system_with_one_mode_for_all_files_is_enough_if_that_mode_fits(volume: Path, refuse: Refuse) -> None:
     refuse("fchmod", errno.EPERM)
-    with pytest.raises(VolumeError, match=r"does not keep permissions: .* mode 0600, but 0644 .*TIKTOKEN_INIT_MODE"):
+    with pytest.raises(VolumeError, match=r"does not keep permissions: .* mode 0600, but 0644"):
         write_and_install(volume)
     write_and_install(volume, 0o600)
     assert (volume / "key").exists()
@@ -230,7 +231,7 @@ def test_a_file_gets_its_owner_before_it_gets_its_name(volume: Path, monkeypatch
 
 def test_a_user_who_cannot_set_the_owner_gets_advice(volume: Path, refuse: Refuse) -> None:
     refuse("fchown", errno.EPERM)
-    with pytest.raises(VolumeError, match=r"cannot give the files to 7:8: .*capability CHOWN .*--user 7:8"):
+    with pytest.raises(VolumeError, match=r"cannot give the files to 7:8: "):
         write_and_install(volume, owner=(7, 8))
     assert names_in(volume) == []
 

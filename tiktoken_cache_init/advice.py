@@ -1,17 +1,26 @@
-"""Messages for errors on the volume: one line with the cause, and the remedy for this user, directory and host."""
+"""Remedies for errors of the volume: what to do about them as this user, with this directory, on this host."""
 
 import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
 
-from ..errors import VolumeError
-from .mounts import file_system
+from .errors import (
+    FULL,
+    NOT_SUPPORTED,
+    InitError,
+    ModesError,
+    NotMountedError,
+    OwnerError,
+    ReadOnlyError,
+    StorageError,
+    VolumeError,
+    user_text,
+)
+from .volume.directory import directory_mode
+from .volume.mounts import file_system
 
-NOT_SUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
-"""Errors of a file system that does not support a call. Other errors mean that the storage fails."""
-READ_WRITE_ADVICE = "mount it read-write in the init container; only the consumer's mount may have ':ro'"
+_READ_WRITE = "mount it read-write in the init container; only the consumer's mount may have ':ro'"
 _OVERFLOW_ID = 65534
 """UID that the kernel shows for an owner from outside this user namespace."""
 _OPENSHIFT_FIRST_UID = 1_000_000_000
@@ -22,80 +31,72 @@ _IDENTITY_MAP = ["0", "0", "4294967295"]
 """Fields of ``/proc/self/uid_map`` outside user namespaces."""
 
 
-@contextlib.contextmanager
-def volume_errors(doing: str, path: str, needed: int = 0) -> Iterator[None]:
-    """Turn an OSError into a `VolumeError` that says what could not be done to ``path``.
-
-    Args:
-        doing: a verb, such as ``write in``.
-        path: a path in the volume.
-        needed: bytes that the run needs, for the message about a full disk.
-
-    Raises:
-        VolumeError: the block raised an OSError.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise VolumeError(explain(error, doing, path, needed)) from error
-
-
-def explain(error: OSError, doing: str, path: str, needed: int = 0) -> str:
-    """Return one line with the failed action, the cause and the remedy."""
-    head = f"cannot {doing} {path}: {error.strerror or error}"
-    if error.errno == errno.EROFS:
-        return f"{head}: {READ_WRITE_ADVICE}"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        wanted = f"free at least {needed:,} bytes" if needed else "free some space"
-        return f"{head}: {wanted}{_free_space(path)}; the files that were there are untouched"
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return f"{head}: {_permission_advice(path, error.errno)}"
-    if error.errno in (errno.ENOTDIR, errno.ENAMETOOLONG):
-        return f"{head}: correct the path"
-    if error.errno == errno.EBUSY:
-        return f"{head}: something is mounted there: mount the directory instead"
-    if error.errno in NOT_SUPPORTED:
-        return f"{head}: this storage does not support the call: use another kind of volume, such as a local one"
-    return f"{head}: check the volume's storage, then run again"
+def advised(error: InitError) -> InitError:
+    """Return an error of the volume with its remedy for this user, directory and host. Return other errors unchanged."""
+    match error:
+        case StorageError():
+            remedy = _storage_advice(error)
+        case ModesError():
+            remedy = _modes_advice(error)
+        case OwnerError():
+            remedy = _owner_advice(error)
+        case ReadOnlyError():
+            remedy = _READ_WRITE
+        case NotMountedError():
+            remedy = _mount_advice(error)
+        case _:
+            return error
+    return VolumeError(f"{error}: {remedy}")
 
 
-def explain_modes(path: str, found: int, wanted: int) -> str:
-    """Return one line for a volume that does not keep permission bits, with the mount options to set."""
-    user, directories = _id(os.geteuid(), os.getegid()), directory_mode(wanted)
+def _storage_advice(error: StorageError) -> str:
+    path, number = error.path, error.cause.errno
+    if number == errno.EROFS:
+        return _READ_WRITE
+    if number in FULL:
+        wanted = f"free at least {error.needed:,} bytes" if error.needed else "free some space"
+        free = error.free
+        found = f" ({free.f_bavail * free.f_frsize:,} bytes and {free.f_favail:,} inodes are free)" if free else ""
+        return f"{wanted}{found}; the files that were there are untouched"
+    if number in (errno.EACCES, errno.EPERM):
+        return _permission_advice(path, number)
+    if number in (errno.ENOTDIR, errno.ENAMETOOLONG):
+        return "correct the path"
+    if number == errno.EBUSY:
+        return "something is mounted there: mount the directory instead"
+    if number in NOT_SUPPORTED:
+        return "this storage does not support the call: use another kind of volume, such as a local one"
+    return "check the volume's storage, then run again"
+
+
+def _modes_advice(error: ModesError) -> str:
+    """Return the mount options for a volume that does not keep permission bits."""
+    wanted, directories = error.wanted, directory_mode(error.wanted)
     owner = f"uid={os.geteuid()},gid={os.getegid()}"
     return (
-        f"{path} does not keep permissions: everything has mode {found:04o}, but {wanted:04o} is needed: mount it with these options "
-        f"(SMB, azureFile: {owner},file_mode={wanted & 0o666:04o},dir_mode={directories:04o}; vfat, blobfuse, other FUSE: "
-        f"{owner},allow_other,umask={0o777 & ~directories:04o}), or, if the gateway runs as {user} too, set "
-        f"TIKTOKEN_INIT_MODE=0{found & 0o666:03o}"
+        f"mount it with these options (SMB, azureFile: {owner},file_mode={wanted & 0o666:04o},dir_mode={directories:04o}; "
+        f"vfat, blobfuse, other FUSE: {owner},allow_other,umask={0o777 & ~directories:04o}), or, if the gateway runs as "
+        f"{user_text(os.geteuid(), os.getegid())} too, set TIKTOKEN_INIT_MODE=0{error.found & 0o666:03o}"
     )
 
 
-def directory_mode(mode: int) -> int:
-    """Return the mode that a directory needs if its files have this mode: 0644 -> 0755."""
-    return mode | (mode & 0o444) >> 2
-
-
-def explain_owner(error: OSError, owner: tuple[int, int]) -> str:
-    """Return one line for a failed change of the owner."""
-    who = _id(*owner)
+def _owner_advice(error: OwnerError) -> str:
+    who = user_text(*error.owner)
     return (
-        f"cannot give the files to {who}: {error.strerror}: run as root with the capability CHOWN (compose: cap_add: [CHOWN]), "
-        f'or as that user (docker run --user {who}; compose: user: "{who}"; Kubernetes: runAsUser: {owner[0]})'
+        f"run as root with the capability CHOWN (compose: cap_add: [CHOWN]), or as that user (docker run --user {who}; "
+        f'compose: user: "{who}"; Kubernetes: runAsUser: {error.owner[0]})'
     )
 
 
-def _free_space(path: str) -> str:
-    try:
-        space = os.statvfs(path if os.path.exists(path) else os.path.dirname(path))
-    except OSError:
-        return ""
-    return f" ({space.f_bavail * space.f_frsize:,} bytes and {space.f_favail:,} inodes are free)"
+def _mount_advice(error: NotMountedError) -> str:
+    mounted = ", ".join(error.mounted)
+    hint = f", or set TIKTOKEN_CACHE_DIR to a mounted directory ({mounted}), here and in the gateway" if mounted else ""
+    return f"add -v tiktoken:{error.path}{hint}"
 
 
 def _permission_advice(path: str, number: int) -> str:
     uid, gid = os.geteuid(), os.getegid()
-    user = _id(uid, gid)
+    user = user_text(uid, gid)
     directory = path
     while not os.path.isdir(directory) and os.path.dirname(directory) != directory:
         directory = os.path.dirname(directory)
@@ -103,7 +104,7 @@ def _permission_advice(path: str, number: int) -> str:
         return f"this runs as {user}, and a parent directory is not searchable by it: chmod o+x the parents, or run as their owner"
     status = os.stat(directory)
     mode = stat.S_IMODE(status.st_mode)
-    owner = _id(status.st_uid, status.st_gid)
+    owner = user_text(status.st_uid, status.st_gid)
     facts = f"this runs as {user}, the directory belongs to {owner} with mode {mode:04o}"
     if status.st_uid == _OVERFLOW_ID and (host_id := _host_id(uid)) is not None:
         return (
@@ -170,7 +171,3 @@ def _host_id(uid: int) -> int | None:
         if first <= uid < first + count:
             return outside + uid - first
     return None
-
-
-def _id(uid: int, gid: int) -> str:
-    return f"{uid}" if gid == -1 else f"{uid}:{gid}"

@@ -6,13 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from tiktoken_cache_init.errors import VolumeError
-from tiktoken_cache_init.volume import advice as module
-from tiktoken_cache_init.volume.advice import explain, explain_modes, explain_owner, volume_errors
+from tiktoken_cache_init import advice as module
+from tiktoken_cache_init.advice import advised
+from tiktoken_cache_init.errors import (
+    ModesError,
+    NotMountedError,
+    OwnerError,
+    SettingError,
+    StorageError,
+    storage_errors,
+)
 
 
 def said(number: int, path: Path | str = "/cache", needed: int = 0) -> str:
-    return explain(OSError(number, os.strerror(number)), "write in", str(path), needed)
+    return str(advised(StorageError("write in", str(path), OSError(number, os.strerror(number)), needed)))
 
 
 def as_user(monkeypatch: pytest.MonkeyPatch, uid: int, gid: int = 0) -> None:
@@ -55,11 +62,12 @@ def test_a_full_disk_is_reported_with_the_bytes_that_are_needed_and_free(tmp_pat
 
 
 def test_a_cause_without_a_text_is_still_reported() -> None:
-    assert explain(OSError("odd"), "read", "/cache").startswith("cannot read /cache: odd: check ")
+    text = str(advised(StorageError("read", "/cache", OSError("odd"))))
+    assert text.startswith("cannot read /cache: odd: check ")
 
 
-def test_an_error_of_the_volume_becomes_a_volume_error() -> None:
-    with pytest.raises(VolumeError, match="cannot read /x: Input/output error"), volume_errors("read", "/x"):
+def test_a_system_error_on_the_volume_becomes_a_storage_error() -> None:
+    with pytest.raises(StorageError, match="cannot read /x: Input/output error"), storage_errors("read", "/x"):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
@@ -140,7 +148,7 @@ def test_a_user_namespace_is_reported_with_the_uid_on_the_host(tmp_path: Path, m
 
 
 def test_a_volume_without_permissions_is_reported_with_the_mount_options_and_the_setting() -> None:
-    text = explain_modes("/cache", 0o700, 0o644)
+    text = str(advised(ModesError("/cache", 0o700, 0o644)))
     assert "everything has mode 0700, but 0644 is needed" in text
     options = f"uid={os.geteuid()},gid={os.getegid()}"
     assert f"SMB, azureFile: {options},file_mode=0644,dir_mode=0755; vfat" in text
@@ -149,7 +157,24 @@ def test_a_volume_without_permissions_is_reported_with_the_mount_options_and_the
 
 
 def test_an_owner_that_cannot_be_set_is_reported_with_every_remedy() -> None:
-    text = explain_owner(PermissionError(errno.EPERM, "Operation not permitted"), (7, 8))
+    text = str(advised(OwnerError((7, 8), PermissionError(errno.EPERM, "Operation not permitted"))))
     for remedy in ("cap_add: [CHOWN]", "docker run --user 7:8", 'user: "7:8"', "runAsUser: 7"):
         assert remedy in text
-    assert "cannot give the files to 7: " in explain_owner(PermissionError(1, "no"), (7, -1))
+    assert "cannot give the files to 7: " in str(OwnerError((7, -1), PermissionError(1, "no")))
+
+
+@pytest.mark.parametrize(
+    ("mounted", "hint"),
+    [
+        ([], ""),
+        (["/a", "/b"], ", or set TIKTOKEN_CACHE_DIR to a mounted directory (/a, /b), here and in the gateway"),
+    ],
+)
+def test_a_missing_mount_is_reported_with_the_option_and_with_other_mounts(mounted: list[str], hint: str) -> None:
+    text = str(advised(NotMountedError("/cache/tiktoken", mounted)))
+    assert text.endswith(f"would be lost with this container: add -v tiktoken:/cache/tiktoken{hint}")
+
+
+def test_an_error_that_has_its_remedy_is_unchanged() -> None:
+    error = SettingError("cause: remedy")
+    assert advised(error) is error

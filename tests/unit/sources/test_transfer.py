@@ -34,7 +34,8 @@ from tests.unit.sources.server import (
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import VolumeError
 from tiktoken_cache_init.sources import SourceError
-from tiktoken_cache_init.sources.download import NotFoundError, _failure, _refusal, _retry_after, _with_place, download
+from tiktoken_cache_init.sources.failures import NotFoundError, _retry_after, explain, refusal, with_place
+from tiktoken_cache_init.sources.transfer import transfer
 
 LONG = b"right bytes\n" * 30_000
 WANTED = vocabulary(LONG)
@@ -46,7 +47,7 @@ def fetch(url: str, volume: Path, wanted: Vocabulary = WANTED, begun: bytes = b"
 
     async def run() -> None:
         async with httpx.AsyncClient(timeout=None, **({"verify": False} | options)) as client:
-            await download(client, url, staged, timeout)
+            await transfer(client, url, staged, timeout)
 
     with staged_file(volume, wanted) as staged:
         staged.write(begun)
@@ -338,7 +339,7 @@ def slowly(volume: Path, size: int) -> tuple[bytes, float]:
         transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Body()))
         async with httpx.AsyncClient(transport=transport) as client:
             with contextlib.suppress(SourceError):
-                await download(client, "http://a.example/x", staged, 15)
+                await transfer(client, "http://a.example/x", staged, 15)
         return asyncio.get_running_loop().time()
 
     with staged_file(volume, WANTED) as staged, asyncio.Runner(loop_factory=Hasty) as runner:
@@ -408,7 +409,7 @@ def certificate_error(code: int, message: str) -> ssl.SSLCertVerificationError:
     ],
 )
 def test_a_failure_is_reported_in_plain_words(error: Exception, said: str, transient: bool, advice: str) -> None:
-    found = _failure(error, 0, 15)
+    found = explain(error, 0, 15)
     assert said in str(found)
     assert found.transient == transient
     assert advice in found.advice
@@ -419,7 +420,7 @@ def test_the_cause_of_a_failure_is_found_below_the_errors_of_libraries() -> None
     outer = httpx.ConnectError("All connection attempts failed")
     outer.__cause__ = OSError("All connection attempts failed")
     outer.__cause__.__cause__ = ExceptionGroup("several", [ConnectionRefusedError(errno.ECONNREFUSED, "x")])
-    assert str(_failure(outer, 0, 15)) == "connection refused"
+    assert str(explain(outer, 0, 15)) == "connection refused"
 
 
 # Certificates and proxies.
@@ -449,9 +450,9 @@ def test_a_failure_behind_a_proxy_names_the_proxy_without_its_credentials(
     assert isinstance(error, NotFoundError)
     assert "HTTPS_PROXY" in error.advice
     monkeypatch.setenv("HTTPS_PROXY", f"http://{server.host}")
-    assert _with_place(NotFoundError("404 Not Found"), ["https://a.example/x"]).advice == ""
+    assert with_place(NotFoundError("404 Not Found"), ["https://a.example/x"]).advice == ""
     monkeypatch.setenv("NO_PROXY", "a.example:8080")
-    assert str(_with_place(NotFoundError("404 Not Found"), ["https://a.example:8080/x"])) == "404 Not Found"
+    assert str(with_place(NotFoundError("404 Not Found"), ["https://a.example:8080/x"])) == "404 Not Found"
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     assert str(failure(f"{server.url}/x", volume)) == "404 Not Found"
 
@@ -465,4 +466,4 @@ def test_a_proxy_without_a_scheme_is_named_too(server: Server, volume: Path, mon
 
 def test_the_reason_phrase_of_the_server_is_not_printed() -> None:
     response = httpx.Response(503, extensions={"reason_phrase": b"you sent Basic c2VjcmV0"})
-    assert str(_refusal(response)) == "503 Service Unavailable"
+    assert str(refusal(response)) == "503 Service Unavailable"

@@ -1,0 +1,27 @@
+"""Fetches for the tests of the client and of the retries."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.samples import staged_file
+from tiktoken_cache_init.settings import Settings
+from tiktoken_cache_init.sources import Delivery
+from tiktoken_cache_init.sources.fetch import Fetch
+
+
+def watch(_: object) -> None:
+    """Ignore the progress."""
+
+
+def supplied(chosen: Settings, volume: Path, *contents: tuple[Any, bytes], watcher: Any = watch) -> list[Delivery]:
+    """Fetch, compare each complete delivery with its content, and return the deliveries."""
+    with staged_file(volume, contents[0][0]) as first, staged_file(volume, contents[-1][0]) as last:
+        deliveries = [Delivery(staged) for (wanted, _), staged in zip(contents, (first, last), strict=False)]
+        Fetch(chosen, time.monotonic() + 60, watcher).supply(deliveries)
+        for delivery, (_, content) in zip(deliveries, contents, strict=True):
+            assert not delivery.complete or delivery.staged.head() == content
+            delivery.label = f"{delivery.label}: {'complete' if delivery.complete else 'not complete'}"
+        return deliveries

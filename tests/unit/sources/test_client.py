@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import ssl
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+import trustme
+
+from tests.samples import CONTENT, TINY, settings
+from tests.unit.sources.fetching import supplied
+from tests.unit.sources.server import Server, give
+from tiktoken_cache_init.errors import SettingError
+from tiktoken_cache_init.sources import client as module
+from tiktoken_cache_init.sources.client import _netrc, _trust, make_client
+
+# Certificate authorities.
+
+
+def names(context: ssl.SSLContext) -> set[str]:
+    found = [dict(part[0] for part in each["subject"]) for each in context.get_ca_certs()]  # type: ignore[misc]
+    return {name["organizationName"] for name in found if "organizationName" in name}
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Callable[[str], str]:
+    def write(name: str) -> str:
+        path = tmp_path / f"{name}.pem"
+        trustme.CA(organization_name=name).cert_pem.write_to_path(str(path))
+        return str(path)
+
+    return write
+
+
+def test_our_authorities_are_added_to_those_of_ssl_cert_file_which_replaces_the_systems(
+    bundle: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", bundle("one"))
+    assert names(_trust("")) == {"one"}
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle("two"))
+    monkeypatch.setenv("CURL_CA_BUNDLE", bundle("three"))
+    assert names(_trust(bundle("four"))) == {"one", "two", "three", "four"}
+
+
+def test_a_system_without_authorities_gets_those_of_certifi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_has_authorities", lambda _: False)
+    assert _trust("").cert_store_stats()["x509_ca"] > 50
+    empty = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    monkeypatch.undo()
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: SimpleNamespace(capath=str(tmp_path)))
+    assert not module._has_authorities(empty)
+    (tmp_path / "hash.0").touch()
+    assert module._has_authorities(empty)
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "TIKTOKEN_INIT_CA"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "cannot read .*: No such file or directory: mount it"), ("no", ".* holds no certificate in PEM form")],
+)
+def test_a_bundle_that_cannot_be_used_is_reported_by_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, content: str | None, said: str
+) -> None:
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_text(content)
+    if variable != "TIKTOKEN_INIT_CA":
+        monkeypatch.setenv(variable, str(path))
+    with pytest.raises(SettingError, match=f"^{variable}: {said}"):
+        _trust(str(path) if variable == "TIKTOKEN_INIT_CA" else "")
+
+
+def test_a_directory_of_authorities_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _trust(str(tmp_path))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+    with pytest.raises(SettingError, match=f"^SSL_CERT_DIR: there is no directory {tmp_path}/none"):
+        _trust("")
+
+
+def test_one_directory_of_a_list_of_authorities_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path}/none:{tmp_path}")
+    assert _trust("")
+    monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path}/none:{tmp_path}/neither")
+    with pytest.raises(SettingError, match=f"^SSL_CERT_DIR: there is no directory {tmp_path}"):
+        _trust("")
+
+
+def test_certificates_of_corporate_proxies_are_not_checked_strictly() -> None:
+    assert not _trust("").verify_flags & ssl.VERIFY_X509_STRICT
+
+
+# Netrc and proxies.
+
+
+def test_the_netrc_file_supplies_credentials_by_host(
+    server: Server, volume: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login user password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    server.script("/tiny.tiktoken", give(CONTENT))
+    [found] = supplied(settings(mirrors=(server.url,)), volume, (TINY, CONTENT))
+    assert found.label.endswith(": complete")
+    assert server.requests[0].headers["Authorization"] == "Basic dXNlcjpzZWNyZXQ="
+
+
+def test_a_netrc_file_is_looked_for_in_the_home_directory_and_may_be_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NETRC")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert _netrc() is None
+    (tmp_path / ".netrc").write_text("machine a.example login user password secret\n")
+    assert isinstance(_netrc(), httpx.NetRCAuth)
+
+
+@pytest.mark.parametrize("content", [b"\nmachin a.example\n", b"machine a.example login \xe9 password secret\n"])
+def test_an_invalid_netrc_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    (tmp_path / "netrc").write_bytes(content)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with pytest.raises(SettingError, match=f"^{tmp_path}/netrc is not a netrc file: correct it, or set NETRC"):
+        make_client(settings())
+
+
+def test_a_directory_in_place_of_the_netrc_file_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETRC", str(tmp_path))
+    assert _netrc() is None
+
+
+def test_a_file_is_fetched_through_the_proxy_of_the_environment(
+    server: Server, volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", server.host)
+    server.script("http://mirror.example/tiny.tiktoken", give(CONTENT))
+    [found] = supplied(settings(mirrors=("http://mirror.example",)), volume, (TINY, CONTENT))
+    assert found.label == "http://mirror.example: complete"
+
+
+def test_a_host_of_no_proxy_is_asked_directly(server: Server, volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    server.script("/tiny.tiktoken", give(CONTENT))
+    [found] = supplied(settings(mirrors=(server.url,)), volume, (TINY, CONTENT))
+    assert found.label.endswith(": complete")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["http://p.example:x", "http://:3128", "http://user:secret@", "p q", "http://p:99999", '"http://p:1"', "ftp://p:1"],
+)
+def test_a_proxy_that_cannot_be_used_is_reported_by_its_variable(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    with pytest.raises(SettingError, match=r"^HTTPS_PROXY: .*: write http://HOST:PORT$") as caught:
+        make_client(settings())
+    assert "secret" not in str(caught.value)
+
+
+def test_a_socks_proxy_without_its_library_is_an_error_without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://user:secret@p.example:1080")
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    with pytest.raises(SettingError, match=r"^a proxy cannot be used: correct HTTPS_PROXY") as caught:
+        make_client(settings())
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["a.example:port", "[::1"])
+def test_an_invalid_no_proxy_list_is_named(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("NO_PROXY", value)
+    with pytest.raises(SettingError, match="write only hosts and domains in NO_PROXY"):
+        make_client(settings())
+
+
+@pytest.mark.parametrize("value", ["p:1", "http://u:p@p.example", "https://p:1", "socks5://p:1", "SOCKS5H://p:1"])
+def test_every_usual_kind_of_proxy_is_accepted(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("ALL_PROXY", value)
+    monkeypatch.setattr(module, "_trust", lambda _: False)
+    assert make_client(settings())

@@ -1,0 +1,51 @@
+"""The baked vocabularies: local files under their cache keys."""
+
+import os
+import stat
+from collections.abc import Sequence
+
+from ..volume.staging import StagedFile, TooLongError
+from . import Delivery, SourceError, wrong_bytes
+
+
+class Baked:
+    """Directory with vocabularies that were put there when the image was built."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+
+    def supply(self, deliveries: Sequence[Delivery]) -> None:
+        """Copy the baked vocabularies. For the errors, see `Source.supply`."""
+        for delivery in deliveries:
+            path = os.path.join(self._directory, delivery.vocabulary.cache_key)
+            with delivery.attempt("baked"):
+                copy(delivery.staged, path, f"{self._directory} does not hold it")
+
+
+def copy(staged: StagedFile, path: str, absent: str) -> None:
+    """Copy a file into a temporary file.
+
+    Args:
+        staged: the temporary file.
+        path: the file to copy.
+        absent: reason of the failure, if the file does not exist.
+
+    Raises:
+        SourceError: the file cannot be read, or does not have the right bytes.
+        VolumeError: the temporary file cannot be written.
+    """
+    try:
+        # The file is opened without blocking, because it may be a FIFO.
+        with open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise SourceError(f"{path} is not a regular file")
+            staged.restart()
+            staged.copy(file)
+    except (FileNotFoundError, NotADirectoryError):
+        raise SourceError(absent) from None
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+    except TooLongError:
+        raise SourceError(f"{path} has more than {staged.vocabulary.max_size:,} bytes") from None
+    if not staged.is_right:
+        raise wrong_bytes(staged)

@@ -1,0 +1,100 @@
+"""The HTTP client: headers, proxies, trusted authorities and credentials from the settings and the environment."""
+
+import contextlib
+import netrc
+import os
+import ssl
+import urllib.request
+
+import httpx
+
+from .. import __version__
+from ..errors import SettingError
+from ..redact import redacted
+from ..settings import Settings
+from ..values import url_problem
+
+_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+
+
+def make_client(settings: Settings) -> httpx.AsyncClient:
+    """Return a client for one fetch.
+
+    Raises:
+        SettingError: a proxy, a file of certificate authorities or the netrc file cannot be used.
+    """
+    headers = {
+        "User-Agent": f"tiktoken-cache-init/{__version__}",
+        # A compressed body cannot be resumed.
+        "Accept-Encoding": "identity",
+    }
+    for name, url in urllib.request.getproxies().items():
+        if name in ("http", "https", "all"):
+            whole = url if "://" in url else f"http://{url}"
+            problem = url_problem(whole)
+            if not problem and whole.partition("://")[0].lower() not in _PROXY_SCHEMES:
+                problem = "is not the URL of a proxy"
+            if problem:
+                raise SettingError(f"{name.upper()}_PROXY: '{redacted(url)}' {problem}: write http://HOST:PORT")
+    trust, credentials = _trust(settings.ca), _netrc()
+    try:
+        # asyncio.timeout bounds each transfer as a whole, so httpx needs no time-outs.
+        return httpx.AsyncClient(verify=trust, headers=headers, auth=credentials, timeout=httpx.Timeout(None))
+    except (ValueError, ImportError, httpx.InvalidURL) as error:
+        # The text of the error may contain credentials, so it is not printed.
+        raise SettingError(
+            "a proxy cannot be used: correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, and write only hosts and domains in NO_PROXY"
+        ) from error
+
+
+def _trust(extra: str) -> ssl.SSLContext:
+    """Return a TLS context with the authorities of the system, of the settings and of the environment."""
+    file, directory = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    if directory and not any(os.path.isdir(each) for each in directory.split(os.pathsep)):
+        raise SettingError(f"SSL_CERT_DIR: there is no directory {directory}: correct or unset it")
+    # OpenSSL reads both variables itself, but ignores a file that does not exist.
+    context = ssl.create_default_context()
+    # Corporate proxies often use authorities without a key identifier, which Python 3.13 refuses.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if not file and not directory and not _has_authorities(context):
+        import certifi
+
+        context.load_verify_locations(cafile=certifi.where())
+    added = {
+        "SSL_CERT_FILE": file,
+        "REQUESTS_CA_BUNDLE": os.environ.get("REQUESTS_CA_BUNDLE"),
+        "CURL_CA_BUNDLE": os.environ.get("CURL_CA_BUNDLE"),
+        "TIKTOKEN_INIT_CA": extra,
+    }
+    for variable, path in added.items():
+        if path:
+            try:
+                is_directory = os.path.isdir(path)
+                context.load_verify_locations(None if is_directory else path, path if is_directory else None)
+            except ssl.SSLError as error:
+                raise SettingError(f"{variable}: {path} holds no certificate in PEM form: give a PEM file") from error
+            except OSError as error:
+                raise SettingError(
+                    f"{variable}: cannot read {path}: {error.strerror}: mount it, or unset it"
+                ) from error
+    return context
+
+
+def _has_authorities(context: ssl.SSLContext) -> bool:
+    # An interpreter that was built for another system uses paths that do not exist here.
+    directory = ssl.get_default_verify_paths().capath
+    with contextlib.suppress(OSError):
+        return bool(context.cert_store_stats()["x509_ca"] or (directory and os.listdir(directory)))
+    return False
+
+
+def _netrc() -> httpx.Auth | None:
+    """Return the credentials of the netrc file. `transfer` uses them for a URL without credentials."""
+    path = os.environ.get("NETRC") or os.path.expanduser("~/.netrc")
+    # The path may be a directory, because a bind mount of a missing file makes one.
+    with contextlib.suppress(OSError):
+        try:
+            return httpx.NetRCAuth(path)
+        except (netrc.NetrcParseError, UnicodeDecodeError) as error:
+            raise SettingError(f"{path} is not a netrc file: correct it, or set NETRC to another one") from error
+    return None

@@ -1,0 +1,134 @@
+"""Reasons of failed transfers: what an answer or an exception means, and what the operator can do."""
+
+import email.utils
+import os
+import re
+import socket
+import ssl
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+
+import httpx
+
+from . import SourceError
+
+PORTAL_ADVICE = "check that no proxy or login page answers instead of the server"
+_PROXY_ADVICE = "check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY"
+_CERTIFICATE_ADVICE = "if a proxy intercepts TLS, set TIKTOKEN_INIT_CA to a PEM file with its certificate authority"
+_THREAD_ADVICE = "on Docker before 20.10.10, update Docker, or add --security-opt seccomp=unconfined"
+_STATUS_ADVICE = {
+    401: "put USER:PASSWORD@ into the mirror's URL, or add an entry to the netrc file",
+    407: "put the proxy's credentials into its URL, such as http://USER:PASSWORD@HOST:PORT",
+    511: PORTAL_ADVICE,
+}
+# Values of OpenSSL's x509_vfy.h.
+_EXPIRED = 10
+_WRONG_HOST = (62, 64)
+
+
+class NotFoundError(SourceError):
+    """The server answered, but the file is not at this URL. Another name may work."""
+
+
+def refusal(response: httpx.Response) -> SourceError:
+    """Return the error for an answer without the file."""
+    code = response.status_code
+    # The server's own phrase is not printed, because it may repeat credentials.
+    answer = f"{code} {httpx.codes.get_reason_phrase(code)}".strip()
+    advice = _STATUS_ADVICE.get(code, "")
+    if code in (403, 404, 410) or 300 <= code < 400:
+        return NotFoundError(answer, advice=advice)
+    if code == 407:
+        answer = f"the proxy answered {answer}"
+    if code == 511:
+        answer += ": a captive portal asks for a login"
+    wait = _retry_after(response.headers.get("Retry-After", ""))
+    if wait:
+        answer += f", and asks to wait {wait:.0f} s"
+    transient = code in (408, 425, 429) or (code >= 500 and code not in (501, 505, 511))
+    return SourceError(answer, transient=transient, wait=wait, advice=advice)
+
+
+def _retry_after(text: str) -> float:
+    """Return the seconds that a Retry-After header asks for, as a number or as a date, or 0 if it is invalid."""
+    if re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        return float(text)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+def explain(error: Exception, position: int, timeout: float) -> SourceError:
+    """Return the error for an exception of httpx or of the libraries below it."""
+    if isinstance(error, TimeoutError):
+        return SourceError(f"stalled for {timeout:g} s after {position:,} bytes", transient=True)
+    if isinstance(error, httpx.ProxyError):
+        return _proxy_failure(error)
+    if isinstance(error, httpx.InvalidURL | UnicodeError):
+        return SourceError("its host name is not a valid one", advice="check its spelling")
+    if isinstance(error, httpx.DecodingError):
+        return SourceError("its body is not compressed as its header says")
+    for cause in _causes(error):
+        if found := _system_failure(cause):
+            return found
+    if isinstance(error, httpx.TransportError):
+        return SourceError(f"the connection broke: {str(error) or type(error).__name__}", transient=True)
+    if isinstance(error, RuntimeError):
+        return SourceError(f"no name look-up: {error}", advice=_THREAD_ADVICE)
+    [*_, cause] = _causes(error)
+    return SourceError(f"{type(cause).__name__}: {cause}")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        # anyio groups the errors of all addresses of a host.
+        error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__ or error.__context__
+
+
+def _system_failure(error: BaseException) -> SourceError | None:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code == _EXPIRED:
+            return SourceError("its certificate has expired", advice="check this machine's clock")
+        if error.verify_code in _WRONG_HOST:
+            return SourceError(f"its certificate is for another host ({error.verify_message})")
+        return SourceError(f"its certificate is not trusted ({error.verify_message})", advice=_CERTIFICATE_ADVICE)
+    if isinstance(error, ssl.SSLError):
+        return SourceError(f"TLS failed ({error.reason or error})", transient=True)
+    if isinstance(error, socket.gaierror):
+        return SourceError(f"its name cannot be resolved ({error.strerror})", transient=True)
+    if isinstance(error, OSError) and error.errno is not None:
+        return SourceError(os.strerror(error.errno).lower(), transient=True)
+    return None
+
+
+def _proxy_failure(error: httpx.ProxyError) -> SourceError:
+    """Return the error for a failure of the proxy. httpx gives the status of its answer only in the message."""
+    match = re.match(r"(\d{3}) ", f"{error} ")
+    status = int(match[1]) if match else 0
+    transient = status in (0, 408, 425, 429) or status >= 500
+    advice = _STATUS_ADVICE.get(status, _PROXY_ADVICE)
+    return SourceError(
+        f"the proxy {'answered' if status else 'failed:'} {error}".strip(), transient=transient, advice=advice
+    )
+
+
+def with_place(error: SourceError, visited: list[str]) -> SourceError:
+    """Add to an error the host that redirects led to, and the proxy if the environment sets one for the URL."""
+    place = urllib.parse.urlsplit(visited[-1])
+    reason, advice = str(error), error.advice
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(place.scheme) or proxies.get("all")
+    if proxy and not urllib.request.proxy_bypass(place.netloc.rpartition("@")[2]):
+        where = httpx.URL(proxy if "://" in proxy else f"http://{proxy}").netloc.decode()
+        reason = f"through the proxy {where}: {reason}"
+        # Through a tunnel, this answer came from the server.
+        if not (place.scheme == "https" and isinstance(error, NotFoundError)):
+            advice = advice or _PROXY_ADVICE
+    if place.netloc != urllib.parse.urlsplit(visited[0]).netloc:
+        reason = f"redirected to {place.netloc.rpartition('@')[2]}: {reason}"
+    kind = type(error)
+    return kind(reason, transient=error.transient, wait=error.wait, advice=advice)
