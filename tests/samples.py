@@ -121,7 +121,9 @@ def command(*arguments: str, environment: Mapping[str, str] | None = None) -> En
 
 @contextlib.contextmanager
 def process_state() -> Iterator[None]:
-    """Restore the signal handlers and the umask at the end: the command line sets them for the whole process."""
+    """Restore the umask and all that concerns signals at the end: the command line sets it for the whole process."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    hook = sys.unraisablehook
     umask = os.umask(0o022)
     handlers = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM)}
     try:
@@ -130,6 +132,8 @@ def process_state() -> Iterator[None]:
         for each, handler in handlers.items():
             signal.signal(each, handler)
         os.umask(umask)
+        sys.unraisablehook = hook
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def unpack(archive: bytes, directory: Path) -> Path:

@@ -7,13 +7,17 @@ import sys
 if sys.platform == "win32":
     sys.exit("tiktoken-cache-init: error: Windows is not supported: run this in WSL, or run the Docker image")
 
-from .cli import main
+from . import interrupts
 
 _STDERR = 2
 
 
 def run() -> None:
     """Run the command line and end the process with its exit code."""
+    # Loading the modules takes longer than a short run. Signals wait until their handlers are set.
+    interrupts.block()
+    from .cli import main
+
     # Occupy the numbers 0 to 2. If a standard stream is closed, a file in the volume could get its number.
     while (number := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         pass

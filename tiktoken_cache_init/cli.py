@@ -6,9 +6,9 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from types import FrameType
 from typing import Any, TextIO
 
+from . import interrupts
 from .advice import advised
 from .errors import (
     DeadlinePassed,
@@ -30,22 +30,19 @@ from .redact import Scrubber
 from .settings import Settings, load
 from .sources import Delivery
 
-_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
 
 def main(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, err: TextIO) -> int:
     """Run one command and return its exit code."""
     scrub = Scrubber(_texts_with_secrets(arguments, environment))
     console = _Console(Log(err, _log_form(arguments, environment), scrub), scrub, out, err)
     try:
-        _handle_signals()
-        # With a restrictive umask, consumers could not read new directories.
-        os.umask(0o022)
-        settings = _settings(arguments, environment, console)
-        code = _run(settings, console) if settings else ExitCode.READY
-        with _stdout_errors():
-            out.flush()
-        return code
+        interrupts.listen()
+        try:
+            interrupts.unblock()
+            return _main(arguments, environment, console)
+        finally:
+            # From here on, no signal changes the exit code.
+            interrupts.block()
     except BrokenPipeError:
         # The reader closed the pipe, as in `export | head`.
         return ExitCode.SIGNALLED + signal.SIGPIPE
@@ -59,6 +56,16 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, 
     except Exception as error:
         console.log.error(f"a bug in this program ({_description(error)}): please report it", ExitCode.BUG)
         return ExitCode.BUG
+
+
+def _main(arguments: Sequence[str], environment: Mapping[str, str], console: "_Console") -> int:
+    # With a restrictive umask, consumers could not read new directories.
+    os.umask(0o022)
+    settings = _settings(arguments, environment, console)
+    code = _run(settings, console) if settings else ExitCode.READY
+    with _stdout_errors():
+        console.out.flush()
+    return code
 
 
 class _Console:
@@ -91,28 +98,6 @@ class _Console:
         # Report a full disk now, before any error line that follows.
         with _stdout_errors():
             self.out.flush()
-
-
-def _handle_signals() -> None:
-    """Make signals raise exceptions. PID 1 has no default handlers, so ``docker stop`` would wait ten seconds."""
-    stopping = False
-
-    def stop(signum: int, _: FrameType | None) -> None:
-        nonlocal stopping
-        # A second signal must not interrupt the clean-up.
-        if not stopping:
-            stopping = True
-            raise Stopped(signum)
-
-    def end(_: int, __: FrameType | None) -> None:
-        if not stopping:
-            raise DeadlinePassed
-
-    for each in _STOPPING:
-        # A signal that nohup ignores must stay ignored.
-        if signal.getsignal(each) is not signal.SIG_IGN:
-            signal.signal(each, stop)
-    signal.signal(signal.SIGALRM, end)
 
 
 def _settings(arguments: Sequence[str], environment: Mapping[str, str], console: _Console) -> Settings | None:
@@ -222,10 +207,9 @@ def _export(settings: Settings, console: _Console) -> int:
         raise SettingError(
             "standard output is a terminal, and export writes a tar: send it to a file, as in 'export >cache.tar'"
         )
-    for each in _STOPPING:
+    for each in interrupts.STOPPING:
         # Exit at once: there is nothing to clean up, and a write blocks if the reader of the pipe has stopped reading.
-        if signal.getsignal(each) is not signal.SIG_IGN:
-            signal.signal(each, lambda signum, _: os._exit(ExitCode.SIGNALLED + signum))
+        interrupts.handle(each, lambda signum, _: os._exit(ExitCode.SIGNALLED + signum))
     try:
         with _stdout_errors():
             export(settings, console.out.buffer)

@@ -10,15 +10,14 @@
 
 import contextlib
 import os
-import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from . import place, sources
+from . import interrupts, place, sources
 from .catalogue import Target, Vocabulary
-from .errors import DeadlinePassed, InitError, Interrupted, NotObtainedError, ReadOnlyError, VolumeError
+from .errors import DeadlinePassed, InitError, Interrupted, NotObtainedError, ReadOnlyError, Stopped, VolumeError
 from .gateway import also_loaded
 from .settings import Settings
 from .sources import Delivery, Failure, Watch
@@ -95,9 +94,13 @@ def fill(settings: Settings, watch: Watch) -> Filled:
             work.run()
         except InitError as failure:
             error = failure
-    if error is None:
-        staging.sweep(directory)
-    return Filled(work.outcomes(), error, tuple(_warnings(settings)))
+    warnings: list[str] = []
+    # Every file is right now, so the deadline is no error any more.
+    with contextlib.suppress(DeadlinePassed):
+        if error is None:
+            staging.sweep(directory)
+        warnings += _warnings(settings)
+    return Filled(work.outcomes(), error, tuple(warnings))
 
 
 class _Work:
@@ -167,27 +170,30 @@ class _Work:
     def _pass(self) -> bool:
         """Stage every missing file, install those with the right digest, and return whether another pass may help.
 
+        Whatever ends the staging, the files that are right are installed.
+
         Raises:
             InitError: the directory cannot be written, or a setting is wrong.
-            DeadlinePassed: the deadline passed during staging. The files that were staged before it are installed.
+            DeadlinePassed, Stopped: a signal handler raised it.
         """
         missing = self._missing()
         needed = sum(target.vocabulary.size or 0 for target in missing)
         files = {target: StagedFile(self._directory, target.vocabulary, needed) for target in missing}
-        in_time = False
+        ended: InitError | Interrupted | None = None
         try:
-            with contextlib.suppress(DeadlinePassed):
+            try:
                 self._stage(files)
-                in_time = True
-            vanished = self._install(self._installable(files))
+            except (InitError, Interrupted) as error:
+                ended = error
+            with interrupts.blocked():
+                vanished = self._install(self._installable(files))
         finally:
-            for staged in files.values():
-                staged.discard()
-        if not self._missing():
-            return False
-        if not in_time:
-            raise DeadlinePassed
-        return self._check_other_runs() or vanished
+            with interrupts.blocked():
+                for staged in files.values():
+                    staged.discard()
+        if ended and (self._missing() or isinstance(ended, Stopped)):
+            raise ended
+        return bool(self._missing()) and (self._check_other_runs() or vanished)
 
     def _stage(self, files: dict[Target, StagedFile]) -> None:
         """Fill the temporary files from the sources, as far as possible."""
@@ -217,23 +223,21 @@ class _Work:
     def _install(self, right: dict[Target, StagedFile]) -> bool:
         """Rename the files to their final names. Return whether another program removed a temporary file."""
         vanished = False
-        with _without_deadline():
-            for staged in right.values():
-                staged.finish(self._settings.mode, self._settings.owner)
-            try:
-                for target, staged in right.items():
-                    try:
-                        self._record_installed(target, staged.install(target.name))
-                    except VanishedError:
-                        vanished = True
-            except BaseException as error:
-                # A temporary file may now be the only copy of an overwritten file. After a signal, it is not known
-                # whether the rename was done.
-                if isinstance(error, Interrupted) or any(target in self._done for target in right):
-                    for staged in right.values():
-                        staged.keep()
-                raise
-            staging.sync(self._directory)
+        for staged in right.values():
+            staged.finish(self._settings.mode, self._settings.owner)
+        try:
+            for target, staged in right.items():
+                try:
+                    self._record_installed(target, staged.install(target.name))
+                except VanishedError:
+                    vanished = True
+        except VolumeError:
+            # A temporary file may now be the only copy of an overwritten file.
+            if any(target in self._done for target in right):
+                for staged in right.values():
+                    staged.keep()
+            raise
+        staging.sync(self._directory)
         return vanished
 
     def _check_other_runs(self) -> bool:
@@ -269,16 +273,6 @@ class _Work:
         return NotObtainedError(
             f"could not obtain {', '.join(names)}{f' ({cause})' if cause else ''}: {'; or '.join(remedies)}"
         )
-
-
-@contextlib.contextmanager
-def _without_deadline() -> Iterator[None]:
-    """Suspend the deadline, because its signal must not interrupt an install."""
-    left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, left)
 
 
 def _warnings(settings: Settings) -> list[str]:

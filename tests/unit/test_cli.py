@@ -336,24 +336,6 @@ def test_an_export_ignores_a_signal_that_was_ignored(volume: Path) -> None:
 # Signals.
 
 
-def test_a_second_signal_does_not_interrupt_the_clean_up() -> None:
-    with process_state():
-        cli._handle_signals()
-        with pytest.raises(Stopped) as caught:
-            signal.raise_signal(signal.SIGTERM)
-        assert caught.value.code == 143
-        for later in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM):
-            signal.raise_signal(later)
-
-
-def test_a_signal_that_was_ignored_stays_ignored() -> None:
-    with process_state():
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        cli._handle_signals()
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-        assert callable(signal.getsignal(signal.SIGTERM))
-
-
 def test_a_fetch_that_is_stopped_ends_within_a_second_and_leaves_nothing(volume: Path) -> None:
     server = Server()
     server.script("/encodings/cl100k_base.tiktoken", silent)

@@ -4,7 +4,7 @@ import errno
 import os
 import signal
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,12 +24,13 @@ from tests.samples import (
 )
 from tests.unit.conftest import Refuse
 from tiktoken_cache_init import fill as module
-from tiktoken_cache_init import sources
+from tiktoken_cache_init import interrupts, sources
 from tiktoken_cache_init.advice import advised
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import DeadlinePassed, NotObtainedError, SettingError, Stopped, VolumeError
 from tiktoken_cache_init.fill import Action, Filled, fill
 from tiktoken_cache_init.sources import Delivery, SourceError
+from tiktoken_cache_init.volume import staging
 from tiktoken_cache_init.volume.staging import PREFIX, StagedFile
 
 Supply = Callable[[Delivery], None]
@@ -302,19 +303,6 @@ def test_a_file_that_was_not_tried_before_the_deadline_has_no_failure(
     assert [len(outcome.failures) for outcome in result.outcomes] == [1, 0]
 
 
-@pytest.fixture
-def alarm() -> Iterator[Callable[[float], None]]:
-    """Return a function that makes the deadline pass after some seconds, as the command line does."""
-
-    def end(*_: object) -> NoReturn:
-        raise DeadlinePassed
-
-    with process_state():
-        signal.signal(signal.SIGALRM, end)
-        yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds) and None
-        signal.setitimer(signal.ITIMER_REAL, 0)
-
-
 def test_a_deadline_after_the_last_install_is_ignored(
     volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -331,22 +319,58 @@ def test_a_deadline_after_the_last_install_is_ignored(
     assert (result.error, actions(result)) == (None, [Action.INSTALLED] * 2)
 
 
-@pytest.mark.parametrize("step", ["finish", "install"])
-def test_a_deadline_does_not_interrupt_the_install(
-    volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch, alarm: Callable[[float], None], step: str
+@pytest.mark.parametrize("step", ["finish", "install", "discard"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGALRM])
+def test_a_signal_or_the_deadline_does_not_interrupt_the_install(
+    volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch, step: str, number: signal.Signals
 ) -> None:
     real = getattr(StagedFile, step)
 
-    def slowly(self: StagedFile, *arguments: Any) -> Any:
-        alarm_was, _ = signal.getitimer(signal.ITIMER_REAL)
-        assert alarm_was == 0, "the deadline is not suspended"
+    def interrupted(self: StagedFile, *arguments: Any) -> Any:
+        signal.raise_signal(number)
         return real(self, *arguments)
 
-    monkeypatch.setattr(StagedFile, step, slowly)
-    alarm(60)
-    result = filled(volume, baked)
-    assert (result.error, actions(result)) == (None, [Action.INSTALLED] * 2)
-    assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 60
+    swap(volume)
+    monkeypatch.setattr(StagedFile, step, interrupted)
+    with process_state():
+        interrupts.listen()
+        if number == signal.SIGTERM:
+            with pytest.raises(Stopped):
+                filled(volume, baked)
+        else:
+            result = filled(volume, baked)
+            assert (result.error, actions(result)) == (None, [Action.REPLACED] * 2)
+    assert contents(volume) == RIGHT
+
+
+@pytest.mark.parametrize("ended", [Stopped(signal.SIGTERM), DeadlinePassed(), SettingError("x"), VolumeError("x")])
+def test_files_that_are_right_are_installed_whatever_ends_the_staging(
+    volume: Path, monkeypatch: pytest.MonkeyPatch, ended: BaseException
+) -> None:
+    def supply(delivery: Delivery) -> None:
+        if delivery.vocabulary == OTHER:
+            raise ended
+        delivery.staged.write(CONTENT)
+
+    supply_by(monkeypatch, supply)
+    if isinstance(ended, Stopped):
+        with pytest.raises(Stopped):
+            filled(volume, "/nowhere")
+    else:
+        error = filled(volume, "/nowhere").error
+        assert error is ended or isinstance(error, NotObtainedError)
+    assert contents(volume) == {TINY.cache_key: CONTENT}
+
+
+def test_the_deadline_during_the_last_sweep_is_ignored(
+    volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sweep(*_: Any, **options: Any) -> None:
+        if contents(volume) == RIGHT:
+            raise DeadlinePassed
+
+    monkeypatch.setattr(staging, "sweep", sweep)
+    assert filled(volume, baked).error is None
 
 
 def test_a_signal_leaves_no_temporary_file(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,24 +382,6 @@ def test_a_signal_leaves_no_temporary_file(volume: Path, monkeypatch: pytest.Mon
     with pytest.raises(Stopped):
         filled(volume, "/nowhere")
     assert not names_in(volume)
-
-
-def test_a_signal_between_two_renames_keeps_the_last_copies(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    swap(volume)
-    install, installed = StagedFile.install, list[str]()
-
-    def once(self: Any, name: str) -> str:
-        if installed:
-            raise Stopped(signal.SIGTERM)
-        installed.append(name)
-        return install(self, name)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(StagedFile, "install", once)
-        with pytest.raises(Stopped):
-            fill(settings(volume, TINY, OTHER), watch)
-    assert set(contents(volume).values()) == {CONTENT, OTHER_CONTENT}
-    assert filled(volume, "/nowhere").error is None
 
 
 # Errors.

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from tests.samples import ROOT
+from tests.samples import ROOT, process_state
 from tiktoken_cache_init import __main__ as module
-from tiktoken_cache_init import __version__
+from tiktoken_cache_init import __version__, cli
 
 
 class ExitedError(Exception):
@@ -38,9 +38,9 @@ def test_the_process_ends_with_the_exit_code_of_the_command(
         raise ExitedError
 
     monkeypatch.setattr(os, "_exit", leave)
-    monkeypatch.setattr(module, "main", lambda *_: 7)
+    monkeypatch.setattr(cli, "main", lambda *_: 7)
     monkeypatch.setattr(sys, "argv", ["x"])
-    with pytest.raises(ExitedError):
+    with process_state(), pytest.raises(ExitedError):
         module.run()
     assert codes == [7]
 
@@ -62,5 +62,7 @@ def test_a_closed_stderr_is_tolerated() -> None:
 
 
 def test_an_opened_file_never_gets_the_descriptor_of_a_closed_stream() -> None:
-    program = "import os; from tiktoken_cache_init import __main__ as m; m.main = lambda *_: os.open('/', 0); m.run()"
+    program = (
+        "import os; from tiktoken_cache_init import cli, __main__ as m; cli.main = lambda *_: os.open('/', 0); m.run()"
+    )
     assert shell(f'-c "{program}" <&- >&- 2>&-').returncode > 2

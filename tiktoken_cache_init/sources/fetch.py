@@ -5,10 +5,12 @@ import random
 import signal
 import time
 from collections.abc import Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 
+from .. import interrupts
 from ..catalogue import ORIGIN, Vocabulary
 from ..errors import DeadlinePassed
 from ..redact import redacted
@@ -28,7 +30,6 @@ _FIRST_WAIT = 0.5
 _MAX_WAIT = 30.0
 _WATCH_EVERY = 0.25
 """Seconds between two calls of the progress callback."""
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM)
 
 
 class _Route:
@@ -76,33 +77,51 @@ def _routes(vocabulary: Vocabulary, settings: Settings) -> list[_Route]:
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine. Unlike `asyncio.run`, do not wait for threads, because a name look-up may hang in one."""
-    loop = asyncio.new_event_loop()
-    handlers = {each: signal.getsignal(each) for each in _SIGNALS}
-    for each, handler in handlers.items():
-        # The loop calls the handler, so that its exception ends the loop and does not interrupt a task.
-        if callable(handler):
-            loop.add_signal_handler(each, handler, each, None)
-    try:
-        loop.run_until_complete(main)
-    finally:
-        loop.run_until_complete(_cancel(asyncio.all_tasks(loop)))
-        # Otherwise Python prints warnings about bodies that were not read completely.
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        # On Python 3.11, this can start tasks.
-        loop.run_until_complete(_cancel(asyncio.all_tasks(loop)))
-        # Closing the loop resets the handlers. No signal may arrive before they are set again.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    """Run a coroutine to its end. A signal cancels it, and then its handler is called.
+
+    Unlike `asyncio.run`, this does not wait for threads, because a name look-up may hang in one.
+    """
+    received: list[int] = []
+    handlers: dict[int, interrupts.Handler] = {}
+
+    def receive(signum: int) -> None:
+        # A second signal must not interrupt the clean-up of the coroutine.
+        if not received:
+            task.cancel()
+        received.append(signum)
+
+    with interrupts.blocked():
+        loop = asyncio.new_event_loop()
+        # A signal that a thread receives would reach the main thread even while it is blocked there.
+        loop.set_default_executor(ThreadPoolExecutor(initializer=interrupts.block))
+        task = loop.create_task(main)
+        for each in interrupts.SIGNALS:
+            handler = signal.getsignal(each)
+            if callable(handler):
+                handlers[each] = handler
+                loop.add_signal_handler(each, receive, each)
+        interrupts.unblock()
+        loop.run_until_complete(asyncio.wait({task}))
+        interrupts.block()
+        loop.run_until_complete(_close(loop))
         loop.close()
-        for each, handler in handlers.items():
-            signal.signal(each, handler)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    failure = None if task.cancelled() else task.exception()
+    if received:
+        handlers[received[0]](received[0], None)
+    if failure:
+        raise failure
 
 
-async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
-    for task in tasks:
+async def _close(loop: asyncio.AbstractEventLoop) -> None:
+    # Otherwise Python prints warnings about bodies that were not read completely.
+    await loop.shutdown_asyncgens()
+    # On Python 3.11, closing generators can start tasks.
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 async def _fetch_all(routes: dict[Delivery, list[_Route]], settings: Settings, end: float, watch: Watch) -> None:

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import signal
+import time
+import weakref
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.samples import process_state
+from tiktoken_cache_init import interrupts
+from tiktoken_cache_init.errors import DeadlinePassed, Stopped
+
+
+@pytest.fixture(autouse=True)
+def _listening() -> Iterator[None]:
+    with process_state():
+        interrupts.listen()
+        yield
+
+
+class Thing:
+    """Object that may die."""
+
+
+def in_finalizer(number: signal.Signals) -> None:
+    class Dying:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+
+    Dying()
+
+
+def in_weakref_callback(number: signal.Signals) -> None:
+    thing = Thing()
+    reference = weakref.ref(thing, lambda _: signal.raise_signal(number))
+    del thing
+    del reference
+
+
+@pytest.mark.parametrize("where", [in_finalizer, in_weakref_callback])
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, Stopped), (signal.SIGALRM, DeadlinePassed)])
+def test_an_exception_that_python_ignores_is_raised_again(
+    where: Callable[[signal.Signals], None],
+    number: signal.Signals,
+    error: type[BaseException],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    where(number)
+    with pytest.raises(error):
+        time.sleep(10)
+    assert capfd.readouterr().err == ""
+
+
+def test_another_ignored_exception_is_reported_by_python(capfd: pytest.CaptureFixture[str]) -> None:
+    class Dying:
+        def __del__(self) -> None:
+            raise ValueError
+
+    Dying()
+    assert "ValueError" in capfd.readouterr().err
+
+
+def test_the_first_signal_decides_the_exit_code() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+        with pytest.raises(Stopped) as caught:
+            signal.raise_signal(number)
+        assert caught.value.code == 143
+
+
+def test_a_signal_waits_until_the_end_of_a_block() -> None:
+    done = []
+
+    def block() -> None:
+        with interrupts.blocked():
+            signal.raise_signal(signal.SIGTERM)
+            done.append(True)
+
+    with pytest.raises(Stopped):
+        block()
+    assert done == [True]
+    with pytest.raises(Stopped):
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_signal_that_was_ignored_stays_ignored() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    interrupts.listen()
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
