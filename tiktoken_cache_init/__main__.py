@@ -1,21 +1,20 @@
-"""Entry point of the process: standard streams and exit code."""
+"""Entry point of the process: signals, standard streams and exit code."""
 
 import io
 import os
+import signal
 import sys
 
 if sys.platform == "win32":
     sys.exit("tiktoken-cache-init: error: Windows is not supported: run this in WSL, or run the Docker image")
-
-from . import interrupts
 
 _STDERR = 2
 
 
 def run() -> None:
     """Run the command line and end the process with its exit code."""
-    # Loading the modules takes longer than a short run. Signals wait until their handlers are set.
-    interrupts.block()
+    # Signals wait until their handlers are set, because loading the modules takes longer than a short run.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
     from .cli import main
 
     # Occupy the numbers 0 to 2. If a standard stream is closed, a file in the volume could get its number.
