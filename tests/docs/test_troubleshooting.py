@@ -121,6 +121,7 @@ def of_compose(
     service: str = "new-api",
     volume: str = "tiktoken:/cache/tiktoken",
     change: Callable[[str], str] = str,
+    more: str = "",
 ) -> Output:
     """Return the messages of Compose for the changed override, together with a file that has one service."""
 
@@ -137,7 +138,7 @@ services:
 """
         files = []
         override = (ROOT / "docker-compose.override.example.yml").read_text(encoding="utf-8")
-        for file, text in (("theirs", theirs), ("override", change(override)), ("last", last)):
+        for file, text in (("theirs", theirs), ("override", change(override)), ("last", last), ("more", more)):
             path = place.directory / f"{file}.yml"
             path.write_text(text, encoding="utf-8")
             files += ["-f", str(path)]
@@ -192,6 +193,9 @@ PRINTED: dict[str, Output] = {
     ),
     "no such service: tiktoken-init": of_compose_without_the_override,
     'mapping key "..." already defined': of_compose(lambda: "busybox", change=lambda text: f"{text}\nservices: {{}}\n"),
+    "service tiktoken-init declares mutually exclusive ...": of_compose(
+        lambda: "busybox", more="services: {tiktoken-init: {networks: [default]}}"
+    ),
     'Conflict. The container name "/new-api" is already in use': of_docker_with_a_name_twice,
 }
 """Message, in which ``...`` stands for anything -> function that produces it."""

@@ -285,6 +285,8 @@ def test_one_file_in_a_web_form_needs_no_directory(engine: Engine, tmp_path: Pat
     engine.docker("tag", "tiktoken-cache-init", name)
     text = (EXAMPLES / "one-file.yml").read_text()
     assert "build:" not in text
+    # Coolify and Dokploy add networks to each service.
+    text = text.replace("    image:", "    networks: [default]\n    image:")
 
     def compose(*arguments: str) -> str:
         command = ("docker", "compose", "--project-name", "form", "--file", "-", *arguments)
