@@ -93,13 +93,15 @@ def test_a_second_start_finds_every_file_right(example: Compose) -> None:
     assert example("logs", "tiktoken-init").stdout.count("already right") == 2
 
 
-def test_the_override_can_follow_one_that_is_already_there(busybox: str, tmp_path: Path) -> None:
+# Windows separates the files by a semicolon, unless the other setting says otherwise.
+@pytest.mark.parametrize("separator", [":", ";"])
+def test_the_override_can_follow_one_that_is_already_there(separator: str, busybox: str, tmp_path: Path) -> None:
     service = "services: {new-api: {image: busybox, depends_on: [redis], environment: [A=b]}, redis: {image: busybox}}"
     written(tmp_path / "docker-compose.yml", service)
     written(tmp_path / "docker-compose.override.yml", "services: {new-api: {environment: [C=d], depends_on: [redis]}}")
     shutil.copy(ROOT / "docker-compose.override.example.yml", tmp_path / "tiktoken.yml")
-    [setting] = re.findall("`(COMPOSE_FILE=[^`]*)`", (ROOT / "README.md").read_text())
-    written(tmp_path / ".env", setting)
+    settings = re.findall("`(COMPOSE_(?:PATH_SEPARATOR|FILE)=[^`]*)`", (ROOT / "README.md").read_text())
+    written(tmp_path / ".env", "\n".join(settings).replace(":", separator))
     done = subprocess.run(
         ["docker", "compose", "config", "--format", "json"], cwd=tmp_path, check=True, capture_output=True
     )
