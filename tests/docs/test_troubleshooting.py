@@ -122,8 +122,12 @@ def of_compose(
     volume: str = "tiktoken:/cache/tiktoken",
     change: Callable[[str], str] = str,
     more: str = "",
+    then: str = "",
 ) -> Output:
-    """Return the messages of Compose for the changed override, together with a file that has one service."""
+    """Return the messages of Compose for the changed override, together with a file that has one service.
+
+    ``then`` is a command that runs after the container of the init service was removed.
+    """
 
     def output(place: Place) -> str:
         engine.require_engine()
@@ -144,6 +148,9 @@ services:
             files += ["-f", str(path)]
         compose = ["compose", "--project-name", name, *files]
         done = engine.docker(*compose, "up", check=False)
+        if then:
+            engine.docker(*compose, "rm", "--force", "tiktoken-init")
+            done = engine.docker(*compose, then, check=False)
         engine.docker(*compose, "down", "--volumes", check=False)
         return (done.stdout + done.stderr).replace("absent-image", "tiktoken-cache-init")
 
@@ -196,6 +203,7 @@ PRINTED: dict[str, Output] = {
     "service tiktoken-init declares mutually exclusive ...": of_compose(
         lambda: "busybox", more="services: {tiktoken-init: {networks: [default]}}"
     ),
+    "... is missing dependency tiktoken-init": of_compose(engine.image, then="start"),
     'Conflict. The container name "/new-api" is already in use': of_docker_with_a_name_twice,
 }
 """Message, in which ``...`` stands for anything -> function that produces it."""
@@ -209,6 +217,12 @@ READ = {
     "error downloading or loading vocab file": "run in tests/consumers",
     "invalid tiktoken vocab file: No such file or directory": "run in tests/consumers",
     "Additional property image is not allowed": "Compose 2.26 with examples/image-mount.override.yml",
+    "could not find tiktoken-init: not found": "Compose 2.26 and 2.40, if the gateway was stopped before",
+    "docker compose up -d": "Compose 2.26 with `restart: always`",
+    "docker compose ps -a": "the same",
+    "tiktoken-init": "the same",
+    "Restarting (0)": "the same",
+    "exec /usr/bin/python3.13: operation not permitted": "reported for Docker from the snap store",
     "ERROR: failed to solve: ...": "run in tests/containers/test_build_failures.py",
 }
 """Message that no test here produces -> where it was seen."""
