@@ -36,6 +36,10 @@ def translated(arguments: list[str], plan: dict[str, Any]) -> list[str]:
 def _renamed(word: str, names: dict[str, str]) -> str:
     if word in names:
         return names[word]
+    bind = "type=bind,source="
+    if word.startswith(bind):
+        source, comma, rest = word.removeprefix(bind).partition(",")
+        return f"{bind}{names.get(source, source)}{comma}{rest}"
     name, colon, path = word.partition(":")
     return f"{names[name]}:{path}" if colon and path.startswith("/") and name in names else word
 

@@ -155,18 +155,26 @@ def test_an_existing_compose_file_gets_the_init_container(commands: tuple[str, .
 @runs(
     "docker build -t tiktoken-cache-init .",
     "docker run --rm --network none -v tiktoken:/cache/tiktoken tiktoken-cache-init",
-    "docker run -d --name new-api --restart always -p 3000:3000 -v /path/to/data:/data -v tiktoken:/cache/tiktoken:ro "
-    "-e TIKTOKEN_CACHE_DIR=/cache/tiktoken calciumion/new-api:v0.8.2.0",
 )
-def test_plain_docker_fills_a_volume_and_starts_the_gateway(commands: tuple[str, ...], with_engine: Shell) -> None:
-    build, fill, start = commands
+def test_plain_docker_builds_the_image_and_fills_a_volume(commands: tuple[str, ...], with_engine: Shell) -> None:
+    build, fill = commands
     with_engine.run(build)
     assert "ready: 2 files in /cache/tiktoken" in with_engine.run(fill)
-    with_engine.run(start)
-    assert wait_for(lambda: counted(engine.docker("logs", with_engine.name).stdout) == RIGHT)
-    inspected = json.loads(engine.docker("inspect", with_engine.name).stdout)[0]
-    assert str(with_engine.place / "data") in {mount["Source"] for mount in inspected["Mounts"]}
-    with_engine.run("docker rm -f new-api")
+
+
+@runs(*next(block for block in BLOCKS if block[0] == "docker rm -f new-api"))
+def test_a_gateway_gets_the_volume_and_keeps_its_data(commands: tuple[str, ...], with_volume: Shell) -> None:
+    remove, *start = commands
+    command = "\n".join(start)
+    with_volume.run(remove)
+    assert "bind source path does not exist" in with_volume.run(command, code=125)
+    data = with_volume.place / "data"
+    data.mkdir()
+    with_volume.run(command)
+    assert wait_for(lambda: counted(engine.docker("logs", with_volume.name).stdout) == RIGHT)
+    inspected = json.loads(engine.docker("inspect", with_volume.name).stdout)[0]
+    assert str(data) in {mount["Source"] for mount in inspected["Mounts"]}
+    with_volume.run(remove)
 
 
 @runs("kubectl apply -k deploy/kubernetes/init-container")
@@ -183,7 +191,7 @@ def test_kubernetes_accepts_the_manifests(commands: tuple[str, ...], shell: Shel
     assert "image: tiktoken-cache-init" in (shell.directory / "applied.yaml").read_text(encoding="utf-8")
 
 
-@runs("make fill")
+@runs("make fill DIR=./tiktoken")
 def test_make_fills_a_directory_without_docker(commands: tuple[str, ...], shell: Shell) -> None:
     # The tests send nothing to the origin, so the bytes come from a wheel, as on a machine where the origin is blocked.
     shell.variables = {"TIKTOKEN_INIT_ORIGIN": "off"}
@@ -282,6 +290,14 @@ def test_make_builds_the_image_of_a_commit(commands: tuple[str, ...], with_engin
     with_engine.run(commands[0])
     labels = json.loads(engine.docker("image", "inspect", with_engine.image).stdout)[0]["Config"]["Labels"]
     assert labels["org.opencontainers.image.revision"] == with_engine.run("git rev-parse HEAD").strip()
+
+
+@runs("make test-unit", "make test")
+def test_make_runs_the_tests(commands: tuple[str, ...], shell: Shell) -> None:
+    # These commands run this test, so their steps are only listed.
+    steps = [shell.run(f"{command} --dry-run") for command in commands]
+    assert [re.search(r"-m pytest .*tests/unit\n", step) is not None for step in steps] == [True, True]
+    assert ["tests/network\n" in step for step in steps] == [False, True]
 
 
 @runs("make pins")

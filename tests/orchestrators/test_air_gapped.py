@@ -39,6 +39,7 @@ def test_an_image_in_a_file_runs_on_a_closed_machine(
     type_in(engine, tmp_path, "## On a connected machine")
     closed.load(gateway_image)
     closed.docker("tag", gateway_image, NEW_API)
+    (tmp_path / "data").mkdir()
     said = type_in(closed, tmp_path, "## On the closed machine")
     assert "ready: a gateway with /cache/tiktoken starts and counts right" in said
     wait_for(COUNTS, lambda: closed.docker("logs", "new-api").stdout)
