@@ -258,6 +258,26 @@ def test_verify_finds_a_filled_volume_right(commands: tuple[str, ...], with_volu
     assert with_volume.run(commands[0]).splitlines()[-1] == RIGHT_LINE
 
 
+@runs(*next(block for block in BLOCKS if block[0].startswith("docker inspect")))
+def test_docker_shows_the_gateways_side(commands: tuple[str, ...], with_volume: Shell) -> None:
+    name, image = with_volume.name, with_volume.image
+    options = [
+        "--volume",
+        f"{with_volume.volume}:/cache/tiktoken:ro",
+        "--env",
+        "TIKTOKEN_CACHEDIR=/x",
+        "--env",
+        "KEY=secret",
+    ]
+    engine.docker("create", "--name", name, "--label", name, *options, image)
+    printed = with_volume.run("\n".join(commands)).splitlines()
+    assert "TIKTOKEN_CACHEDIR=/x" in printed
+    assert "KEY=secret" not in printed
+    [mount] = [line for line in printed if line.startswith("mount ")]
+    assert with_volume.volume in mount
+    assert mount.endswith(" /cache/tiktoken")
+
+
 @runs("docker build -t tiktoken-cache-init .")
 def test_the_build_needs_no_option(commands: tuple[str, ...], with_engine: Shell) -> None:
     with_engine.run(commands[0])

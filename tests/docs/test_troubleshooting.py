@@ -212,6 +212,10 @@ READ = {
     'failed to get token encoder for model ...: Get "https://...": ..., using encoder for gpt-3.5-turbo': "one-api, "
     "relay/adaptor/openai/token.go",
     "failed to get token encoder for model ...: no encoding for model ..., using encoder for gpt-3.5-turbo": "the same",
+    "... token encoder: open ...: read-only file system": "pkoukk/tiktoken-go v0.1.7 with a network",
+    "OSError: [Errno 30] Read-only file system: '...tmp'": "tiktoken 0.14.0 with a network",
+    "verify": "tests/docs/test_verify.py",
+    "ready": "the same",
     "PermissionError: ... Permission denied: '/tmp/data-gym-cache/...'": "openai/tiktoken#75",
     "requests.exceptions.ConnectionError": "run in tests/consumers",
     "error downloading or loading vocab file": "run in tests/consumers",
