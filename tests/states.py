@@ -28,6 +28,11 @@ SMALL = (MERGES, RANKS)
 NOWHERE = ("--sources", "baked", "--baked-dir", "/nowhere")
 """Options of a fill whose only source is the volume itself."""
 FAILS, COUNTS_WRONG, COUNTS_RIGHT = "fails", "counts-wrong", "counts-right"
+READY = (
+    "ready: the volume is right: a gateway that mounts it and sets TIKTOKEN_CACHE_DIR to the mount point starts and "
+    "counts correctly"
+)
+"""Last line of `verify` for a volume with the files of a gateway."""
 
 
 class State(NamedTuple):
@@ -154,7 +159,7 @@ _WRONG = (
 _CONTENT = (
     State("nothing there", "", 0, _INSTALLED, gateway=FAILS, told="($A): missing", repeated=True),
     State("no directory", "rmdir $V", 0, "($B): installed from baked"),
-    State("both right", _BOTH, 0, "($A): already right", gateway=COUNTS_RIGHT, told="starts and counts right", unchanged=True),
+    State("both right", _BOTH, 0, "($A): already right", gateway=COUNTS_RIGHT, told=READY, unchanged=True),
     State("the first missing", _OTHER, 0, _INSTALLED, gateway=FAILS, told="failed to get gpt-3.5-turbo token encoder"),
     State(
         "the second missing",

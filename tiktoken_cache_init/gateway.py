@@ -1,4 +1,4 @@
-"""Effect of a file on a gateway: it starts and counts right, starts and counts wrong, or does not start.
+"""Effect of a file on a gateway: it starts and counts correctly, starts and counts wrong, or does not start.
 
 New-API up to v0.8.2.0, one-api and their forks read a vocabulary with tiktoken-go (``loadTiktokenBpe`` of v0.1.7). It
 parses each line as base64, a space and a rank. It checks neither length nor digest. So a gateway starts and counts wrong
@@ -49,7 +49,7 @@ def predict(finding: Finding) -> Prediction:
     if finding.state is State.RIGHT:
         if not finding.readable:
             return Prediction(Consequence.FAILS, f"does not start if its user cannot read the file: {finding.lacks}")
-        return Prediction(Consequence.COUNTS_RIGHT, "starts and counts right")
+        return Prediction(Consequence.COUNTS_RIGHT, "starts and counts correctly")
     if finding.state in (State.LINK, State.SPECIAL) or len(finding.head) == MAX_READ:
         return Prediction(Consequence.FAILS, f"{fails.text}; or it starts and counts wrong")
     if finding.state is not State.WRONG:
@@ -58,7 +58,7 @@ def predict(finding: Finding) -> Prediction:
     if ranks is None:
         return fails
     if has_digest(_published(ranks), vocabulary):
-        return Prediction(Consequence.COUNTS_RIGHT, "starts and counts right: other bytes, but the right tokens")
+        return Prediction(Consequence.COUNTS_RIGHT, "starts and counts correctly: other bytes, but the right tokens")
     return Prediction(Consequence.COUNTS_WRONG, "starts and counts wrong")
 
 

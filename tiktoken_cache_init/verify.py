@@ -8,7 +8,7 @@ from typing import NamedTuple
 from . import place
 from .catalogue import Vocabulary
 from .errors import NotReadyError, VolumeError, storage_errors
-from .gateway import LOADED_AT_START, Consequence, Prediction, predict
+from .gateway import LOADED_AT_START, Prediction, predict
 from .settings import Settings
 from .volume import search
 from .volume.directory import directory_mode, is_read_only, missing_bits, permissions
@@ -55,13 +55,9 @@ class Verified(NamedTuple):
 
     @property
     def gateway_starts(self) -> bool:
-        """Whether a gateway starts and counts right. It may need files that the settings do not ask for."""
-        right = {
-            examined.finding.target.name
-            for examined in self.files
-            if examined.prediction.consequence is Consequence.COUNTS_RIGHT
-        }
-        return self.ready and right >= LOADED_AT_START.keys()
+        """Whether a gateway starts and counts correctly. It does not need every file that the settings ask for."""
+        right = {examined.finding.target.name for examined in self.files if examined.finding.ready}
+        return not self.problems and right >= LOADED_AT_START.keys()
 
 
 def verify(settings: Settings) -> Verified:

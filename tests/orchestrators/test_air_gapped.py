@@ -13,6 +13,7 @@ from tests.consumers.running import offline
 from tests.orchestrators.conftest import NEW_API
 from tests.orchestrators.engines import Engine, running_engine
 from tests.orchestrators.running import COUNTS, documented, files_in, run, wait_for
+from tests.states import READY
 from tiktoken_cache_init.catalogue import VOCABULARIES
 
 WANTED = {vocabulary.cache_key: vocabulary.sha256 for vocabulary in VOCABULARIES[:2]}
@@ -41,7 +42,7 @@ def test_an_image_in_a_file_runs_on_a_closed_machine(
     closed.docker("tag", gateway_image, NEW_API)
     (tmp_path / "data").mkdir()
     said = type_in(closed, tmp_path, "## On the closed machine")
-    assert "ready: a gateway with /cache/tiktoken starts and counts right" in said
+    assert READY in said
     wait_for(COUNTS, lambda: closed.docker("logs", "new-api").stdout)
 
     carried = tmp_path / "tiktoken-cache-init.tar.gz"

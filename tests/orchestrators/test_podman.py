@@ -13,6 +13,7 @@ from tests.orchestrators.conftest import NEW_API
 from tests.orchestrators.engines import UNPRIVILEGED, Podman
 from tests.orchestrators.manifests import KUBERNETES, Manifest, as_pod, pod_spec, read, written
 from tests.orchestrators.running import COUNTS, DIES, Done, documented, run, wait_for
+from tests.states import READY
 from tiktoken_cache_init.catalogue import VOCABULARIES
 
 WANTED = sorted(vocabulary.cache_key for vocabulary in VOCABULARIES[:2])
@@ -45,13 +46,13 @@ def type_in(podman: Podman, directory: Path) -> str:
 
 
 def test_the_documented_commands_fill_a_volume(podman: Podman, tmp_path: Path) -> None:
-    assert "ready: a gateway with /cache/tiktoken starts and counts right" in type_in(podman, tmp_path)
+    assert READY in type_in(podman, tmp_path)
     assert COUNTS in checked(podman)
 
 
 def test_the_documented_commands_fill_a_volume_rootless(rootless_podman: Podman, tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    assert "ready: a gateway with /cache/tiktoken starts and counts right" in type_in(rootless_podman, tmp_path)
+    assert READY in type_in(rootless_podman, tmp_path)
     volume = rootless_podman.volume("tiktoken")
     assert {path.stat().st_uid for path in volume.iterdir()} == {UNPRIVILEGED}
     assert COUNTS in checked(rootless_podman)

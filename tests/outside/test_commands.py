@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.drivers import Container, Driver
+from tests.states import READY
 from tiktoken_cache_init import __version__
 from tiktoken_cache_init.catalogue import ENCODINGS, VOCABULARIES
 
@@ -80,8 +81,7 @@ def test_fill_warns_if_a_gateway_needs_more_than_was_asked_for(
     warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
     assert [f"add {also} to TIKTOKEN_INIT_ENCODINGS" in line for line in warnings] == ([True] if also else [])
     verified = driver.run("verify", "--cache-dir", str(volume), "--encodings", wanted)
-    starts = f"ready: a gateway with {volume} starts and counts right"
-    assert (verified.stdout.decode().splitlines()[-1] == starts) == (wanted == "all")
+    assert (verified.stdout.decode().splitlines()[-1] == READY) == (wanted == "all")
 
 
 def test_fill_does_not_warn_if_the_directory_holds_the_other_file_of_a_gateway(
@@ -193,7 +193,7 @@ def test_verify_writes_its_result_on_stdout_and_nothing_on_stderr(driver: Driver
     assert (done.code, done.stderr) == (0, "")
     *files, last = done.stdout.decode().splitlines()
     assert files == [f"{v.published_name} ({v.cache_key}): right" for v in (CL100K, O200K)]
-    assert last == f"ready: a gateway with {filled} starts and counts right"
+    assert last == READY
 
 
 def test_verify_reports_for_each_wrong_file_the_effect_on_a_gateway_and_the_fix(driver: Driver, filled: Path) -> None:
@@ -264,8 +264,7 @@ def test_verify_mentions_a_gateway_only_if_one_would_start(driver: Driver, fille
         assert done.code == 0, done.said
         return done.stdout.decode().splitlines()[-1]
 
-    starts = f"ready: a gateway with {filled} starts and counts right"
-    assert [last(), last("--layout", "cache"), last("--encodings", "cl100k_base,o200k_base")] == [starts] * 3
+    assert [last(), last("--layout", "cache"), last("--encodings", "cl100k_base,o200k_base")] == [READY] * 3
     shutil.copy(filled / CL100K.cache_key, filled / CL100K.published_name)
     for wanted in (["--encodings", "cl100k_base"], ["--encodings", "cl100k_base", "--layout", "published"]):
         assert last(*wanted) == f"ready: all wanted files in {filled} are right"

@@ -23,12 +23,15 @@ def verify_lines(settings: Settings, verified: Verified, *, colour: bool) -> lis
         if fix:
             lines += [f"  gateway: {prediction.text}", f"  fix: {fix.text}"]
     lines += [problem.text for problem in verified.problems]
-    if verified.gateway_starts:
-        last = f"a gateway with {settings.cache_dir} starts and counts right"
-    elif verified.ready:
-        last = f"all wanted files in {settings.cache_dir} are right"
-    else:
+    if not verified.ready:
         last = _not_ready(settings, verified)
+    elif verified.gateway_starts:
+        last = (
+            "the volume is right: a gateway that mounts it and sets TIKTOKEN_CACHE_DIR to the mount point starts and "
+            "counts correctly"
+        )
+    else:
+        last = f"all wanted files in {settings.cache_dir} are right"
     word = "ready" if verified.ready else "not ready"
     return [*lines, f"{_coloured(word, verified.ready, colour)}: {last}"]
 
@@ -61,6 +64,8 @@ def _state(finding: Finding) -> str:
 def _not_ready(settings: Settings, verified: Verified) -> str:
     wrong = sum(not finding.ready for finding, _, _ in verified.files)
     what = f"{wrong} of {len(verified.files)} files in {settings.cache_dir}" if wrong else settings.cache_dir
+    if verified.gateway_starts:
+        what += ", but a gateway (New-API, one-api) starts and counts correctly without them"
     if not verified.fill_helps:
         return what
     writable = " on a writable mount (no ':ro')" if verified.read_only else ""

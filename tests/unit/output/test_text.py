@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, published, settings
+from tests.states import READY
 from tiktoken_cache_init.catalogue import ENCODINGS, Target
+from tiktoken_cache_init.gateway import Consequence, Prediction
 from tiktoken_cache_init.output.text import list_lines, verify_lines
 from tiktoken_cache_init.sources import Failure
-from tiktoken_cache_init.verify import Fix, Verified, verify
+from tiktoken_cache_init.verify import Examined, Fix, Verified, verify
 from tiktoken_cache_init.volume.inspect import Finding, State
 
 FAILURE = Failure("origin https://o.example", "404 Not Found", "")
@@ -54,11 +54,24 @@ def last(verified: Verified) -> str:
     return verify_lines(settings("/cache"), verified, colour=False)[-1]
 
 
+def examined(name: str, state: State = State.RIGHT) -> Examined:
+    known = published(name)
+    fix = None if state is State.RIGHT else Fix("run fill")
+    return Examined(Finding(Target(known, known.cache_key), state, state.value), Prediction(Consequence.FAILS, ""), fix)
+
+
 def test_the_last_line_says_whether_a_gateway_starts() -> None:
-    assert last(Verified(())) == "ready: all wanted files in /cache are right"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Verified, "gateway_starts", True)
-        assert last(Verified(())) == "ready: a gateway with /cache starts and counts right"
+    two = (examined("cl100k_base.tiktoken"), examined("o200k_base.tiktoken"))
+    assert last(Verified(two[:1])) == "ready: all wanted files in /cache are right"
+    assert last(Verified(two)) == READY
+    more = (*two, examined("vocab.bpe", State.MISSING), examined("encoder.json", State.WRONG))
+    fill = ": to run fill, repeat this command without 'verify'"
+    without = (
+        "not ready: 2 of 4 files in /cache, but a gateway (New-API, one-api) starts and counts correctly without them"
+    )
+    assert last(Verified(more)) == without + fill
+    assert last(Verified(more[1:])) == f"not ready: 2 of 3 files in /cache{fill}"
+    assert last(Verified(more, (Fix("run fill"),))) == f"not ready: 2 of 4 files in /cache{fill}"
 
 
 def test_the_last_line_says_how_to_run_fill_only_if_that_helps() -> None:
