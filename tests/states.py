@@ -221,8 +221,8 @@ _FOUND = (
         "installed from cl100k_base.tiktoken in the volume",
         NOWHERE,
         gateway=FAILS,
-        told="the right bytes have the published name, which gateways do not look for: run fill, or rename $PA to $A",
-        fixes=("fill", "rename"),
+        told="the right bytes have the published name, which gateways do not look for: run fill, or copy $PA to $A",
+        fixes=("fill", "copy"),
     ),
     State(
         "names as a browser saves a second download",
@@ -231,8 +231,8 @@ _FOUND = (
         "installed from cl100k_base (1).tiktoken in the volume",
         NOWHERE,
         gateway=FAILS,
-        told="the right bytes are under another name, cl100k_base (1).tiktoken: run fill, or rename it to $A",
-        fixes=("fill", "rename"),
+        told="the right bytes are under another name, cl100k_base (1).tiktoken: run fill, or copy cl100k_base (1).tiktoken to $A",
+        fixes=("fill", "copy"),
     ),
     State(
         "a directory too deep",
@@ -251,8 +251,8 @@ _FOUND = (
         _INSTALLED,
         inside="tiktoken",
         gateway=FAILS,
-        told="the right bytes are one directory too high, in ../$A: mount that directory, or move the file to $A",
-        fixes=("mount", "move"),
+        told="the right bytes are one directory too high, in ../$A: mount that directory, or copy ../$A to $A",
+        fixes=("mount", "copy"),
     ),
     State("three directories too deep", _OTHER + "mkdir -p $V/a/b/c; cp $S/$A $V/a/b/c/x", 0, "installed from a/b/c/x in", NOWHERE),
     State(
@@ -455,16 +455,61 @@ _MOUNTS = (
 )  # fmt: skip
 
 
-def _layout(name: str, layout: str, prepare: str, line: str) -> State:
+def _layout(name: str, layout: str, prepare: str, line: str, **more: object) -> State:
     after = "test -f cl100k_base.tiktoken && ! test -L cl100k_base.tiktoken"
-    return State(f"layout {layout}, {name}", prepare, 0, line, ("--layout", layout), layout=layout, after=after)
+    state = State(f"layout {layout}, {name}", prepare, 0, line, ("--layout", layout), layout=layout, after=after)
+    return state._replace(**more)  # type: ignore[arg-type]
 
 
 _LAYOUTS = (
     _layout("nothing there", "published", "", "cl100k_base.tiktoken: installed from baked"),
     _layout("cache keys there", "published", _BOTH, "cl100k_base.tiktoken: installed from $A in the volume"),
-    _layout("nothing there", "both", "", "cl100k_base.tiktoken: installed from baked"),
-    _layout("cache keys there", "both", _BOTH, "cl100k_base.tiktoken: installed from $A in the volume"),
+    _layout("nothing there", "both", "", "cl100k_base.tiktoken: installed from baked", gateway=FAILS, told="($A): missing"),
+    _layout("all there", "both", f"{_BOTH}; {_PUBLISHED}", "$PA: already right", gateway=COUNTS_RIGHT, told=READY, unchanged=True),
+    _layout(
+        "cache keys there",
+        "both",
+        _BOTH,
+        "cl100k_base.tiktoken: installed from $A in the volume",
+        gateway=COUNTS_RIGHT,
+        told="not ready: 2 of 4 files in $V, but a gateway (New-API, one-api) starts and counts correctly without them: ",
+        fixes=("fill", "copy"),
+    ),
+    _layout(
+        "published names there",
+        "both",
+        _PUBLISHED,
+        "($A): installed from cl100k_base.tiktoken in the volume",
+        gateway=FAILS,
+        told="the right bytes have the published name, which gateways do not look for: run fill, or copy $PA to $A",
+        fixes=("fill", "copy"),
+    ),
+    _layout(
+        "each under one name",
+        "both",
+        "cp $S/$A $V; cp $S/$B $V/$PB",
+        "cl100k_base.tiktoken: installed from $A in the volume",
+        gateway=FAILS,
+        told="the right bytes are under another name, $A: run fill, or copy $A to $PA",
+        fixes=("fill", "copy"),
+    ),
+    _layout(
+        "names swapped, published names there",
+        "both",
+        f"{_SWAPPED}; {_PUBLISHED}",
+        "($A): was the bytes of another vocabulary, o200k_base.tiktoken: replaced from cl100k_base.tiktoken in the volume",
+        gateway=COUNTS_WRONG,
+    ),
+    _layout(
+        "a directory too high",
+        "both",
+        f"{_BOTH}; {_PUBLISHED}; mkdir $V/tiktoken",
+        "cl100k_base.tiktoken: installed from baked",
+        inside="tiktoken",
+        gateway=FAILS,
+        told="the right bytes are one directory too high, in ../$A: mount that directory, or copy ../$A to $PA",
+        fixes=("mount", "copy"),
+    ),
     _layout("wrong published name", "both", _BOTH + "; echo no >$V/$PA", "3 bytes of 1,681,126): replaced from $A in the volume"),
     _layout("links in a circle", "both", "ln -s $A $V/$A; ln -s $A $V/$PA", "a link to $A, which some consumers cannot follow: replaced"),
 )  # fmt: skip

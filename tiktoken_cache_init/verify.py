@@ -136,20 +136,17 @@ def _fix(
         return Fix("run fill")
     directory = os.path.dirname(place)
     # Another mount helps only if one directory holds every wanted file under its right name.
-    all_there = all(
-        elsewhere.get(each.target.vocabulary) == os.path.join(directory, each.target.name) for each in findings
-    )
+    there = inspect(os.path.normpath(os.path.join(settings.cache_dir, directory)), settings.targets)
+    all_there = all(each.state is State.RIGHT for each in there)
     mount = "mount that directory, or " if all_there else ""
+    # A copy leaves the file for the other names that need it.
+    copy = f"copy {place} to {name}"
     if directory == "..":
-        return Fix(
-            f"the right bytes are one directory too high, in {place}: {mount}move the file to {name}", by_fill=False
-        )
+        return Fix(f"the right bytes are one directory too high, in {place}: {mount}{copy}", by_fill=False)
     if directory:
         return Fix(f"the right bytes are in a subdirectory, in {place}: {mount}run fill")
-    if place == vocabulary.published_name:
-        return Fix(
-            f"the right bytes have the published name, which gateways do not look for: run fill, or rename {place} to {name}"
-        )
-    if any(other.target.name == place for other in findings):
+    if any(other.target.name == place and other.target.vocabulary != vocabulary for other in findings):
         return Fix(f"the right bytes are under another vocabulary's name, {place}: run fill")
-    return Fix(f"the right bytes are under another name, {place}: run fill, or rename it to {name}")
+    if place == vocabulary.published_name:
+        return Fix(f"the right bytes have the published name, which gateways do not look for: run fill, or {copy}")
+    return Fix(f"the right bytes are under another name, {place}: run fill, or {copy}")

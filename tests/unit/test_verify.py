@@ -147,7 +147,7 @@ def test_a_vocabulary_that_is_nowhere_needs_a_fill(ready: Path) -> None:
 def test_bytes_under_the_published_name_are_found(ready: Path) -> None:
     (ready / CL100K.cache_key).rename(ready / "cl100k_base.tiktoken")
     said = fix(ready).text
-    assert "have the published name, which gateways do not look for: run fill, or rename cl100k_base.tiktoken" in said
+    assert "have the published name, which gateways do not look for: run fill, or copy cl100k_base.tiktoken" in said
     assert said.endswith(f" to {CL100K.cache_key}")
 
 
@@ -155,7 +155,7 @@ def test_bytes_under_the_published_name_are_found(ready: Path) -> None:
 def test_bytes_under_another_name_are_found(ready: Path, name: str) -> None:
     (ready / CL100K.cache_key).rename(ready / name)
     assert fix(ready).text == (
-        f"the right bytes are under another name, {name}: run fill, or rename it to {CL100K.cache_key}"
+        f"the right bytes are under another name, {name}: run fill, or copy {name} to {CL100K.cache_key}"
     )
 
 
@@ -171,9 +171,9 @@ def test_bytes_one_directory_too_deep_are_found(ready: Path) -> None:
 def test_bytes_one_directory_too_high_are_found_and_fill_does_not_fetch_them(ready: Path) -> None:
     (ready / CL100K.cache_key).rename(ready.parent / CL100K.cache_key)
     said = f"the right bytes are one directory too high, in ../{CL100K.cache_key}: "
-    assert fix(ready) == Fix(f"{said}move the file to {CL100K.cache_key}", by_fill=False)
+    assert fix(ready) == Fix(f"{said}copy ../{CL100K.cache_key} to {CL100K.cache_key}", by_fill=False)
     (ready / O200K.cache_key).rename(ready.parent / O200K.cache_key)
-    assert fix(ready).text == f"{said}mount that directory, or move the file to {CL100K.cache_key}"
+    assert fix(ready).text == f"{said}mount that directory, or copy ../{CL100K.cache_key} to {CL100K.cache_key}"
     assert not verified(ready).fill_helps
 
 
@@ -217,11 +217,13 @@ def test_a_file_that_this_user_cannot_read_needs_a_fill_by_root_or_the_owner() -
             assert fix(directory).text.endswith(": run fill as root or as the owner of the directory")
 
 
-def test_the_cache_key_is_another_name_in_the_layout_of_published_names(ready: Path) -> None:
-    said = fix(ready, layout="published").text
-    assert said == (
-        f"the right bytes are under another name, {CL100K.cache_key}: run fill, or rename it to cl100k_base.tiktoken"
-    )
+@pytest.mark.parametrize("layout", ["published", "both"])
+def test_a_missing_published_name_is_a_copy_of_the_cache_key(ready: Path, layout: str) -> None:
+    fixes = [examined.fix for examined in verified(ready, layout=layout).files if examined.fix]
+    assert [fix.text for fix in fixes] == [
+        f"the right bytes are under another name, {known.cache_key}: run fill, or copy {known.cache_key} to {known.published_name}"
+        for known in (CL100K, O200K)
+    ]
 
 
 # The gateway.
