@@ -63,10 +63,11 @@ def parse_directory(text: str) -> str:
         meant = "/cache/tiktoken" if place.in_image() else os.path.expanduser(text)
         raise SettingError(f"'~' is not expanded here: write {'an absolute path' if meant == text else meant}")
     try:
-        path = os.path.abspath(text)
+        # abspath keeps two slashes at the start.
+        path = "/" + os.path.abspath(text).lstrip("/")
     except FileNotFoundError:
         raise SettingError("the working directory no longer exists: write an absolute path") from None
-    if path == "/":
+    if os.path.realpath(path) == "/":
         raise SettingError("it is the root directory: write another directory, such as /cache/tiktoken")
     return path
 

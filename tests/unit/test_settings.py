@@ -521,9 +521,10 @@ def test_the_layout_decides_which_names_are_wanted() -> None:
     assert wanted == {"cache": keys, "published": names, "both": [keys[0], names[0], keys[1], names[1]]}
 
 
-def test_the_root_directory_is_refused() -> None:
-    with pytest.raises(SettingError, match="it is the root directory: write another directory"):
-        load("fill", {"cache_dir": ["/"]}, False, {})
+@pytest.mark.parametrize("text", ["/", "//", "///", "/.", "//.", "/x/..", "/x/../..", "/proc/self/root"])
+def test_the_root_directory_is_refused_in_any_spelling(text: str) -> None:
+    assert "it is the root directory: write another directory" in refused("cache_dir", text)
+    assert read(cache_dir=["//cache//x/"]).cache_dir == "/cache/x"
 
 
 def test_a_private_vocabulary_whose_name_is_hidden_is_refused() -> None:
