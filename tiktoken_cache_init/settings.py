@@ -129,7 +129,7 @@ def load(command: str, given: Mapping[str, list[str]], as_json: bool, environmen
     Raises:
         SettingError: a name is misspelled or a value does not parse; the message gives the right spelling.
     """
-    warnings = _check_names(environment)
+    warnings = _check_names(environment, given)
     values = {}
     for setting in SETTINGS:
         if setting.field in given:
@@ -182,16 +182,22 @@ def _from_variable(setting: Setting, environment: Mapping[str, str]) -> Any:
         raise SettingError(f"{setting.variable}: {error}") from None
 
 
-def _check_names(environment: Mapping[str, str]) -> list[str]:
+def _check_names(environment: Mapping[str, str], given: Mapping[str, object]) -> list[str]:
     """Refuse misspelled variables. Return warnings about other unknown ones."""
-    known = {setting.variable for setting in SETTINGS}
+    known = {setting.variable: setting for setting in SETTINGS}
     warnings = []
     for name in sorted(environment):
         if not name.startswith("TIKTOKEN") or name in known or name in _HARMONY_VARIABLES or _is_service_link(name):
             continue
+        meant = _CORRECTIONS.get(name) or nearest(name, known, cutoff=0.92)
         if name == "TIKTOKEN_OFFLINE":
             warnings.append(f"{name}: no program reads it; {_CACHE_DIR} is all that an offline start needs")
-        elif meant := _CORRECTIONS.get(name) or nearest(name, known, cutoff=0.92):
+        elif meant and not name.startswith(_PREFIX) and (environment.get(meant) or known[meant].field in given):
+            # Another program may read it.
+            warnings.append(
+                f"{name}: ignored, because {known[meant].option} or {meant} is set: remove it if it is a mistake"
+            )
+        elif meant:
             raise SettingError(f"{name}: no such setting exists: write {meant}")
         elif name.startswith(_PREFIX):
             warnings.append(f"{name}: no such setting exists, so it is ignored: see --help")

@@ -189,7 +189,7 @@ def lines(place: Place) -> list[Document]:
     logs = [
         fill(TIKTOKEN_INIT_BAKED_DIR="/nowhere"),
         fill(TIKTOKEN_INIT_ENCODINGS="cl100k_base"),
-        fill(TIKTOKEN_CACHEDIR="/x"),
+        fill(TIKTOKEN_INIT_MIRROR="/x"),
         fill(),
         progress(place),
     ]

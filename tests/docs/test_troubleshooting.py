@@ -168,7 +168,7 @@ PRINTED: dict[str, Output] = {
     "... does not keep permissions: ...": lambda _: str(advised(ModesError("/cache/tiktoken", 0o700, 0o755))),
     "could not obtain ...": of_fill(TIKTOKEN_INIT_BAKED_DIR="/nowhere"),
     "the deadline of ... passed and ... does not answer: ...": of_verify_at_the_deadline,
-    "no such setting exists: write ...": of_fill(TIKTOKEN_CACHEDIR="/cache/tiktoken"),
+    "no such setting exists: write ...": of_fill(TIKTOKEN_INIT_MIRROR="/mirror"),
     "the path is relative, ...": of_fill(TIKTOKEN_CACHE_DIR="data/cache"),
     "a stray space or quote is part of the path ...": of_fill(TIKTOKEN_CACHE_DIR=" /cache/tiktoken"),
     "unknown encoding ...": of_fill(TIKTOKEN_INIT_ENCODINGS="cl10k"),

@@ -169,7 +169,25 @@ def test_every_variable_has_the_prefix_and_the_name_of_its_option() -> None:
 )
 @pytest.mark.parametrize("text", ["1", ""])
 def test_a_misspelled_variable_is_refused_with_the_right_one(wrong: str, right: str, text: str) -> None:
-    assert refusal({wrong: text}) == f"{wrong}: no such setting exists: write {right}"
+    with pytest.raises(SettingError) as caught:
+        load("fill", {}, False, {wrong: text})
+    assert str(caught.value) == f"{wrong}: no such setting exists: write {right}"
+
+
+@pytest.mark.parametrize("wrong", ["TIKTOKEN_CACHE", "TIKTOKEN_CACHEDIR", "TIKTOKEN_ENCODINGS"])
+def test_a_similar_variable_of_another_program_is_a_warning_if_the_right_one_is_set(wrong: str) -> None:
+    right = {"TIKTOKEN_CACHE_DIR": "/cache", "TIKTOKEN_INIT_ENCODINGS": "gpt2"}
+    [warning] = load("fill", {}, False, right | {wrong: "/x"}).warnings
+    assert warning.startswith(f"{wrong}: ignored, because ")
+    [warning] = load("fill", {"cache_dir": ["/c"], "encodings": ["gpt2"]}, False, {wrong: "/x"}).warnings
+    assert warning.endswith(" is set: remove it if it is a mistake")
+    for nothing in ({}, dict.fromkeys(right, "")):
+        with pytest.raises(SettingError, match=f"^{wrong}: no such setting exists: write TIKTOKEN_"):
+            load("fill", {}, False, nothing | {wrong: "/x"})
+    # No other program reads a name with our prefix.
+    assert "TIKTOKEN_INIT_MIRROR: no such setting" in refusal(
+        {"TIKTOKEN_INIT_MIRROR": "/x", "TIKTOKEN_INIT_MIRRORS": "/y"}
+    )
 
 
 def test_another_unknown_variable_with_our_prefix_is_a_warning() -> None:
