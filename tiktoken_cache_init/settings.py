@@ -25,6 +25,7 @@ from .values import (
     parse_mirror,
     parse_mode,
     parse_owner,
+    parse_path,
     parse_seconds,
     parse_sources,
     parse_switch,
@@ -324,7 +325,9 @@ SETTINGS: tuple[Setting, ...] = (
         parse_seconds,
         ("fill",),
     ),
-    Setting("ca", f"{_PREFIX}CA", "--ca", "FILE", "", "PEM file of certificate authorities to add", str, ("fill",)),
+    Setting(
+        "ca", f"{_PREFIX}CA", "--ca", "FILE", "", "PEM file of certificate authorities to add", parse_path, ("fill",)
+    ),
     Setting(
         "log",
         f"{_PREFIX}LOG",

@@ -50,6 +50,16 @@ def words(text: str) -> list[str]:
     return text.replace(",", " ").split()
 
 
+def parse_path(text: str) -> str:
+    """Return a path. Git Bash on Windows rewrites paths in arguments and variables, and the container gets the result."""
+    if text[1:3] in (":/", ":\\"):
+        raise SettingError(
+            f"'{text}' is a path of Windows: in Git Bash, which rewrites paths, set MSYS_NO_PATHCONV=1; elsewhere write a "
+            "Linux path, such as /cache/tiktoken"
+        )
+    return text
+
+
 def parse_directory(text: str) -> str:
     """Return the absolute path of a directory."""
     bare = text.strip().strip("\"'").strip()
@@ -59,6 +69,7 @@ def parse_directory(text: str) -> str:
         raise SettingError(f"a stray space or quote is part of the path {text!r}: write {bare}")
     if "\0" in text or "\n" in text:
         raise SettingError("the path has a line end or a NUL in it: remove it")
+    parse_path(text)
     if text.startswith("~"):
         meant = "/cache/tiktoken" if place.in_image() else os.path.expanduser(text)
         raise SettingError(f"'~' is not expanded here: write {'an absolute path' if meant == text else meant}")
@@ -171,6 +182,7 @@ def _is_id(text: str) -> bool:
 
 def parse_mirror(text: str) -> str:
     """Return the URL or the path of a mirror."""
+    parse_path(text)
     scheme, mark, rest = text.partition("://")
     if mark and "#" in text:
         raise SettingError(f"'{redacted(text)}' has a '#' in it, which a server does not see: write %23")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -303,6 +304,16 @@ def test_a_relative_path_in_the_image_is_refused_with_the_usual_mount_point(
 @pytest.mark.parametrize("text", ["/ca\nche", "/ca\0che"])
 def test_a_line_end_or_a_nul_inside_the_directory_is_refused(text: str) -> None:
     assert "a line end or a NUL" in refused("cache_dir", text)
+
+
+@pytest.mark.parametrize("field", ["cache_dir", "mirrors", "ca"])
+@pytest.mark.parametrize("text", ["C:/Program Files/Git/cache/tiktoken", "c:\\cache"])
+def test_a_path_that_git_bash_rewrote_is_refused_with_the_remedy(field: str, text: str) -> None:
+    option = next(setting for setting in SETTINGS if setting.field == field)
+    for said in (refusal(**{field: [text]}), refusal({option.variable: text})):
+        assert re.search(
+            r": 'C:.*' is a path of Windows: in Git Bash, .* set MSYS_NO_PATHCONV=1; ", said, re.IGNORECASE
+        )
 
 
 # Lists of names.
