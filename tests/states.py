@@ -444,13 +444,15 @@ _MOUNTS = (
     ),
     _read_only("wrong file", _OTHER + ": >$V/$A", 3, f"{_NOT_READY}(empty (0 bytes)): mount it read-write"),
     _read_only("right, but 0600", _BOTH + "; chmod 0600 $V/$A", 3, f"{_NOT_READY}(right, but not readable by every user (mode 0600))"),
-    _full("2 MB, nothing there", "size=2m", "", 3, _NO_SPACE),
-    _full("2 MB, poisoned", "size=2m", "echo old >$V/$A; echo older >$V/$B", 3, _NO_SPACE),
+    _full("2 MB, nothing there", "size=2m", "", 3, _NO_SPACE, unchanged=False, after="cmp $S/$A $A"),
+    _full(
+        "2 MB, poisoned", "size=2m", "echo old >$V/$A; echo older >$V/$B", 3, _NO_SPACE, unchanged=False, after="cmp $S/$A $A"
+    ),
     _full("4 MB, one right", "size=4m", "cp $S/$A $V", 3, "free at least 3,613,922 bytes"),
     _full("full to the last byte", "size=2m", "cat /dev/zero >$V/theirs 2>&- || true", 3, f"{_NO_SPACE} (0 bytes and "),
     _full("7 MB, names swapped, no room for two copies", "size=7m", _SWAPPED, 3, _NO_SPACE, arguments=NOWHERE),
     _full("6 MB, nothing there: just enough", "size=6m", "", 0, _INSTALLED),
-    _full("no inodes", "size=20m,nr_inodes=2", ": >$V/theirs", 3, "and 0 inodes are free); the files that were there are untouched"),
+    _full("no inodes", "size=20m,nr_inodes=2", ": >$V/theirs", 3, "and 0 inodes are free); every file that was right is still right"),
     _full("one inode, both wrong", "size=20m,nr_inodes=4", ": >$V/$A; : >$V/$B", 3, "and 0 inodes are free)"),
 )  # fmt: skip
 

@@ -57,7 +57,7 @@ def _storage_advice(error: StorageError) -> str:
         wanted = f"free at least {error.needed:,} bytes" if error.needed else "free some space"
         free = error.free
         found = f" ({free.f_bavail * free.f_frsize:,} bytes and {free.f_favail:,} inodes are free)" if free else ""
-        return f"{wanted}{found}; the files that were there are untouched"
+        return f"{wanted}{found}; every file that was right is still right"
     if number in (errno.EACCES, errno.EPERM):
         return _permission_advice(path, number)
     if number in (errno.ENOTDIR, errno.ENAMETOOLONG):

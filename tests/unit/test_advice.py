@@ -57,7 +57,7 @@ def test_a_full_disk_is_reported_with_the_bytes_that_are_needed_and_free(tmp_pat
     for number in (errno.ENOSPC, errno.EDQUOT):
         text = said(number, tmp_path / "file", 1234)
         assert "free at least 1,234 bytes (" in text
-        assert "inodes are free); the files that were there are untouched" in text
+        assert "inodes are free); every file that was right is still right" in text
     assert "free some space; " in said(errno.ENOSPC, tmp_path / "no/such")
 
 
