@@ -1,8 +1,9 @@
-"""A fill from each starting state of the table, on this host and in the image with real mounts."""
+"""Each command in each starting state of the table, in 64 MiB: on this host, and in the image with real mounts."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,21 +12,30 @@ from tests.containers.engine import LOCKED_DOWN
 from tests.drivers import Container, Driver, Host
 from tests.states import STATES, Place, State, check_filled, mount, place, slug, snapshot
 
+TOO_MUCH = 99
+LIMITED = f"""
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:]).returncode
+sys.exit({TOO_MUCH} if resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss > 64 << 10 else code)
+"""
+"""Program that runs a command, and reports if it needed more than 64 MiB. A limit of the address space is not exact."""
+
 
 def host(state: State) -> Driver:
     """Return a driver with the state's user, groups and capabilities."""
+    limited = (sys.executable, "-ISc", LIMITED)
     if os.geteuid():
-        return Host()
+        return Host(limited)
     user, _, group = (state.user or "0:0").partition(":")
     groups = f"--groups={state.groups}" if state.groups else "--clear-groups"
     kept = ",".join(["-all", *(f"+{name.lower()}" for name in state.capabilities)])
     rights = ["--inh-caps=-all", f"--bounding-set={kept}", f"--reuid={user}", f"--regid={group}", groups]
-    return Host(("setpriv", *rights))
+    return Host((*limited, "setpriv", *rights))
 
 
 def image(name: str, state: State, place: Place) -> Driver:
     """Return a driver for the image with the state's user, groups and capabilities."""
-    options = [*LOCKED_DOWN, "--security-opt", "no-new-privileges"]
+    options = [*LOCKED_DOWN, "--security-opt", "no-new-privileges", "--memory", "64m", "--memory-swap", "64m"]
     options += ["--user", state.user] if state.user else []
     options += ["--group-add", state.groups] if state.groups else []
     options += [word for capability in state.capabilities for word in ("--cap-add", capability)]
@@ -47,6 +57,9 @@ def test_a_fill_ends_as_the_table_says_and_changes_no_other_file(
             mount("--bind", str(at.volume), str(at.volume))
             mount("-o", "remount,bind,ro", str(at.volume))
         driver = host(state) if driven == "host" else image(request.getfixturevalue("image"), state, at)
+        for command in ("verify", "export") if driven == "host" else ():
+            looked = driver.run(command, "--cache-dir", str(at.volume / state.inside))
+            assert (looked.code in (0, 1, 3), "Traceback" in looked.stderr) == (True, False), looked.stderr
         sources = ["--sources", "baked", *(["--baked-dir", str(at.vocabularies)] if driven == "host" else [])]
         arguments = [at.text(argument) for argument in state.arguments]
         ended = driver.run("fill", "--cache-dir", str(at.volume / state.inside), *sources, *arguments)

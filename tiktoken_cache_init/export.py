@@ -1,14 +1,15 @@
 """The export command: the vocabularies of a ready directory as a reproducible tar."""
 
-import io
+import hashlib
 import os
 import tarfile
-from typing import IO
+from io import FileIO
+from typing import IO, Any
 
 from . import place
+from .catalogue import Vocabulary
 from .errors import NotReadyError, VolumeError, storage_errors
 from .settings import Settings
-from .volume.identify import has_digest
 from .volume.inspect import State, inspect
 from .volume.mounts import require_mount
 
@@ -30,12 +31,37 @@ def export(settings: Settings, stream: IO[bytes]) -> None:
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         for finding in sorted(findings, key=lambda finding: finding.target.name):
             path = os.path.join(directory, finding.target.name)
-            with storage_errors("read", path), open(path, "rb") as file:
-                content = file.read(finding.target.vocabulary.max_size + 1)
-            if not has_digest(content, finding.target.vocabulary):
-                raise VolumeError(
-                    f"{path} changed while it was exported: stop the program that writes it, then export again"
-                )
-            member = tarfile.TarInfo(finding.target.name)
-            member.size, member.mode = len(content), settings.mode
-            archive.addfile(member, io.BytesIO(content))
+            with storage_errors("read", path):
+                file = open(path, "rb", buffering=0)  # noqa: SIM115
+            with file:
+                content: Any = _Content(path, file, finding.target.vocabulary)
+                member = tarfile.TarInfo(finding.target.name)
+                member.size, member.mode = content.left, settings.mode
+                archive.addfile(member, content)
+
+
+class _Content:
+    """Content of a member of the tar. Reading it fails if it is not the vocabulary, before its last bytes are returned."""
+
+    def __init__(self, path: str, file: FileIO, vocabulary: Vocabulary) -> None:
+        self._path, self._file, self._vocabulary = path, file, vocabulary
+        self._digest = hashlib.sha256()
+        self.left = os.fstat(file.fileno()).st_size
+        """Number of bytes that are not read yet."""
+        self.read(0)
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes.
+
+        Raises:
+            VolumeError: the file cannot be read, or it has other bytes than at its inspection.
+        """
+        with storage_errors("read", self._path):
+            data = self._file.read(size)
+        self._digest.update(data)
+        self.left -= len(data)
+        if len(data) < size or (not self.left and self._digest.hexdigest() != self._vocabulary.sha256):
+            raise VolumeError(
+                f"{self._path} changed while it was exported: stop the program that writes it, then export again"
+            )
+        return data

@@ -6,12 +6,18 @@ if the file is empty, or cut at the end of a line. Only a file that does not par
 """
 
 import binascii
+import os
 from enum import StrEnum
 from typing import NamedTuple
 
 from .catalogue import VOCABULARIES, Vocabulary, encoding
-from .volume.identify import MAX_READ, has_digest
+from .volume.identify import Kind
 from .volume.inspect import Finding, State
+
+_MAX_READ = 8 << 20
+"""Maximum number of bytes to read from a wrong file."""
+_SURELY_WRONG = (Kind.EMPTY, Kind.CUT_AT_LINE, Kind.OTHER_VOCABULARY)
+"""Kinds of wrong bytes that lack tokens, or have other tokens."""
 
 LOADED_AT_START = {
     encoding("cl100k_base").vocabularies[0].cache_key: "gpt-3.5-turbo",
@@ -37,8 +43,8 @@ class Prediction(NamedTuple):
     text: str
 
 
-def predict(finding: Finding) -> Prediction:
-    """Predict the effect of a file on a gateway."""
+def predict(finding: Finding, directory: str) -> Prediction:
+    """Predict the effect of a file in the directory on a gateway."""
     vocabulary = finding.target.vocabulary
     if finding.target.name != vocabulary.cache_key:
         return Prediction(Consequence.NOT_READ, "does not read this name")
@@ -50,16 +56,15 @@ def predict(finding: Finding) -> Prediction:
         if not finding.readable:
             return Prediction(Consequence.FAILS, f"does not start if its user cannot read the file: {finding.lacks}")
         return Prediction(Consequence.COUNTS_RIGHT, "starts and counts correctly")
-    if finding.state in (State.LINK, State.SPECIAL) or len(finding.head) == MAX_READ:
+    if finding.state not in (State.LINK, State.SPECIAL, State.WRONG):
+        return fails
+    parses = _parses(os.path.join(directory, finding.target.name)) if finding.state is State.WRONG else None
+    if parses is None:
         return Prediction(Consequence.FAILS, f"{fails.text}; or it starts and counts wrong")
-    if finding.state is not State.WRONG:
+    if not parses:
         return fails
-    ranks = _parsed(finding.head)
-    if ranks is None:
-        return fails
-    if has_digest(_published(ranks), vocabulary):
-        return Prediction(Consequence.COUNTS_RIGHT, "starts and counts correctly: other bytes, but the right tokens")
-    return Prediction(Consequence.COUNTS_WRONG, "starts and counts wrong")
+    surely = finding.identity and finding.identity.kind in _SURELY_WRONG
+    return Prediction(Consequence.COUNTS_WRONG, f"starts and {'counts' if surely else 'may count'} wrong")
 
 
 def also_loaded(wanted: tuple[Vocabulary, ...]) -> tuple[Vocabulary, ...]:
@@ -71,25 +76,27 @@ def also_loaded(wanted: tuple[Vocabulary, ...]) -> tuple[Vocabulary, ...]:
     )
 
 
-def _parsed(data: bytes) -> dict[bytes, int] | None:
-    """Return token -> rank as tiktoken-go parses the bytes, or None if it refuses them."""
-    ranks: dict[bytes, int] = {}
-    for line in data.split(b"\n"):
-        if line:
-            token, space, rank = line.partition(b" ")
-            try:
-                decoded = binascii.a2b_base64(token.replace(b"\r", b""), strict_mode=True)
-                ranks[decoded] = int(rank.partition(b" ")[0])
-            except ValueError:
-                return None
-            # int() accepts spaces, underscores, line ends and numbers of any size. Go's Atoi does not.
-            if not space or not rank.partition(b" ")[0].lstrip(b"+-").isdigit() or abs(ranks[decoded]) >= 1 << 63:
-                return None
-    # In a file that is cut within a rank, two tokens have the same rank, which tiktoken-go refuses.
-    return ranks if len(set(ranks.values())) == len(ranks) else None
+def _parses(path: str) -> bool | None:
+    """Return whether tiktoken-go accepts the bytes of a file, or None if that is not clear.
 
-
-def _published(ranks: dict[bytes, int]) -> bytes:
-    """Return the tokens in the published format: one line for each token, in the order of the ranks."""
-    rows = sorted(ranks.items(), key=lambda row: row[1])
-    return b"".join(b"%s %d\n" % (binascii.b2a_base64(token, newline=False), rank) for token, rank in rows)
+    It refuses two tokens with the same rank. So the result is clear only if the ranks increase, as they do in every
+    published vocabulary.
+    """
+    last, left = -1, _MAX_READ
+    try:
+        with open(path, "rb") as file:
+            while line := file.readline(left):
+                left -= len(line)
+                if line != b"\n":
+                    token, rank, *_ = line.removesuffix(b"\n").split(b" ")
+                    binascii.a2b_base64(token, strict_mode=True)
+                    if not rank.isdigit():
+                        return False
+                    if int(rank) <= last:
+                        return None
+                    last = int(rank)
+    except ValueError:
+        return False
+    except OSError:
+        return None
+    return True if left else None

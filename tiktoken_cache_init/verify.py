@@ -82,7 +82,8 @@ def verify(settings: Settings) -> Verified:
     findings = inspect(settings.cache_dir, settings.targets, settings.mode, settings.owner)
     elsewhere = _elsewhere(directory, [finding.target.vocabulary for finding in findings if not finding.ready])
     files = tuple(
-        Examined(finding, predict(finding), _fix(finding, elsewhere, findings, settings)) for finding in findings
+        Examined(finding, predict(finding, directory), _fix(finding, elsewhere, findings, settings))
+        for finding in findings
     )
     return Verified(files, tuple(_directory_problems(settings)), is_read_only(directory))
 

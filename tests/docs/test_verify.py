@@ -63,7 +63,7 @@ def case(request: pytest.FixtureRequest, vocabularies: Path, gateway_program: Pa
         driver: Driver = Host()
         if request.param == "image":
             # `verify` must read files of any user, so it keeps the capabilities of root, as on the front page.
-            options = ["--network", "none", "--volume", f"{at.volume}:{MOUNT_POINT}"]
+            options = ["--network", "none", "--memory", "64m", "--volume", f"{at.volume}:{MOUNT_POINT}"]
             driver = Container(request.getfixturevalue("image"), [at.directory], options)
         yield Case(at, driver, program)
 

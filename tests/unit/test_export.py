@@ -108,6 +108,7 @@ def test_an_export_needs_no_mount_but_reports_a_missing_one_if_the_files_are_not
     [
         (lambda path: path.write_bytes(b"replaced"), "changed while it was exported: stop the program that writes it"),
         (lambda path: path.write_bytes(CONTENT + b"x"), "changed while it was exported"),
+        (lambda path: path.write_bytes(b""), "changed while it was exported"),
         (Path.unlink, "cannot read"),
     ],
 )
@@ -122,6 +123,14 @@ def test_a_file_that_changes_during_the_export_is_an_error(
 
     monkeypatch.setattr(module, "inspect", then)
     assert said in refused(baked, VolumeError)
+
+
+def test_a_file_that_becomes_shorter_while_it_is_read_is_an_error(baked: Path) -> None:
+    with (baked / TINY.cache_key).open("rb", buffering=0) as file:
+        content = module._Content("path", file, TINY)
+        (baked / TINY.cache_key).write_bytes(b"IQ")
+        with pytest.raises(VolumeError, match="changed while it was exported"):
+            content.read(len(CONTENT))
 
 
 def test_a_file_that_this_user_cannot_read_is_refused() -> None:

@@ -1,108 +1,123 @@
 from __future__ import annotations
 
-import base64
+import errno
+from pathlib import Path
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from tests.samples import CONTENT, published, vocabulary
+from tests.unit.conftest import Refuse
+from tiktoken_cache_init import gateway as module
 from tiktoken_cache_init.catalogue import Target, Vocabulary, encoding
-from tiktoken_cache_init.gateway import Consequence, also_loaded, predict
-from tiktoken_cache_init.volume.identify import MAX_READ, Identity, Kind
+from tiktoken_cache_init.gateway import Consequence, Prediction, also_loaded, predict
+from tiktoken_cache_init.volume.identify import Identity, Kind
 from tiktoken_cache_init.volume.inspect import Finding, State
 
 CL100K = published("cl100k_base.tiktoken")
 O200K = published("o200k_base.tiktoken", b"QQ== 0\n")
 
-
-def found(
-    state: State, head: bytes = b"", wanted: Vocabulary = CL100K, name: str = "", readable: bool = True
-) -> Finding:
-    identity = Identity(Kind.WRONG_BYTES, "wrong") if state is State.WRONG else None
-    return Finding(Target(wanted, name or wanted.cache_key), state, "text", identity, head, "lacks this", readable)
+COUNTS_WRONG, FAILS = Consequence.COUNTS_WRONG, Consequence.FAILS
+NO_START = "does not start: failed to get gpt-3.5-turbo token encoder"
+UNCLEAR = f"{NO_START}; or it starts and counts wrong"
 
 
-def consequence(head: bytes) -> Consequence:
-    return predict(found(State.WRONG, head)).consequence
+def found(state: State, wanted: Vocabulary = CL100K, name: str = "", readable: bool = True) -> Finding:
+    return Finding(Target(wanted, name or wanted.cache_key), state, "text", None, "lacks this", readable)
+
+
+def of(state: State, **options: object) -> Prediction:
+    return predict(found(state, **options), "/nowhere")  # type: ignore[arg-type]
+
+
+def of_bytes(directory: Path, content: bytes, kind: Kind = Kind.EMPTY) -> Prediction:
+    (directory / CL100K.cache_key).write_bytes(content)
+    return predict(found(State.WRONG)._replace(identity=Identity(kind, "wrong")), str(directory))
 
 
 @pytest.mark.parametrize(
-    ("head", "expected"),
+    ("content", "expected", "text"),
     [
         # Measured with tiktoken-go v0.1.7.
-        (b"", Consequence.COUNTS_WRONG),
-        (b"\n\n", Consequence.COUNTS_WRONG),
-        (CONTENT[:7], Consequence.COUNTS_WRONG),
-        (b"IQ== 0\n\nIg== 1", Consequence.COUNTS_WRONG),
-        (b"IQ== 0 more\n", Consequence.COUNTS_WRONG),
-        (b"IQ== -5\nIg== +6\n", Consequence.COUNTS_WRONG),
-        (b"I\rQ== 0\n", Consequence.COUNTS_WRONG),
-        (b"IQ== 9223372036854775808\n", Consequence.FAILS),
-        (b"IQ==\n", Consequence.FAILS),
-        (b"IQ== \n", Consequence.FAILS),
-        (b"IQ== x\n", Consequence.FAILS),
-        (b"IQ== 1_0\n", Consequence.FAILS),
-        (b"IQ==  1\n", Consequence.FAILS),
-        (b"IQ== -+5\n", Consequence.FAILS),
-        (b"IQ== 0\r\n", Consequence.FAILS),
-        (b"IQ=\n", Consequence.FAILS),
-        (b"I Q== 0\n", Consequence.FAILS),
-        (b"IQ==IQ== 0\n", Consequence.FAILS),
-        (b"\0\0\0", Consequence.FAILS),
-        (b"<!DOCTYPE html><html></html>", Consequence.FAILS),
-        (b"IQ== 1\nIg== 1\n", Consequence.FAILS),
-        (CONTENT + b"\n", Consequence.COUNTS_RIGHT),
-        (CONTENT[:-1], Consequence.COUNTS_RIGHT),
-        (CONTENT + CONTENT, Consequence.COUNTS_RIGHT),
-        (CONTENT.replace(b"\n", b"\n\n"), Consequence.COUNTS_RIGHT),
-        (CONTENT.replace(b"\n", b" \n"), Consequence.COUNTS_RIGHT),
+        (b"", COUNTS_WRONG, "starts and counts wrong"),
+        (b"\n\n", COUNTS_WRONG, None),
+        (CONTENT[:7], COUNTS_WRONG, None),
+        (b"IQ== 0\n\nIg== 1", COUNTS_WRONG, None),
+        (b"IQ== 0 more\n", COUNTS_WRONG, None),
+        (b"IQ==\n", FAILS, NO_START),
+        (b"IQ== \n", FAILS, NO_START),
+        (b"IQ== x\n", FAILS, NO_START),
+        (b"IQ== 1_0\n", FAILS, NO_START),
+        (b"IQ==  1\n", FAILS, NO_START),
+        (b"IQ== 0\r\n", FAILS, NO_START),
+        (b"IQ=\n", FAILS, NO_START),
+        (b"IQ= 0\n", FAILS, NO_START),
+        (b"I Q== 0\n", FAILS, NO_START),
+        (b"IQ==IQ== 0\n", FAILS, NO_START),
+        (b"\0\0\0", FAILS, NO_START),
+        (b"<!DOCTYPE html><html></html>", FAILS, NO_START),
+        (b"IQ== " + b"1" * 5000, FAILS, NO_START),
+        (b"IQ== 1\nIg== 1\n", FAILS, UNCLEAR),
+        (b"IQ== 10\nIg== 1", FAILS, UNCLEAR),
     ],
 )
-def test_the_prognosis_for_these_bytes_is_what_was_measured(head: bytes, expected: Consequence) -> None:
-    assert consequence(head) is expected
+def test_the_prediction_for_these_bytes_is_what_was_measured(
+    tmp_path: Path, content: bytes, expected: Consequence, text: str | None
+) -> None:
+    prediction = of_bytes(tmp_path, content)
+    assert prediction.consequence is expected
+    assert text is None or prediction.text == text
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_only_missing_or_other_tokens_are_sure_to_be_counted_wrong(tmp_path: Path, kind: Kind) -> None:
+    surely = kind in (Kind.EMPTY, Kind.CUT_AT_LINE, Kind.OTHER_VOCABULARY)
+    expected = "starts and counts wrong" if surely else "starts and may count wrong"
+    assert of_bytes(tmp_path, CONTENT + b"\n", kind) == (COUNTS_WRONG, expected)
+
+
+def test_a_file_that_is_too_long_to_be_read_whole_or_cannot_be_read_is_unclear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuse: Refuse
+) -> None:
+    monkeypatch.setattr(module, "_MAX_READ", len(CONTENT) + 1)
+    assert of_bytes(tmp_path, CONTENT).consequence is COUNTS_WRONG
+    assert of_bytes(tmp_path, CONTENT + b"\n") == (FAILS, UNCLEAR)
+    refuse("open", errno.EIO, __import__("builtins"))
+    assert predict(found(State.WRONG), str(tmp_path)) == (FAILS, UNCLEAR)
 
 
 @pytest.mark.parametrize(
     ("state", "expected"),
     [
-        (State.RIGHT, Consequence.COUNTS_RIGHT),
-        (State.MISSING, Consequence.FAILS),
-        (State.UNREADABLE, Consequence.FAILS),
-        (State.DIRECTORY, Consequence.FAILS),
-        (State.LINK, Consequence.FAILS),
-        (State.SPECIAL, Consequence.FAILS),
+        (State.RIGHT, (Consequence.COUNTS_RIGHT, "starts and counts correctly")),
+        (State.MISSING, (FAILS, NO_START)),
+        (State.UNREADABLE, (FAILS, NO_START)),
+        (State.DIRECTORY, (FAILS, NO_START)),
+        (State.LINK, (FAILS, UNCLEAR)),
+        (State.SPECIAL, (FAILS, UNCLEAR)),
     ],
 )
-def test_a_gateway_starts_only_if_there_is_a_file(state: State, expected: Consequence) -> None:
-    assert predict(found(state)).consequence is expected
+def test_a_gateway_starts_only_if_there_is_a_file(state: State, expected: tuple[Consequence, str]) -> None:
+    assert of(state) == expected
 
 
 @pytest.mark.parametrize(("wanted", "model"), [(CL100K, "gpt-3.5-turbo"), (O200K, "gpt-4o")])
 def test_a_gateway_that_fails_names_the_model_of_the_file(wanted: Vocabulary, model: str) -> None:
-    said = predict(found(State.MISSING, wanted=wanted)).text
+    said = of(State.MISSING, wanted=wanted).text
     assert said == f"does not start: failed to get {model} token encoder"
 
 
 def test_a_right_file_that_the_gateways_user_may_not_read_is_a_failure() -> None:
-    prediction = predict(found(State.RIGHT, readable=False))
-    assert prediction.consequence is Consequence.FAILS
-    assert prediction.text == "does not start if its user cannot read the file: lacks this"
-
-
-def test_a_right_file_that_lacks_something_else_is_not_a_failure() -> None:
-    assert predict(found(State.RIGHT)).consequence is Consequence.COUNTS_RIGHT
-
-
-def test_a_file_too_long_to_be_read_whole_is_a_failure() -> None:
-    assert consequence(b"IQ== 0\n" + b"\n" * (MAX_READ - 7)) is Consequence.FAILS
+    assert of(State.RIGHT, readable=False) == (
+        FAILS,
+        "does not start if its user cannot read the file: lacks this",
+    )
 
 
 def test_no_gateway_reads_another_vocabulary_or_another_name() -> None:
-    assert predict(found(State.MISSING, wanted=vocabulary())).consequence is Consequence.NOT_READ
-    assert predict(found(State.WRONG, name="cl100k_base.tiktoken")).consequence is Consequence.NOT_READ
+    assert of(State.MISSING, wanted=vocabulary()).consequence is Consequence.NOT_READ
+    assert of(State.WRONG, name="cl100k_base.tiktoken").consequence is Consequence.NOT_READ
     private = vocabulary(name="cl100k_base.tiktoken")
-    assert predict(found(State.WRONG, wanted=private)).consequence is Consequence.NOT_READ
+    assert of(State.WRONG, wanted=private).consequence is Consequence.NOT_READ
     assert also_loaded((private,)) == ()
 
 
@@ -111,23 +126,3 @@ def test_a_gateway_loads_both_files_if_it_loads_one() -> None:
     assert also_loaded((O200K, vocabulary())) == (encoding("cl100k_base").vocabularies[0],)
     assert also_loaded((CL100K, O200K)) == ()
     assert also_loaded((vocabulary(),)) == ()
-
-
-LINES = st.lists(
-    st.one_of(
-        st.binary(max_size=20),
-        st.builds(
-            lambda token, rank: base64.b64encode(token) + b" " + rank.encode(),
-            st.binary(max_size=5),
-            st.text("+-0123456789 ", max_size=6),
-        ),
-    ),
-    max_size=5,
-)
-
-
-@given(LINES)
-@example([b"IQ== -+5"])
-@example([b"IQ== " + b"1" * 5000])
-def test_any_bytes_get_a_prognosis(lines: list[bytes]) -> None:
-    assert consequence(b"\n".join(lines)) in (Consequence.COUNTS_WRONG, Consequence.FAILS)

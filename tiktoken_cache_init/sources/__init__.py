@@ -131,7 +131,7 @@ def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch
 
 def wrong_bytes(staged: StagedFile) -> SourceError:
     """Return the error for a complete file with a wrong digest."""
-    identity = identify(staged.head(), staged.vocabulary, staged.position)
+    identity = identify(staged.pieces(), staged.position, staged.vocabulary)
     text = identity.text if identity.kind is Kind.WRONG_BYTES else f"wrong bytes: {identity.text}"
     return SourceError(f"{text}, SHA-256 {staged.digest}")
 

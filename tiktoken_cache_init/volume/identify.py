@@ -4,15 +4,17 @@ To recognise another kind, add a `Kind` and a line to `looks_like` or `identify`
 """
 
 import hashlib
+import os
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
 from ..catalogue import VOCABULARIES, Vocabulary
+from ..values import EXTRA_LIMIT
 
-MAX_READ = 8 << 20
-"""Maximum number of bytes to read from a wrong file."""
-
+_PIECE = 1 << 20
 _PEEK = 2048
+_BOM = b"\xef\xbb\xbf"
 _COMPRESSED = (b"\x1f\x8b", b"PK\x03\x04", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"BZh")
 _JSON_ERRORS = (b'{"error', b'{"message', b'{"code', b'{"detail', b'{"status', b'{"success')
 
@@ -47,7 +49,7 @@ class Identity(NamedTuple):
 
 def looks_like(data: bytes) -> Identity | None:
     """Recognise a page, an error, an archive or a pointer by its first bytes. Return None for anything else."""
-    start = data[:_PEEK].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    start = data[:_PEEK].removeprefix(_BOM).lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<script", b"<body")) or (
         start.startswith((b"<?xml", b"<!--", b"<meta")) and b"<html" in start
     ):
@@ -63,38 +65,55 @@ def looks_like(data: bytes) -> Identity | None:
     return None
 
 
-def identify(data: bytes, vocabulary: Vocabulary, length: int) -> Identity:
+def pieces(fd: int) -> Iterator[bytes]:
+    """Yield the bytes of an open file in pieces, at most `EXTRA_LIMIT` of them."""
+    offset = 0
+    while offset < EXTRA_LIMIT and (piece := os.pread(fd, _PIECE, offset)):
+        yield piece
+        offset += len(piece)
+
+
+def identify(
+    content: Iterable[bytes], length: int, vocabulary: Vocabulary, known: Iterable[Vocabulary] = VOCABULARIES
+) -> Identity:
     """Identify the bytes of a file that should hold ``vocabulary``.
 
     Args:
-        data: the file, or its first `MAX_READ` bytes.
-        vocabulary: the vocabulary that should be there.
+        content: the result of `pieces` for the file.
         length: size of the whole file in bytes.
+        vocabulary: the vocabulary that should be there.
+        known: the other vocabularies that may be there instead.
     """
+    head, last, only_nul, whole, unix = b"", b"", True, hashlib.sha256(), hashlib.sha256()
+    carriage_return = b""
+    for piece in content:
+        whole.update(piece)
+        # The bytes without a byte order mark and with LF line ends. The two bytes of a line end may be in two pieces.
+        text = carriage_return + (piece if head else piece.removeprefix(_BOM))
+        carriage_return = text[-1:] if text.endswith(b"\r") else b""
+        unix.update(text.removesuffix(b"\r").replace(b"\r\n", b"\n"))
+        head, last, only_nul = head or piece[:_PEEK], piece[-1:], only_nul and not piece.strip(b"\0")
+    unix.update(carriage_return)
     size = f"{length:,} bytes"
     wanted = f" of {vocabulary.size:,}" if vocabulary.size else ""
-    if not data:
+    if not head:
         return Identity(Kind.EMPTY, "empty (0 bytes)")
-    for other in VOCABULARIES:
-        if other.size == len(data) and other != vocabulary and has_digest(data, other):
+    digest = whole.hexdigest()
+    for other in known:
+        if other.sha256 == digest != vocabulary.sha256:
             return Identity(Kind.OTHER_VOCABULARY, f"the bytes of another vocabulary, {other.published_name}", other)
-    if found := looks_like(data):
+    if found := looks_like(head):
         return Identity(found.kind, f"{found.text} ({size})")
-    if not data.strip(b"\0"):
+    if only_nul:
         return Identity(Kind.ZEROS, f"only NUL bytes ({size}), as a crash can leave")
-    if b"\r\n" in data and has_digest(data.replace(b"\r\n", b"\n"), vocabulary):
+    if unix.hexdigest() == vocabulary.sha256 != digest:
+        if head.startswith(_BOM):
+            return Identity(Kind.BOM, "the right text after a byte order mark")
         return Identity(Kind.CRLF, "the right text with CRLF line ends, from a copy in text mode")
-    if data.startswith(b"\xef\xbb\xbf") and has_digest(data[3:], vocabulary):
-        return Identity(Kind.BOM, "the right text after a byte order mark")
     if vocabulary.size is None or length == vocabulary.size:
         return Identity(Kind.WRONG_BYTES, f"wrong bytes ({size}{', the right length' if vocabulary.size else ''})")
     if length > vocabulary.size:
         return Identity(Kind.TOO_LONG, f"too long ({size}{wanted})")
-    if data.endswith(b"\n"):
+    if last == b"\n":
         return Identity(Kind.CUT_AT_LINE, f"cut at the end of a line ({size}{wanted})")
     return Identity(Kind.TRUNCATED, f"truncated ({size}{wanted})")
-
-
-def has_digest(data: bytes, vocabulary: Vocabulary) -> bool:
-    """Return whether the bytes have the digest of the vocabulary."""
-    return hashlib.sha256(data).hexdigest() == vocabulary.sha256

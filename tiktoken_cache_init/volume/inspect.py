@@ -9,9 +9,9 @@ from enum import StrEnum
 from io import FileIO
 from typing import NamedTuple
 
-from ..catalogue import Target, Vocabulary
+from ..catalogue import VOCABULARIES, Target, Vocabulary
 from ..errors import storage_errors
-from .identify import MAX_READ, Identity, identify
+from .identify import Identity, identify, pieces
 
 _MAX_STEPS = 40
 """Maximum steps from a link to its file. The kernel follows 40 links."""
@@ -43,8 +43,6 @@ class Finding(NamedTuple):
     """State in words."""
     identity: Identity | None = None
     """Kind of the wrong bytes, for `State.WRONG`."""
-    head: bytes = b""
-    """The file, or its first `MAX_READ` bytes, for `State.WRONG`."""
     lacks: str = ""
     """Wrong mode or owner of a file with the right bytes, in words; else empty."""
     readable: bool = True
@@ -84,12 +82,11 @@ def inspect(
     Raises:
         VolumeError: the storage fails.
     """
-    names = frozenset(target.name for target in targets)
-    return [_inspect(directory, target, names, mode, owner) for target in targets]
+    return [_inspect(directory, target, targets, mode, owner) for target in targets]
 
 
 def _inspect(
-    directory: str, target: Target, names: frozenset[str], mode: int, owner: tuple[int, int] | None
+    directory: str, target: Target, targets: Sequence[Target], mode: int, owner: tuple[int, int] | None
 ) -> Finding:
     path = os.path.join(directory, target.name)
     with storage_errors("read", path):
@@ -98,36 +95,29 @@ def _inspect(
             note = ""
             if stat.S_ISLNK(status.st_mode):
                 destination = os.readlink(path)
-                if not _is_safe_link(directory, destination, names):
+                if not _is_safe_link(directory, destination, {each.name for each in targets}):
                     return Finding(target, State.LINK, f"a link to {destination}, which some consumers cannot follow")
                 note = f", a link to {destination}"
                 status = os.stat(path)
-            return _inspect_file(target, path, status, note, mode, owner)
+            if stat.S_ISDIR(status.st_mode):
+                return Finding(target, State.DIRECTORY, f"a directory{note}")
+            if not stat.S_ISREG(status.st_mode):
+                return Finding(target, State.SPECIAL, f"not a regular file{note}")
+            with open(path, "rb", buffering=0) as file:
+                status = os.fstat(file.fileno())
+                if holds(file, target.vocabulary):
+                    lacks, readable = _lacks(status, mode, owner), not mode & ~status.st_mode & 0o444
+                    return Finding(target, State.RIGHT, f"right{note}", lacks=lacks, readable=readable)
+                known = [*VOCABULARIES, *(each.vocabulary for each in targets)]
+                identity = identify(pieces(file.fileno()), status.st_size, target.vocabulary, known)
+                return Finding(target, State.WRONG, f"{identity.text}{note}", identity)
         except FileNotFoundError:
             return Finding(target, State.MISSING, "missing")
         except PermissionError as error:
             return Finding(target, State.UNREADABLE, f"unreadable for user {os.geteuid()} ({error.strerror})")
 
 
-def _inspect_file(
-    target: Target, path: str, status: os.stat_result, note: str, mode: int, owner: tuple[int, int] | None
-) -> Finding:
-    if stat.S_ISDIR(status.st_mode):
-        return Finding(target, State.DIRECTORY, f"a directory{note}")
-    if not stat.S_ISREG(status.st_mode):
-        return Finding(target, State.SPECIAL, f"not a regular file{note}")
-    with open(path, "rb", buffering=0) as file:
-        status = os.fstat(file.fileno())
-        if holds(file, target.vocabulary):
-            readable = not mode & ~status.st_mode & 0o444
-            return Finding(target, State.RIGHT, f"right{note}", lacks=_lacks(status, mode, owner), readable=readable)
-        file.seek(0)
-        head = file.read(MAX_READ)
-    identity = identify(head, target.vocabulary, status.st_size)
-    return Finding(target, State.WRONG, f"{identity.text}{note}", identity, head)
-
-
-def _is_safe_link(directory: str, destination: str, names: frozenset[str]) -> bool:
+def _is_safe_link(directory: str, destination: str, names: set[str]) -> bool:
     """Return whether every consumer can follow a link in the directory, wherever the directory is mounted.
 
     Each step must stay inside the directory, every user must be able to pass it, and the link must not lead to another

@@ -11,12 +11,12 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import IO
 
 from ..catalogue import Vocabulary
 from ..errors import NOT_SUPPORTED, ModesError, OwnerError, VolumeError, storage_errors
-from .identify import MAX_READ
+from .identify import pieces
 
 PREFIX = ".tiktoken-cache-init-"
 """Prefix of the names of temporary files."""
@@ -130,14 +130,22 @@ class StagedFile:
         """Whether the bytes written so far are the whole vocabulary."""
         return self.digest == self.vocabulary.sha256 and self.vocabulary.size in (None, self.position)
 
-    def head(self) -> bytes:
-        """Return the first bytes that were written, at most `MAX_READ`.
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the bytes written so far, in pieces.
 
         Raises:
             VolumeError: the storage fails.
         """
         with storage_errors("read", self.path):
-            return os.pread(self._fd, MAX_READ, 0)
+            yield from pieces(self._fd)
+
+    def head(self) -> bytes:
+        """Return the first bytes that were written.
+
+        Raises:
+            VolumeError: the storage fails.
+        """
+        return next(self.pieces(), b"")
 
     def finish(self, mode: int, owner: tuple[int, int] | None) -> None:
         """Set mode and owner, and sync the file. After this, only the rename is left to do.

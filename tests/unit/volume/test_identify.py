@@ -1,16 +1,22 @@
 from __future__ import annotations
 
 import gzip
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, vocabulary
+from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.volume import identify as module
-from tiktoken_cache_init.volume.identify import Kind, has_digest, identify, looks_like
+from tiktoken_cache_init.volume.identify import Identity, Kind, identify, looks_like, pieces
 
 HTML = b"<!DOCTYPE html><html><head><title>Sign in</title></head></html>"
+
+
+def named(content: bytes, wanted: Vocabulary = TINY, more: int = 0) -> Identity:
+    return identify([content] if content else [], len(content) + more, wanted, (TINY, OTHER))
 
 
 @pytest.mark.parametrize(
@@ -32,7 +38,11 @@ HTML = b"<!DOCTYPE html><html><head><title>Sign in</title></head></html>"
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 5\n", Kind.GIT_LFS, None),
         (CONTENT.replace(b"\n", b"\r\n"), Kind.CRLF, "the right text with CRLF line ends, from a copy in text mode"),
         (CONTENT.replace(b"\n", b"\r\n") + b"x", Kind.TOO_LONG, None),
+        (CONTENT + b"\r", Kind.TOO_LONG, None),
         (b"\xef\xbb\xbf" + CONTENT, Kind.BOM, "the right text after a byte order mark"),
+        (b"\xef\xbb\xbf" + CONTENT.replace(b"\n", b"\r\n"), Kind.BOM, None),
+        (OTHER_CONTENT, Kind.OTHER_VOCABULARY, "the bytes of another vocabulary, other.tiktoken"),
+        (b"x" * len(OTHER_CONTENT), Kind.TRUNCATED, None),
         (CONTENT[:-2] + b"3\n", Kind.WRONG_BYTES, "wrong bytes (21 bytes, the right length)"),
         (CONTENT * 2, Kind.TOO_LONG, "too long (42 bytes of 21)"),
         (CONTENT[:7], Kind.CUT_AT_LINE, "cut at the end of a line (7 bytes of 21)"),
@@ -40,25 +50,35 @@ HTML = b"<!DOCTYPE html><html><head><title>Sign in</title></head></html>"
     ],
 )
 def test_wrong_bytes_are_named(content: bytes, kind: Kind, text: str | None) -> None:
-    found = identify(content, TINY, len(content))
+    found = named(content)
     assert found.kind is kind
     assert text is None or found.text == text
+    assert found.other == (OTHER if kind is Kind.OTHER_VOCABULARY else None)
 
 
-def test_the_bytes_of_another_vocabulary_are_named_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "VOCABULARIES", (TINY, OTHER))
-    found = identify(OTHER_CONTENT, TINY, len(OTHER_CONTENT))
-    assert found == (Kind.OTHER_VOCABULARY, "the bytes of another vocabulary, other.tiktoken", OTHER)
-    assert identify(b"x" * len(OTHER_CONTENT), TINY, len(OTHER_CONTENT)).kind is Kind.TRUNCATED
+def test_a_file_that_is_read_in_pieces_is_named_like_one_that_is_read_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for content in (CONTENT.replace(b"\n", b"\r\n"), OTHER_CONTENT, CONTENT[:7], bytes(9), bytes(9) + b"x"):
+        (tmp_path / "file").write_bytes(content)
+        with (tmp_path / "file").open("rb") as file:
+            for size in (4, 5, 6, 7, 100):
+                monkeypatch.setattr(module, "_PIECE", size)
+                assert identify(pieces(file.fileno()), len(content), TINY, (OTHER,)).kind is named(content).kind
+
+
+def test_no_more_bytes_are_read_than_a_vocabulary_can_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_bytes(CONTENT)
+    monkeypatch.setattr(module, "_PIECE", 4)
+    monkeypatch.setattr(module, "EXTRA_LIMIT", 8)
+    with (tmp_path / "file").open("rb") as file:
+        assert b"".join(pieces(file.fileno())) == CONTENT[:8]
+    assert named(b"IQ== 0\n", more=5 << 30).text == "too long (5,368,709,127 bytes of 21)"
 
 
 def test_a_private_vocabulary_of_unknown_size_is_compared_by_its_digest_alone() -> None:
     private = vocabulary(size=None, max_size=1000)
-    assert identify(CONTENT * 2, private, 42) == (Kind.WRONG_BYTES, "wrong bytes (42 bytes)", None)
-
-
-def test_a_file_that_was_not_read_whole_is_named_after_its_length() -> None:
-    assert identify(b"IQ== 0\n", TINY, 5 << 30).text == "too long (5,368,709,120 bytes of 21)"
+    assert named(CONTENT * 2, private) == (Kind.WRONG_BYTES, "wrong bytes (42 bytes)", None)
 
 
 def test_a_vocabulary_is_not_mistaken_for_a_page_or_an_error_message() -> None:
@@ -69,11 +89,6 @@ def test_a_vocabulary_is_not_mistaken_for_a_page_or_an_error_message() -> None:
 @given(st.binary(max_size=60), st.integers(0, 3))
 @example(b"\xef\xbb\xbf", 0)
 def test_any_bytes_are_named_in_one_line(data: bytes, more: int) -> None:
-    found = identify(data, TINY, len(data) + more)
+    found = named(data, more=more)
     assert found.text.isprintable()
     assert (found.kind is Kind.EMPTY) == (not data)
-
-
-def test_only_the_digest_identifies_a_vocabulary() -> None:
-    assert has_digest(CONTENT, TINY)
-    assert not has_digest(CONTENT, OTHER)
