@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from . import interrupts, place, sources
-from .catalogue import Target, Vocabulary
+from .catalogue import VOCABULARIES, Target, Vocabulary
 from .errors import DeadlinePassed, InitError, Interrupted, NotObtainedError, ReadOnlyError, Stopped, VolumeError
 from .gateway import also_loaded
 from .settings import Settings
@@ -25,7 +25,7 @@ from .volume import search, staging
 from .volume.directory import is_read_only, prepare
 from .volume.inspect import Finding, State, inspect
 from .volume.mounts import require_mount
-from .volume.staging import StagedFile, VanishedError
+from .volume.staging import OccupiedError, StagedFile, VanishedError
 
 _MAX_PASSES = 5
 """Maximum passes of one fill, if other runs change the directory meanwhile."""
@@ -54,8 +54,6 @@ class Outcome(NamedTuple):
     """Place that supplied the bytes."""
     failures: tuple[Failure, ...] = ()
     """Failed attempts, in order."""
-    moved_aside: str = ""
-    """New name of a directory that had the name of the target."""
 
 
 class Filled(NamedTuple):
@@ -98,7 +96,7 @@ def fill(settings: Settings, watch: Watch) -> Filled:
     # Every file is right now, so the deadline is no error any more.
     with contextlib.suppress(DeadlinePassed):
         if error is None:
-            staging.sweep(directory)
+            staging.sweep(directory, _known(settings))
         warnings += _warnings(settings)
     return Filled(work.outcomes(), error, tuple(warnings))
 
@@ -198,9 +196,9 @@ class _Work:
     def _stage(self, files: dict[Target, StagedFile]) -> None:
         """Fill the temporary files from the sources, as far as possible."""
         # Temporary files of killed runs may fill a small volume.
-        staging.sweep(self._directory, spare=search.find(self._directory, self._settings.vocabularies).values())
+        staging.sweep(self._directory, _known(self._settings))
         for staged in files.values():
-            staged.create()
+            staged.create(self._settings.mode)
         self._deliveries = {}
         for target, staged in files.items():
             self._deliveries.setdefault(target.vocabulary, Delivery(staged))
@@ -225,12 +223,17 @@ class _Work:
         vanished = False
         for staged in right.values():
             staged.finish(self._settings.mode, self._settings.owner)
+        occupied: OccupiedError | None = None
         try:
             for target, staged in right.items():
                 try:
-                    self._record_installed(target, staged.install(target.name))
+                    staged.install(target.name)
                 except VanishedError:
                     vanished = True
+                except OccupiedError as error:
+                    occupied = error
+                else:
+                    self._record_installed(target)
         except VolumeError:
             # A temporary file may now be the only copy of an overwritten file.
             if any(target in self._done for target in right):
@@ -238,6 +241,8 @@ class _Work:
                     staged.keep()
             raise
         staging.sync(self._directory)
+        if occupied:
+            raise occupied
         return vanished
 
     def _check_other_runs(self) -> bool:
@@ -249,10 +254,10 @@ class _Work:
                 self._done[target] = Outcome(self._findings[target], Action.INSTALLED, "another run")
         return bool(search.find(self._directory, {target.vocabulary for target in self._missing()}))
 
-    def _record_installed(self, target: Target, aside: str) -> None:
+    def _record_installed(self, target: Target) -> None:
         finding, delivery = self._findings[target], self._deliveries[target.vocabulary]
         action = Action.INSTALLED if finding.state is State.MISSING else Action.REPLACED
-        self._done[target] = Outcome(finding, action, delivery.label, tuple(delivery.failures), aside)
+        self._done[target] = Outcome(finding, action, delivery.label, tuple(delivery.failures))
 
     def _read_only(self) -> ReadOnlyError:
         findings = [self._findings[target] for target in self._missing()]
@@ -273,6 +278,11 @@ class _Work:
         return NotObtainedError(
             f"could not obtain {', '.join(names)}{f' ({cause})' if cause else ''}: {'; or '.join(remedies)}"
         )
+
+
+def _known(settings: Settings) -> tuple[Vocabulary, ...]:
+    """Return the vocabularies whose bytes are no rubbish, wanted or not."""
+    return tuple(dict.fromkeys((*VOCABULARIES, *settings.vocabularies)))
 
 
 def _warnings(settings: Settings) -> list[str]:

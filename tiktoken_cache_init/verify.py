@@ -132,6 +132,8 @@ def _fix(
         return Fix(
             "a gateway that runs as this user cannot read the file either: run fill as root or as the owner of the directory"
         )
+    if finding.occupied:
+        return Fix(f"move or remove the directory {name}, then run fill")
     place = elsewhere.get(vocabulary)
     if place is None or finding.state is State.DIRECTORY:
         return Fix("run fill")

@@ -130,11 +130,19 @@ def test_anything_under_the_name_that_is_not_right_is_replaced(
     assert state(volume)[OTHER.cache_key] == before[OTHER.cache_key]
 
 
-def test_a_directory_under_the_name_is_moved_aside_and_its_new_name_is_reported(volume: Path, baked: Path) -> None:
+def test_a_directory_with_content_under_a_name_does_not_keep_other_files_from_being_installed(
+    volume: Path, baked: Path
+) -> None:
     (volume / TINY.cache_key).mkdir()
-    [outcome] = filled(volume, baked, TINY).outcomes
-    assert (outcome.action, outcome.moved_aside) == (Action.REPLACED, f"{TINY.cache_key}.moved-aside-1")
-    assert (volume / outcome.moved_aside).is_dir()
+    (volume / TINY.cache_key / "precious").touch()
+    result = filled(volume, baked)
+    assert (
+        str(result.error) == f"{volume}/{TINY.cache_key} is a directory with content: move or remove it, then run again"
+    )
+    assert actions(result) == [Action.FAILED, Action.INSTALLED]
+    assert names_in(volume) == sorted(RIGHT)
+    (volume / TINY.cache_key / "precious").unlink()
+    assert actions(filled(volume, baked)) == [Action.REPLACED, Action.KEPT]
 
 
 def test_bytes_under_another_name_need_no_source(volume: Path) -> None:
@@ -474,14 +482,17 @@ def test_a_file_that_cannot_be_repaired_is_replaced_by_a_copy(
 
 
 def test_a_volume_that_ignores_permissions_is_not_ready(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    volume.chmod(0o775)
     (volume / TINY.cache_key).write_bytes(CONTENT)
     (volume / TINY.cache_key).chmod(0o600)
     monkeypatch.setattr(os, "chmod", lambda *_: None)
     monkeypatch.setattr(os, "fchmod", lambda *_: None)
-    result = filled(volume, "/nowhere", TINY)
+    result = filled(volume, "/nowhere", TINY, mode=0o664)
     assert isinstance(result.error, VolumeError)
     assert "does not keep permissions" in str(result.error)
     assert (volume / TINY.cache_key).read_bytes() == CONTENT
+    # The default mode needs no chmod: a copy with this mode replaces the file.
+    assert filled(volume, "/nowhere", TINY).error is None
 
 
 # Layouts.

@@ -39,7 +39,6 @@ def outcome_document(outcome: Outcome) -> dict[str, Any]:
         "action": outcome.action.value,
         "ready": outcome.action is not Action.FAILED,
         "source": outcome.source or None,
-        "moved_aside": outcome.moved_aside or None,
         "tried": [{"source": failure.label, "reason": failure.reason} for failure in outcome.failures],
     }
 

@@ -52,7 +52,6 @@ def report_fill(log: Log, settings: Settings, filled: Filled, seconds: float) ->
 
 def _what_was_done(outcome: Outcome) -> str:
     before = outcome.before
-    aside = f", and the directory is now called {outcome.moved_aside}" if outcome.moved_aside else ""
     found = before.detail
     match outcome.action:
         case Action.KEPT:
@@ -62,7 +61,7 @@ def _what_was_done(outcome: Outcome) -> str:
         case Action.INSTALLED:
             return f"installed from {outcome.source}"
         case Action.REPLACED:
-            return f"was {found}: replaced from {outcome.source}{aside}"
+            return f"was {found}: replaced from {outcome.source}"
         case Action.FAILED:
             return f"{found}: NOT obtained" if outcome.failures else found
 

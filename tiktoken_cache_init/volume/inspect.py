@@ -13,8 +13,6 @@ from ..catalogue import VOCABULARIES, Target, Vocabulary
 from ..errors import storage_errors
 from .identify import Identity, identify, pieces
 
-_MAX_STEPS = 40
-"""Maximum steps from a link to its file. The kernel follows 40 links."""
 _DEAD_LINK = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
@@ -47,6 +45,9 @@ class Finding(NamedTuple):
     """Wrong mode or owner of a file with the right bytes, in words; else empty."""
     readable: bool = True
     """Whether the file has all read bits of the required mode."""
+
+    occupied: bool = False
+    """Whether a fill cannot replace it: a directory with content."""
 
     @property
     def detail(self) -> str:
@@ -94,13 +95,14 @@ def _inspect(
             status = os.lstat(path)
             note = ""
             if stat.S_ISLNK(status.st_mode):
-                destination = os.readlink(path)
-                if not _is_safe_link(directory, destination, {each.name for each in targets}):
-                    return Finding(target, State.LINK, f"a link to {destination}, which some consumers cannot follow")
-                note = f", a link to {destination}"
+                note = f", a link to {os.readlink(path)}"
+                if not _is_safe_link(directory, path, {each.name for each in targets}):
+                    return Finding(target, State.LINK, f"{note[2:]}, which some consumers cannot follow")
                 status = os.stat(path)
             if stat.S_ISDIR(status.st_mode):
-                return Finding(target, State.DIRECTORY, f"a directory{note}")
+                occupied = not note and bool(os.listdir(path))
+                kind = "a directory" if note else "a directory with content" if occupied else "an empty directory"
+                return Finding(target, State.DIRECTORY, f"{kind}{note}", occupied=occupied)
             if not stat.S_ISREG(status.st_mode):
                 return Finding(target, State.SPECIAL, f"not a regular file{note}")
             with open(path, "rb", buffering=0) as file:
@@ -117,32 +119,27 @@ def _inspect(
             return Finding(target, State.UNREADABLE, f"unreadable for user {os.geteuid()} ({error.strerror})")
 
 
-def _is_safe_link(directory: str, destination: str, names: set[str]) -> bool:
+def _is_safe_link(directory: str, path: str, names: set[str]) -> bool:
     """Return whether every consumer can follow a link in the directory, wherever the directory is mounted.
 
-    Each step must stay inside the directory, every user must be able to pass it, and the link must not lead to another
-    target. The links of a ConfigMap volume meet these conditions.
+    The link must be relative and lead to a file inside the directory that is no other target, and every user must be able
+    to pass the directories on the way. The links of a ConfigMap volume meet these conditions.
     """
-    ahead, place = destination.split("/"), directory
-    for _ in range(_MAX_STEPS):
-        if not ahead:
-            return not (os.path.dirname(place) == directory and os.path.basename(place) in names)
-        step = ahead.pop(0)
-        if step in ("", ".."):
-            return False
-        place = os.path.normpath(os.path.join(place, step))
-        try:
-            status = os.lstat(place)
-        except OSError as error:
-            if error.errno in _DEAD_LINK:
+    destination = os.readlink(path)
+    if os.path.isabs(destination) or ".." in destination.split("/"):
+        return False
+    top = os.path.realpath(directory)
+    try:
+        place, name = os.path.split(os.path.realpath(path, strict=True))
+        while place != top:
+            if not place.startswith(f"{top}/") or not os.stat(place).st_mode & stat.S_IXOTH:
                 return False
-            raise
-        if stat.S_ISLNK(status.st_mode):
-            ahead = [*os.readlink(place).split("/"), *ahead]
-            place = os.path.dirname(place)
-        elif ahead and not status.st_mode & stat.S_IXOTH:
+            place, name = os.path.dirname(place), ""
+    except OSError as error:
+        if error.errno in _DEAD_LINK:
             return False
-    return False
+        raise
+    return name not in names
 
 
 def _lacks(status: os.stat_result, mode: int, owner: tuple[int, int] | None) -> str:

@@ -1,6 +1,7 @@
 """Search for the right bytes under other names: published names, a browser's ``(1)``, a subdirectory, swapped names.
 
-Best effort: unreadable files are skipped, links are not followed, and only files of the right length are read. The
+Best effort: unreadable files are skipped, links are not followed, and only files of the right length, or with the right
+name if the length is not known, are read. The
 number of entries and of levels is limited. Temporary files of killed runs are included, because one of them may hold
 the only copy of a vocabulary.
 """
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from ..catalogue import VOCABULARIES, Vocabulary
 from .inspect import holds
+from .staging import PREFIX
 
 _MAX_ENTRIES = 20_000
 _MAX_LEVELS = 4
@@ -19,10 +21,10 @@ _MAX_LEVELS = 4
 
 def find(directory: str, wanted: Iterable[Vocabulary], levels: int = _MAX_LEVELS) -> dict[Vocabulary, str]:
     """Return vocabulary -> path of a file with its bytes, for each wanted one that is in the directory or below it."""
-    missing = {vocabulary for vocabulary in wanted if vocabulary.size is not None}
+    missing = set(wanted)
     found: dict[Vocabulary, str] = {}
     if missing:
-        for path in itertools.chain(_likely_files(directory), _files(directory, levels)):
+        for path in itertools.chain(_likely_files(directory, missing), _files(directory, levels)):
             for vocabulary in _held(path, missing):
                 found[vocabulary] = path
                 missing.discard(vocabulary)
@@ -34,7 +36,7 @@ def find(directory: str, wanted: Iterable[Vocabulary], levels: int = _MAX_LEVELS
 def _held(path: str, wanted: set[Vocabulary]) -> list[Vocabulary]:
     try:
         status = os.lstat(path)
-        candidates = [vocabulary for vocabulary in wanted if vocabulary.size == status.st_size]
+        candidates = [vocabulary for vocabulary in wanted if _may_hold(path, status.st_size, vocabulary)]
         if not candidates or not stat.S_ISREG(status.st_mode):
             return []
         with open(path, "rb", buffering=0) as file:
@@ -43,9 +45,17 @@ def _held(path: str, wanted: set[Vocabulary]) -> list[Vocabulary]:
         return []
 
 
-def _likely_files(directory: str) -> Iterator[str]:
+def _may_hold(path: str, size: int, vocabulary: Vocabulary) -> bool:
+    if vocabulary.size is not None:
+        return size == vocabulary.size
+    # If the size is not known, only the name tells whether the file is worth reading.
+    name = os.path.basename(path)
+    return name in (vocabulary.cache_key, vocabulary.published_name) or name.startswith(PREFIX)
+
+
+def _likely_files(directory: str, wanted: Iterable[Vocabulary]) -> Iterator[str]:
     """Yield the most likely paths. They come first, so that the limit of entries does not exclude them."""
-    for vocabulary in VOCABULARIES:
+    for vocabulary in dict.fromkeys((*VOCABULARIES, *wanted)):
         for name in (vocabulary.cache_key, vocabulary.published_name):
             yield os.path.join(directory, name)
 

@@ -11,12 +11,13 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO
 
 from ..catalogue import Vocabulary
 from ..errors import NOT_SUPPORTED, ModesError, OwnerError, VolumeError, storage_errors
 from .identify import pieces
+from .inspect import holds
 
 PREFIX = ".tiktoken-cache-init-"
 """Prefix of the names of temporary files."""
@@ -35,6 +36,10 @@ class VanishedError(Exception):
     """Another program removed the temporary file before it was installed."""
 
 
+class OccupiedError(VolumeError):
+    """A directory with content has the name of a file."""
+
+
 class StagedFile:
     """Temporary file in the directory that receives a vocabulary. Its lock shows that the writer is running."""
 
@@ -49,15 +54,15 @@ class StagedFile:
         self._kept = False
         self._digest = hashlib.sha256()
 
-    def create(self) -> None:
-        """Make the temporary file.
+    def create(self, mode: int = 0o644) -> None:
+        """Make the temporary file, with its final mode if possible: some storage refuses to change modes.
 
         Raises:
             VolumeError: the directory cannot be written.
         """
         with storage_errors("write in", self._directory, self._needed):
             for _ in range(_MAX_ATTEMPTS):
-                self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode | 0o600)
                 # Some network file systems have no locks. There, `sweep` checks the age of the file.
                 with contextlib.suppress(OSError):
                     fcntl.flock(self._fd, fcntl.LOCK_EX)
@@ -166,27 +171,27 @@ class StagedFile:
                     raise OwnerError(owner, error) from error
             _fsync(self._fd)
 
-    def install(self, name: str) -> str:
-        """Rename the file to its final name. A directory with this name is moved aside.
+    def install(self, name: str) -> None:
+        """Rename the file to its final name. An empty directory with this name is removed.
 
-        Return the new name of such a directory, or an empty string.
+        Docker makes such a directory for the bind mount of a file that does not exist.
 
         Raises:
             VanishedError: another program removed the temporary file.
+            OccupiedError: a directory with content has this name.
             VolumeError: the rename failed. The old file is unchanged.
         """
         path = os.path.join(self._directory, name)
-        aside = ""
         with storage_errors("install", path, self._needed):
             for _ in range(_MAX_ATTEMPTS):
                 try:
                     os.rename(self.path, path)
                 except IsADirectoryError:
-                    aside = _move_aside(path) or aside
+                    _remove_directory(path)
                 except FileNotFoundError:
                     raise VanishedError from None
                 else:
-                    return aside
+                    return
             raise VolumeError(f"another program keeps making the directory {path}: stop it, then run again")
 
     def keep(self) -> None:
@@ -246,31 +251,43 @@ def sync(directory: str) -> None:
             os.close(fd)
 
 
-def sweep(directory: str, spare: Collection[str] = ()) -> None:
-    """Remove the temporary files of killed runs, except the paths in ``spare``.
+def sweep(directory: str, known: Iterable[Vocabulary]) -> None:
+    """Remove the temporary files of killed runs, except the only copies of known vocabularies.
 
     Best effort: a file that cannot be removed is left for the next run.
     """
     with contextlib.suppress(OSError):
         for name in os.listdir(directory):
-            path = os.path.join(directory, name)
-            if name.startswith(PREFIX) and path not in spare:
+            if name.startswith(PREFIX):
                 with contextlib.suppress(OSError):
-                    _remove_if_dead(path)
+                    _remove_if_dead(os.path.join(directory, name), known)
 
 
-def _remove_if_dead(path: str) -> None:
+def _remove_if_dead(path: str, known: Iterable[Vocabulary]) -> None:
     # NFS needs a file that is open for writing.
-    fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
+    with open(path, "r+b", 0, opener=_carefully) as file:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno == errno.EWOULDBLOCK or time.time() - os.fstat(fd).st_mtime < _STALE_AFTER:
+            if error.errno == errno.EWOULDBLOCK or time.time() - os.fstat(file.fileno()).st_mtime < _STALE_AFTER:
                 return
-        os.unlink(path)
-    finally:
-        os.close(fd)
+        directory = os.path.dirname(path)
+        if all(_has_final_name(directory, vocabulary) for vocabulary in known if holds(file, vocabulary)):
+            os.unlink(path)
+
+
+def _carefully(path: str, flags: int) -> int:
+    """Open a file, but not a link, and do not wait for the writer of a FIFO."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def _has_final_name(directory: str, vocabulary: Vocabulary) -> bool:
+    """Return whether the directory holds a vocabulary under its cache key or its published name."""
+    for name in (vocabulary.cache_key, vocabulary.published_name):
+        with contextlib.suppress(OSError), open(os.path.join(directory, name), "rb", 0, opener=_carefully) as file:
+            if holds(file, vocabulary):
+                return True
+    return False
 
 
 def _fsync(fd: int) -> None:
@@ -281,15 +298,13 @@ def _fsync(fd: int) -> None:
             raise
 
 
-def _move_aside(path: str) -> str:
-    """Rename a directory that has the name of a target, and return its new name. Nothing is deleted."""
-    for number in range(1, 1000):
-        aside = f"{path}.moved-aside-{number}"
-        if not os.path.lexists(aside):
-            # Meanwhile another run may move the directory to the same name and install a file. Then this rename fails.
-            if os.path.isdir(path) and not os.path.islink(path):
-                with contextlib.suppress(FileNotFoundError, IsADirectoryError):
-                    os.rename(path, aside)
-                    return os.path.basename(aside)
-            return ""
-    raise VolumeError(f"too many directories were moved aside from {path}: remove {path}.moved-aside-*")
+def _remove_directory(path: str) -> None:
+    try:
+        os.rmdir(path)
+    except (FileNotFoundError, NotADirectoryError):
+        # Another run removed it, or installed a file.
+        pass
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise OccupiedError(f"{path} is a directory with content: move or remove it, then run again") from None
+        raise

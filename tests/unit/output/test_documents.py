@@ -48,7 +48,6 @@ def test_the_document_of_a_fill_has_what_was_found_and_what_was_done(volume: Pat
         "action": "replaced",
         "ready": True,
         "source": "baked",
-        "moved_aside": None,
         "tried": [],
     }
     assert (files[1]["found"], files[1]["action"], files[1]["ready"]) == ("missing", "failed", False)

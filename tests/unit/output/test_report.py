@@ -67,10 +67,6 @@ def test_the_first_line_names_the_directory_the_encodings_and_the_sources(monkey
             Outcome(finding(State.WRONG, "empty (0 bytes)"), Action.REPLACED, "baked"),
             "was empty (0 bytes): replaced from baked",
         ),
-        (
-            Outcome(finding(State.DIRECTORY, "a directory"), Action.REPLACED, "baked", moved_aside="k.moved-aside-1"),
-            "was a directory: replaced from baked, and the directory is now called k.moved-aside-1",
-        ),
         (Outcome(finding(State.MISSING), Action.FAILED, failures=(FAILURE,)), "missing: NOT obtained"),
         (Outcome(finding(State.MISSING), Action.FAILED), "missing"),
     ],

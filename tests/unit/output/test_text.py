@@ -43,7 +43,7 @@ def test_each_state_of_a_file_has_its_own_text(volume: Path) -> None:
 
     assert state() == "missing"
     (volume / KEY).mkdir()
-    assert state() == "WRONG: a directory"
+    assert state() == "WRONG: an empty directory"
     (volume / KEY).rmdir()
     (volume / KEY).write_bytes(CONTENT)
     (volume / KEY).chmod(0o600)

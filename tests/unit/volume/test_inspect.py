@@ -191,11 +191,10 @@ def test_a_file_of_another_length_is_not_read(volume: Path, monkeypatch: pytest.
     monkeypatch.undo()
 
 
-@pytest.mark.parametrize("hop", ["closed/right", "../volume/right", "absolute"])
-def test_a_link_that_some_consumer_cannot_follow_at_a_later_step_is_not_right(volume: Path, hop: str) -> None:
+@pytest.mark.parametrize("hop", ["closed/right", "../volume/right"])
+def test_a_link_through_a_closed_directory_or_out_of_the_volume_is_not_right(volume: Path, hop: str) -> None:
     (volume / "right").write_bytes(CONTENT)
     (volume / "closed").mkdir(mode=0o700)
     (volume / "closed/right").write_bytes(CONTENT)
-    (volume / "absolute").symlink_to(volume / "right")
     (volume / KEY).symlink_to(hop)
     assert look(volume).state is State.LINK

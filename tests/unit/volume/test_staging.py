@@ -10,22 +10,30 @@ from pathlib import Path
 
 import pytest
 
-from tests.samples import CONTENT, TINY, as_nobody, left_behind, names_in, public_directory, staged_file
+from tests.samples import CONTENT, OTHER, TINY, as_nobody, left_behind, names_in, public_directory, staged_file
 from tests.unit.conftest import Refuse
 from tiktoken_cache_init.errors import DeadlinePassed, StorageError, VolumeError
 from tiktoken_cache_init.volume import staging as module
-from tiktoken_cache_init.volume.staging import PREFIX, StagedFile, TooLongError, VanishedError, sweep, sync
+from tiktoken_cache_init.volume.staging import (
+    PREFIX,
+    OccupiedError,
+    StagedFile,
+    TooLongError,
+    VanishedError,
+    sweep,
+    sync,
+)
 
 
 def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def write_and_install(directory: Path, mode: int = 0o644, owner: tuple[int, int] | None = None) -> str:
+def write_and_install(directory: Path, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
     with staged_file(directory) as staged:
         staged.write(CONTENT)
         staged.finish(mode, owner)
-        return staged.install("key")
+        staged.install("key")
 
 
 # From bytes to a file.
@@ -36,7 +44,7 @@ def test_the_right_bytes_are_installed_and_nothing_else_is_left(volume: Path) ->
         staged.write(CONTENT[:5])
         staged.write(CONTENT[5:])
         staged.finish(0o644, None)
-        assert staged.install("key") == ""
+        staged.install("key")
     assert names_in(volume) == ["key"]
     assert (volume / "key").read_bytes() == CONTENT
 
@@ -49,12 +57,6 @@ def test_the_mode_does_not_depend_on_the_umask(volume: Path, mode: int) -> None:
     finally:
         os.umask(before)
     assert mode_of(volume / "key") == mode
-
-
-def test_no_other_user_may_read_an_unfinished_file(volume: Path) -> None:
-    with staged_file(volume):
-        [name] = left_behind(volume)
-        assert mode_of(volume / name) == 0o600
 
 
 def test_the_old_file_stays_until_the_new_one_is_whole(volume: Path) -> None:
@@ -199,22 +201,22 @@ def test_storage_that_fails_to_sync_is_an_error(volume: Path, refuse: Refuse) ->
 
 def test_a_file_system_with_one_mode_for_all_files_is_enough_if_that_mode_fits(volume: Path, refuse: Refuse) -> None:
     refuse("fchmod", errno.EPERM)
-    with pytest.raises(VolumeError, match=r"does not keep permissions: .* mode 0600, but 0644"):
-        write_and_install(volume)
-    write_and_install(volume, 0o600)
-    assert (volume / "key").exists()
+    with pytest.raises(VolumeError, match=r"does not keep permissions: .* mode 0644, but 0664"):
+        write_and_install(volume, 0o664)
+    write_and_install(volume)
+    assert mode_of(volume / "key") == 0o644
 
 
 def test_a_file_system_that_ignores_modes_is_an_error(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fchmod", lambda *_: None)
     with pytest.raises(VolumeError, match="does not keep permissions"):
-        write_and_install(volume)
+        write_and_install(volume, 0o664)
 
 
 def test_storage_that_fails_to_set_a_mode_is_an_error(volume: Path, refuse: Refuse) -> None:
     refuse("fchmod", errno.EIO)
     with pytest.raises(VolumeError, match="Input/output error"):
-        write_and_install(volume)
+        write_and_install(volume, 0o664)
 
 
 def test_a_file_gets_its_owner_before_it_gets_its_name(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,69 +249,43 @@ def test_permissions_are_added_and_never_removed(volume: Path) -> None:
 # A directory under the name.
 
 
-def test_a_directory_under_the_name_is_moved_aside_with_its_contents(volume: Path) -> None:
-    for number in (1, 2):
-        (volume / "key").unlink(missing_ok=True)
-        (volume / "key").mkdir()
-        (volume / "key/precious").touch()
-        assert write_and_install(volume) == f"key.moved-aside-{number}"
-        assert (volume / f"key.moved-aside-{number}/precious").exists()
-        assert (volume / "key").read_bytes() == CONTENT
-
-
-def test_the_number_of_directories_moved_aside_has_a_limit(volume: Path) -> None:
+def test_an_empty_directory_under_the_name_is_replaced_and_one_with_content_is_an_error(volume: Path) -> None:
     (volume / "key").mkdir()
-    for number in range(1, 1000):
-        (volume / f"key.moved-aside-{number}").touch()
-    with pytest.raises(
-        VolumeError,
-        match=f"too many directories were moved aside from {volume}/key: remove {volume}/key.moved-aside-",
-    ):
+    write_and_install(volume)
+    assert (volume / "key").read_bytes() == CONTENT
+    (volume / "key").unlink()
+    (volume / "key").mkdir()
+    (volume / "key/precious").touch()
+    with pytest.raises(OccupiedError, match=f"^{volume}/key is a directory with content: move or remove it"):
         write_and_install(volume)
+    assert names_in(volume) == ["key"]
+    assert names_in(volume / "key") == ["precious"]
 
 
 def test_a_directory_that_another_program_makes_again_and_again_is_an_error(
     volume: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (volume / "key").mkdir()
-    monkeypatch.setattr(module, "_move_aside", lambda _: "")
+    monkeypatch.setattr(os, "rmdir", lambda _: None)
     with pytest.raises(VolumeError, match=f"^another program keeps making the directory {volume}/key: stop it"):
         write_and_install(volume)
 
 
-def test_a_right_file_that_another_run_puts_in_place_of_the_directory_is_kept(
-    volume: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_directory_that_another_run_removes_at_the_same_moment_is_no_error(
+    volume: Path, monkeypatch: pytest.MonkeyPatch, replaced: bool
 ) -> None:
     (volume / "key").mkdir()
-    isdir = os.path.isdir
+    rmdir = os.rmdir
 
-    def replaced_first(path: str) -> bool:
-        monkeypatch.setattr(os.path, "isdir", isdir)
-        Path(path).rmdir()
-        Path(path).write_bytes(CONTENT)
-        return isdir(path)
+    def second(path: str) -> None:
+        rmdir(path)
+        if replaced:
+            Path(path).write_bytes(CONTENT)
+        rmdir(path)
 
-    monkeypatch.setattr(os.path, "isdir", replaced_first)
-    assert write_and_install(volume) == ""
-    assert names_in(volume) == ["key"]
-
-
-def test_a_directory_that_another_run_moves_aside_at_the_same_moment_is_moved_once(
-    volume: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (volume / "key").mkdir()
-    rename = os.rename
-
-    def second(source: str, target: str) -> None:
-        if target.endswith("key.moved-aside-1"):
-            monkeypatch.setattr(os, "rename", rename)
-            rename(source, target)
-            Path(source).write_bytes(CONTENT)
-        rename(source, target)
-
-    monkeypatch.setattr(os, "rename", second)
-    assert write_and_install(volume) == ""
-    assert names_in(volume) == ["key", "key.moved-aside-1"]
+    monkeypatch.setattr(os, "rmdir", second)
+    write_and_install(volume)
     assert (volume / "key").read_bytes() == CONTENT
 
 
@@ -364,18 +340,30 @@ def test_a_kept_file_stays_after_its_run(volume: Path) -> None:
 
 
 def test_the_temporary_files_of_killed_runs_are_removed(volume: Path) -> None:
-    (volume / f"{PREFIX}0").write_bytes(CONTENT)
+    (volume / f"{PREFIX}0").write_bytes(CONTENT[:-1])
     (volume / "file").touch()
-    sweep(str(volume))
+    sweep(str(volume), [TINY])
     assert names_in(volume) == ["file"]
+
+
+@pytest.mark.parametrize("size", [TINY.size, None])
+def test_the_only_copy_of_a_vocabulary_is_no_rubbish(volume: Path, size: int | None) -> None:
+    known = TINY._replace(size=size)
+    (volume / f"{PREFIX}0").write_bytes(CONTENT)
+    (volume / known.cache_key).write_bytes(b"wrong")
+    sweep(str(volume), [OTHER, known])
+    assert left_behind(volume)
+    (volume / known.published_name).write_bytes(CONTENT)
+    sweep(str(volume), [OTHER, known])
+    assert not left_behind(volume)
 
 
 def test_the_temporary_file_of_a_running_fill_is_kept_at_any_age(volume: Path) -> None:
     with staged_file(volume) as staged:
         os.utime(staged.path, (0, 0))
-        sweep(str(volume))
+        sweep(str(volume), [TINY])
         assert left_behind(volume)
-    sweep(str(volume))
+    sweep(str(volume), [TINY])
     assert names_in(volume) == []
 
 
@@ -384,7 +372,7 @@ def test_age_decides_if_the_file_system_has_no_locks(volume: Path, refuse: Refus
     refuse("flock", errno.ENOLCK, fcntl)
     with staged_file(volume) as staged:
         os.utime(staged.path, (time.time() - age,) * 2)
-        sweep(str(volume))
+        sweep(str(volume), [TINY])
         assert len(left_behind(volume)) == left
 
 
@@ -399,7 +387,7 @@ def test_a_link_a_fifo_or_a_directory_with_the_name_of_a_temporary_file_does_not
     names = names_in(volume)
     with monkeypatch.context() as patch:
         patch.setattr(os, "listdir", lambda _: names)
-        sweep(str(volume))
+        sweep(str(volume), [TINY])
     assert {"precious", f"{PREFIX}link", f"{PREFIX}directory"} <= set(names_in(volume))
     assert f"{PREFIX}last" not in names_in(volume)
 
@@ -409,8 +397,8 @@ def test_a_user_who_may_not_remove_temporary_files_leaves_them() -> None:
         (directory / f"{PREFIX}0").touch()
         directory.chmod(0o555)
         with as_nobody():
-            sweep(str(directory))
-            sweep(str(directory / "none"))
+            sweep(str(directory), [TINY])
+            sweep(str(directory / "none"), [TINY])
         assert left_behind(directory)
         directory.chmod(0o755)
 
