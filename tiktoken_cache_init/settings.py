@@ -137,9 +137,8 @@ def load(command: str, given: Mapping[str, list[str]], as_json: bool, environmen
             values[setting.field] = _from_option(setting, given[setting.field])
         else:
             # A variable that the command does not use is ignored, even if its value is wrong.
-            values[setting.field] = _from_variable(setting, environment if command in setting.commands else {})
-    if command == "list" and not ("encodings" in given or environment.get(f"{_PREFIX}ENCODINGS", "").strip()):
-        values["encodings"] = catalogue.ENCODINGS
+            used = environment if command in setting.commands else {}
+            values[setting.field] = _from_variable(setting, used, default_of(setting, command))
     if not values["cache_dir"] and command != "list":
         raise SettingError(f"no directory is named: give --cache-dir DIR, or set {_CACHE_DIR}")
     if not values["sources"]:
@@ -147,6 +146,11 @@ def load(command: str, given: Mapping[str, list[str]], as_json: bool, environmen
     settings = Settings(command=command, json=as_json, warnings=tuple(warnings), **values)
     _refuse_clashes(settings)
     return settings
+
+
+def default_of(setting: Setting, command: str) -> str:
+    """Return the text that a command uses if a setting is not given."""
+    return "all" if (command, setting.field) == ("list", "encodings") else setting.default
 
 
 def _default_sources(baked_dir: str) -> tuple[SourceName, ...]:
@@ -166,7 +170,7 @@ def _from_option(setting: Setting, texts: list[str]) -> Any:
         raise SettingError(f"{setting.option}: {error}") from None
 
 
-def _from_variable(setting: Setting, environment: Mapping[str, str]) -> Any:
+def _from_variable(setting: Setting, environment: Mapping[str, str], default: str) -> Any:
     text = environment.get(setting.variable, "")
     try:
         if setting.variable == _CACHE_DIR:
@@ -175,7 +179,7 @@ def _from_variable(setting: Setting, environment: Mapping[str, str]) -> Any:
         text = text.strip()
         if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
             raise SettingError(f"the quotes are part of the value: write {text[1:-1]} without them")
-        text = text or setting.default
+        text = text or default
         if setting.repeatable:
             return tuple(dict.fromkeys(setting.parse(word) for word in words(text)))
         return setting.parse(text)
@@ -259,9 +263,9 @@ SETTINGS: tuple[Setting, ...] = (
         "layout",
         f"{_PREFIX}LAYOUT",
         "--layout",
-        "cache|published|both",
+        "LAYOUT",
         "cache",
-        "names of the files: cache keys, published names or both",
+        "file names: cache (keys), published, or both",
         one_of("cache", "published", "both"),
         _FILE_COMMANDS,
     ),
@@ -274,7 +278,7 @@ SETTINGS: tuple[Setting, ...] = (
         "--owner",
         "UID[:GID]",
         "",
-        "owner of the files (needs root and CHOWN)",
+        "owner of the files; another one needs root and CHOWN",
         parse_owner,
         ("fill", "verify"),
         default_note="the user that runs it",

@@ -146,12 +146,13 @@ def parse_switch(text: str) -> bool:
 def parse_seconds(text: str) -> float:
     """Return a number of seconds."""
     try:
-        seconds = float(text) if text.isascii() and "_" not in text else -1.0
+        # float() also accepts digits of other scripts, and underscores.
+        seconds = float(text if text.isascii() and "_" not in text else "")
     except ValueError:
-        seconds = -1.0
+        raise SettingError(f"'{text}' is not a number of seconds: write digits, such as 300") from None
     # This form of the comparison also refuses NaN.
     if not 0.001 <= seconds <= 1e8:
-        raise SettingError(f"'{text}' is not a number of seconds: write digits, such as 300")
+        raise SettingError(f"'{text}' is out of range: write 0.001 to 100000000 seconds, such as 300")
     return seconds
 
 

@@ -392,24 +392,6 @@ def test_a_name_that_could_move_the_cursor_is_refused_in_printable_characters(dr
 # The command line.
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS])
-def test_each_help_page_fits_80_columns_and_30_lines(driver: Driver, command: str) -> None:
-    done = driver.run(*[command] * bool(command), "--help")
-    assert (done.code, done.stderr) == (0, "")
-    lines = done.stdout.decode().splitlines()
-    assert lines[0].startswith(f"usage: tiktoken-cache-init {command or '[COMMAND]'} ")
-    assert len(lines) <= 30
-    assert max(map(len, lines)) <= 80
-
-
-def test_each_option_has_its_line_in_the_help(driver: Driver) -> None:
-    said = driver.run("fill", "--help").stdout.decode()
-    options = ["--cache-dir", "--encodings", "--extra", "--sources", "--mirror", "--origin", "--deadline", "--timeout"]
-    for option in [*options, "--ca", "--mode", "--owner", "--layout", "--log", "--json"]:
-        assert re.search(rf"^  {option}\b", said, re.MULTILINE), option
-    assert "--baked-dir" not in said
-
-
 BROKEN = {
     "TIKTOKEN_CACHE_DIR": " /stray",
     "TIKTOKEN_CACHEDIR": "/misspelled",

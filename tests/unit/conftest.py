@@ -28,8 +28,9 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _on_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Simulate a host, even if this machine has the image's directory of baked vocabularies."""
-    monkeypatch.setattr("tiktoken_cache_init.place.in_image", lambda: False)
+    """Simulate a host, even if the tests run in a container."""
+    for name in ("in_image", "in_pod", "in_container"):
+        monkeypatch.setattr(f"tiktoken_cache_init.place.{name}", lambda: False)
 
 
 @pytest.fixture

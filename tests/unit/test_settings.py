@@ -389,13 +389,12 @@ def test_a_switch_is_on_or_off(text: str) -> None:
 # Numbers.
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["five", "5m", "5 apples", "0x10", "5,0", "1_0", "²", "٣", "0", "-1", "nan", "inf", "1.1e12", "1e999", "9" * 5000],
-)
 @pytest.mark.parametrize("field", ["deadline", "timeout"])
-def test_an_invalid_number_of_seconds_is_refused(field: str, text: str) -> None:
-    assert refused(field, text).endswith("is not a number of seconds: write digits, such as 300")
+def test_an_invalid_number_of_seconds_is_refused(field: str) -> None:
+    for text in ("five", "5m", "5 apples", "0x10", "5,0", "1_0", "²", "٣"):
+        assert refused(field, text).endswith("is not a number of seconds: write digits, such as 300")
+    for text in ("0", "-1", "nan", "inf", "1.1e12", "1e999", "9" * 5000):
+        assert refused(field, text).endswith("is out of range: write 0.001 to 100000000 seconds, such as 300")
 
 
 @given(strategies.floats(min_value=0.001, max_value=1e8, allow_nan=False))
