@@ -263,7 +263,7 @@ _FOUND = (
         told="the right bytes are under another vocabulary's name, $B: run fill",
         repeated=True,
     ),
-    State("under a directory in the way", _OTHER + "mkdir $V/$A; cp $S/$A $V/$A", 0, "from $A/$A in the volume", NOWHERE),
+    State("under a directory in the way", _OTHER + "mkdir $V/$A; cp $S/$A $V/$A", 3, "$V/$A is a directory with content: move or remove it, then run again", NOWHERE, gateway=FAILS, told="WRONG: a directory with content"),
     State(
         "among files that must not be read",
         _OTHER + "mkfifo $V/a; truncate -s 10G $V/b; ln -s /dev/zero $V/c; mkdir $V/d; cp $S/$A $V/d/x",
@@ -338,8 +338,9 @@ _PERMISSIONS = (
         "set-gid directory closed to others",
         _GROUPS_ONLY,
         3,
-        "$V has mode 2770, so not every user can read its files, and this user cannot change the mode (Operation not permitted): "
-        "run chmod 2775 on it, or set TIKTOKEN_INIT_MODE=0640 if the gateway's user can read it",
+        "$V has mode 2770, so not every user can read its files, and its mode cannot be changed (Operation not permitted): "
+        "run chmod 2775 on it, or, if the storage refuses that too (TrueNAS, ZFS with NFSv4 ACLs), let everyone@ read and traverse "
+        "in its ACL, or set TIKTOKEN_INIT_MODE=0640 if the gateway's user can read it",
         user="65532:65532",
         groups="2000",
     ),
@@ -382,6 +383,8 @@ _PERMISSIONS = (
         user="1234:1234",
     ),
     State("our directory, 0700", "chmod 0700 $V", 0, _INSTALLED, after="test $(stat -c %a .) = 755"),
+    State("our directory, 0000", _THEIRS + "chmod 0 $V", 0, _INSTALLED, user="1234:1234", after="test $(stat -c %a .) = 755"),
+    State("our directory, 0555", _THEIRS + "chmod 0555 $V", 0, _INSTALLED, user="1234:1234", after="test $(stat -c %a .) = 755"),
     State("our directory, 0700, ready", _BOTH + "; chmod 0700 $V", 0, "($A): already right", after="test $(stat -c %a .) = 755"),
     State("MODE=0600", "chmod 0700 $V", 0, _INSTALLED, ("--mode", "0600"), mode=0o600, after="test $(stat -c %a .) = 700"),
     State("MODE=0640", "", 0, _INSTALLED, ("--mode", "0640"), mode=0o640, after="test $(stat -c %a $A) = 640"),
@@ -404,6 +407,16 @@ _PERMISSIONS = (
         ("--owner", "1234:1234"),
         capabilities=("CHOWN",),
         after="test $(stat -c %u:%g $A) = 1234:1234",
+    ),
+    State(
+        "OWNER=1234:1234 and MODE=0600 in root's directory, 0700",
+        "chmod 0700 $V",
+        0,
+        _INSTALLED,
+        ("--owner", "1234:1234", "--mode", "0600"),
+        capabilities=("CHOWN",),
+        mode=0o600,
+        after="test $(stat -c %a .) = 705",
     ),
     State(
         "OWNER=1234, CHOWN, ready",

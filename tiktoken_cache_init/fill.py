@@ -24,7 +24,7 @@ from .sources import Delivery, Failure, Watch
 from .volume import search, staging
 from .volume.directory import is_read_only, prepare
 from .volume.inspect import Finding, State, inspect
-from .volume.mounts import require_mount
+from .volume.mounts import require_mount, short_lived
 from .volume.staging import OccupiedError, StagedFile, VanishedError
 
 _MAX_PASSES = 5
@@ -209,12 +209,13 @@ class _Work:
                 staged.copy_from(first)
 
     def _installable(self, files: dict[Target, StagedFile]) -> dict[Target, StagedFile]:
-        """Return the right files. Leave out a file that would overwrite the only copy of a vocabulary that failed."""
+        """Return the right files. Leave out a file that might overwrite the only copy of a vocabulary that failed."""
         failed = {target.vocabulary for target, staged in files.items() if not staged.is_right}
         right = {}
         for target, staged in files.items():
-            identity = self._findings[target].identity
-            if staged.is_right and not (identity and identity.other in failed):
+            finding = self._findings[target]
+            unknown = finding.state is State.UNREADABLE and failed
+            if staged.is_right and not unknown and not (finding.identity and finding.identity.other in failed):
                 right[target] = staged
         return right
 
@@ -267,10 +268,12 @@ class _Work:
     def _not_obtained(self, cause: str) -> NotObtainedError:
         """Return the error for the missing vocabularies, with each piece of advice once."""
         names = dict.fromkeys(target.vocabulary.published_name for target in self._missing())
+        unreadable = [target.name for target in self._missing() if self._findings[target].state is State.UNREADABLE]
         advice = dict.fromkeys(
             failure.advice for target in self._missing() for failure in self._failures(target) if failure.advice
         )
         remedies = [
+            *(f"run as root or as the owner of {name}, which may hold the bytes" for name in unreadable),
             *advice,
             "set TIKTOKEN_INIT_MIRRORS to a mirror or a directory that holds the files",
             "build an image that holds them",
@@ -286,15 +289,23 @@ def _known(settings: Settings) -> tuple[Vocabulary, ...]:
 
 
 def _warnings(settings: Settings) -> list[str]:
-    """Return a warning for each file that a gateway loads but that is neither wanted nor in the directory."""
-    if settings.layout == "published":
-        return []
-    missing = [vocabulary for vocabulary in also_loaded(settings.vocabularies) if not _is_ready(settings, vocabulary)]
-    names = [vocabulary.published_name for vocabulary in missing]
-    return [
-        f"a gateway (New-API, one-api) also loads {name} when it starts: add {name.partition('.')[0]} to TIKTOKEN_INIT_ENCODINGS"
-        for name in names
-    ]
+    """Return warnings about files that a gateway does not find although the fill is ready."""
+    warnings = []
+    # A pod's init containers and containers share its volumes, also one in memory.
+    if place.in_image() and not place.in_pod() and (kind := short_lived(settings.cache_dir)):
+        warnings.append(
+            f"{settings.cache_dir} is {kind}, which is empty for the next container: mount a named volume, as in "
+            f"-v tiktoken:{settings.cache_dir}"
+        )
+    if settings.layout != "published":
+        for vocabulary in also_loaded(settings.vocabularies):
+            if not _is_ready(settings, vocabulary):
+                name = vocabulary.published_name
+                warnings.append(
+                    f"a gateway (New-API, one-api) also loads {name} when it starts: add {name.partition('.')[0]} to "
+                    "TIKTOKEN_INIT_ENCODINGS"
+                )
+    return warnings
 
 
 def _is_ready(settings: Settings, vocabulary: Vocabulary) -> bool:

@@ -31,6 +31,7 @@ from tiktoken_cache_init.errors import DeadlinePassed, NotObtainedError, Setting
 from tiktoken_cache_init.fill import Action, Filled, fill
 from tiktoken_cache_init.sources import Delivery, SourceError
 from tiktoken_cache_init.volume import staging
+from tiktoken_cache_init.volume.inspect import Finding, State, inspect
 from tiktoken_cache_init.volume.staging import PREFIX, StagedFile
 
 Supply = Callable[[Delivery], None]
@@ -214,6 +215,28 @@ def test_the_right_files_are_installed_even_if_others_cannot_be_obtained(volume:
     assert isinstance(result.error, NotObtainedError)
     assert str(result.error).startswith("could not obtain tiny.tiktoken: ")
     assert failures(result) == [("baked", f"{baked} does not hold it")]
+
+
+def test_a_file_that_cannot_be_read_is_overwritten_only_if_it_cannot_be_the_last_copy_of_another(
+    volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (volume / TINY.cache_key).write_bytes(OTHER_CONTENT)
+    real = inspect
+
+    def unread(*arguments: Any) -> list[Finding]:
+        findings = real(*arguments)
+        wrong = [each for each in findings if each.state is State.WRONG]
+        return [each._replace(state=State.UNREADABLE, identity=None) if each in wrong else each for each in findings]
+
+    monkeypatch.setattr(module, "inspect", unread)
+    (baked / OTHER.cache_key).unlink()
+    monkeypatch.setattr("tiktoken_cache_init.volume.search.find", lambda *_: {})
+    result = filled(volume, baked)
+    assert contents(volume) == {TINY.cache_key: OTHER_CONTENT}
+    assert f"run as root or as the owner of {TINY.cache_key}, which may hold the bytes" in str(result.error)
+    (baked / OTHER.cache_key).write_bytes(OTHER_CONTENT)
+    assert filled(volume, baked).error is None
+    assert contents(volume) == RIGHT
 
 
 def test_the_next_source_is_tried_if_one_fails(volume: Path, baked: Path, tmp_path: Path) -> None:
@@ -537,3 +560,16 @@ def test_a_file_that_is_not_wanted_and_cannot_be_read_causes_only_a_warning(volu
     refuse("lstat", errno.EIO)
     [warning] = module._warnings(settings(volume, cl100k))
     assert "also loads o200k_base.tiktoken" in warning
+
+
+def test_a_fill_in_the_image_warns_if_the_next_container_gets_another_volume(
+    volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "require_mount", lambda _: None)
+    monkeypatch.setattr(module, "short_lived", lambda _: "a tmpfs")
+    assert filled(volume, baked).warnings == ()
+    monkeypatch.setattr("tiktoken_cache_init.place.in_image", lambda: True)
+    [warning] = filled(volume, baked).warnings
+    assert f"{volume} is a tmpfs, which is empty for the next container: mount a named volume" in warning
+    monkeypatch.setattr("tiktoken_cache_init.place.in_pod", lambda: True)
+    assert filled(volume, baked).warnings == ()

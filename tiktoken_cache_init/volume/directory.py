@@ -35,34 +35,36 @@ def prepare(path: str, mode: int, owner: tuple[int, int] | None) -> None:
                 os.chown(path, *owner)
             except OSError as error:
                 raise OwnerError(owner, error) from error
-    wanted = directory_mode(mode)
-    missing = missing_bits(path, wanted)
+    missing = missing_bits(path, mode, owner)
+    found = permissions(path)
+    if os.stat(path).st_uid == os.geteuid() and not os.access(path, os.W_OK | os.X_OK):
+        # A NAS may hand out a directory that its owner may not write in.
+        missing |= stat.S_IRWXU
     if not missing:
         return
-    found = permissions(path)
     refused = None
     try:
         os.chmod(path, found | missing)
     except OSError as error:
         refused = error
-    if missing_bits(path, wanted):
-        raise _closed(path, mode, found, refused)
+    if missing := missing_bits(path, mode, owner):
+        raise _closed(path, mode, found, found | missing, refused)
 
 
-def _closed(path: str, mode: int, found: int, refused: OSError | None) -> VolumeError:
+def _closed(path: str, mode: int, found: int, wanted: int, refused: OSError | None) -> VolumeError:
     """Return the error for a directory that did not get the permissions that readers need."""
-    wanted = directory_mode(mode)
     if refused and refused.errno not in (errno.EPERM, errno.EACCES, *NOT_SUPPORTED):
         return StorageError("change the mode of", path, refused)
     if refused and not os.access(path, os.W_OK | os.X_OK):
         # One remedy is enough: the owner of the directory can write in it and can change its mode.
         return StorageError("write in", path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
-    if not refused or os.stat(path).st_uid == os.geteuid() or file_system(path).startswith(_WITHOUT_MODES):
+    if not refused or file_system(path).startswith(_WITHOUT_MODES):
         return ModesError(path, found, wanted)
     return VolumeError(
-        f"{path} has mode {found:04o}, so not every user can read its files, and this user cannot change the mode "
-        f"({refused.strerror}): run chmod {found | wanted:04o} on it, or set TIKTOKEN_INIT_MODE=0{mode & _readers(found):03o} "
-        "if the gateway's user can read it"
+        f"{path} has mode {found:04o}, so not every user can read its files, and its mode cannot be changed "
+        f"({refused.strerror}): run chmod {wanted:04o} on it, or, if the storage refuses that too (TrueNAS, ZFS with NFSv4 ACLs), "
+        f"let everyone@ read and traverse in its ACL, or set TIKTOKEN_INIT_MODE=0{mode & _readers(found):03o} if the gateway's "
+        "user can read it"
     )
 
 
@@ -91,9 +93,25 @@ def is_read_only(path: str) -> bool:
         return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
-def missing_bits(path: str, wanted: int) -> int:
-    """Return the permission bits that a directory lacks. The owner's write bit is optional."""
-    return wanted & ~permissions(path) & ~stat.S_IWUSR
+def missing_bits(path: str, mode: int, owner: tuple[int, int] | None = None) -> int:
+    """Return the permission bits that a directory lacks, so that its files can be read as their mode and owner say.
+
+    The owner's write bit is optional.
+
+    Args:
+        path: the directory.
+        mode: mode of its files.
+        owner: owner of its files, if it must be able to read them, or None.
+
+    Raises:
+        VolumeError: the path cannot be accessed.
+    """
+    with storage_errors("open", path):
+        status = os.stat(path)
+    wanted = directory_mode(mode)
+    if owner and owner[0] != status.st_uid:
+        wanted |= 0o050 if owner[1] == status.st_gid else 0o005
+    return wanted & ~stat.S_IMODE(status.st_mode) & ~stat.S_IWUSR
 
 
 def _readers(mode: int) -> int:

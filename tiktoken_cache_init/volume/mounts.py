@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection
+from typing import NamedTuple
 
 from ..errors import NotMountedError
 
@@ -9,14 +10,23 @@ _ENGINE_MOUNTS = ("/proc/", "/sys/", "/dev/", "/etc/", "/run/", "/var/run/", "/s
 """Directories in which container engines mount files without being asked."""
 
 
-def mounts() -> dict[str, str]:
-    """Return mount point -> type of its file system. It is empty if there is no mount table (outside Linux)."""
+class Mount(NamedTuple):
+    """Row of the mount table."""
+
+    file_system: str
+    """Type, such as ``nfs4``."""
+    root: str
+    """Directory of the file system that is mounted."""
+
+
+def mounts() -> dict[str, Mount]:
+    """Return mount point -> mount. It is empty if there is no mount table (outside Linux)."""
     try:
         with open("/proc/self/mountinfo", "rb") as table:
             rows = [line.split(b" ") for line in table]
     except OSError:
         return {}
-    return {_unescaped(row[4]): row[row.index(b"-") + 1].decode() for row in rows}
+    return {_unescaped(row[4]): Mount(row[row.index(b"-") + 1].decode(), _unescaped(row[3])) for row in rows}
 
 
 def require_mount(path: str) -> None:
@@ -33,8 +43,21 @@ def require_mount(path: str) -> None:
 
 def file_system(path: str) -> str:
     """Return the type of the file system of a path, such as ``nfs4``, or an empty string if it is unknown."""
-    types = mounts()
-    return types.get(_mount_point(path, types), "")
+    table = mounts()
+    mount = table.get(_mount_point(path, table))
+    return mount.file_system if mount else ""
+
+
+def short_lived(path: str) -> str:
+    """Return the kind of the volume at a path if the next container does not see its files, else an empty string."""
+    table = mounts()
+    mount = table.get(_mount_point(path, table))
+    if not mount:
+        return ""
+    # Engines keep a volume without a name in .../volumes/ID/_data, with 64 hex digits.
+    *_, volumes, name, data = ("", "", *mount.root.split("/"))
+    anonymous = (volumes, data) == ("volumes", "_data") and len(name) == 64 and not name.strip("0123456789abcdef")
+    return "a tmpfs" if mount.file_system == "tmpfs" else "an anonymous volume" if anonymous else ""
 
 
 def _mount_point(path: str, points: Collection[str]) -> str:

@@ -100,8 +100,10 @@ def test_an_unreadable_directory_of_another_user_is_reported_with_both_remedies(
     with pytest.raises(VolumeError) as caught:
         prepare(str(volume), 0o644, None)
     assert f"{volume} has mode 0705, so not every user can read its files" in str(caught.value)
-    assert "this user cannot change the mode (Operation not permitted): " in str(caught.value)
-    assert "run chmod 0755 on it, or set TIKTOKEN_INIT_MODE=0604 if the gateway's user can read it" in str(caught.value)
+    assert "its mode cannot be changed (Operation not permitted): run chmod 0755 on it, or, if " in str(caught.value)
+    assert "TrueNAS" in str(caught.value)
+    assert str(caught.value).endswith("or set TIKTOKEN_INIT_MODE=0604 if the gateway's user can read it")
+    prepare(str(volume), 0o604, None)
 
 
 def test_our_directory_that_keeps_no_permissions_is_reported_with_mount_options(
@@ -120,6 +122,42 @@ def test_a_directory_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:
 
 def test_a_missing_write_bit_of_the_owner_is_ignored(volume: Path) -> None:
     volume.chmod(0o555)
-    assert missing_bits(str(volume), 0o755) == 0
+    assert missing_bits(str(volume), 0o644) == 0
     volume.chmod(0o750)
-    assert missing_bits(str(volume), 0o755) == 0o005
+    assert missing_bits(str(volume), 0o644) == 0o005
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o555, 0o111])
+def test_a_directory_that_its_owner_may_not_write_in_is_opened_for_its_owner(
+    volume: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    volume.chmod(mode)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    prepare(str(volume), 0o644, None)
+    assert mode_of(volume) == 0o755
+
+
+def test_storage_that_refuses_to_open_our_directory_is_reported_by_the_first_write(
+    volume: Path, refuse: Refuse
+) -> None:
+    volume.chmod(0o555)
+    refuse("chmod", errno.EPERM)
+    prepare(str(volume), 0o644, None)
+
+
+@pytest.mark.parametrize(
+    ("before", "owner", "after"), [((0, 0), (7, 8), 0o705), ((0, 8), (7, 8), 0o750), ((7, 8), (7, 8), 0o700)]
+)
+def test_the_named_owner_of_the_files_can_reach_them(
+    volume: Path, monkeypatch: pytest.MonkeyPatch, before: tuple[int, int], owner: tuple[int, int], after: int
+) -> None:
+    volume.chmod(0o700)
+    real = os.stat
+
+    def stat_as(path: str) -> os.stat_result:
+        found = real(path)
+        return os.stat_result((*found[:4], *before, *found[6:]))
+
+    monkeypatch.setattr(os, "stat", stat_as)
+    assert 0o700 | missing_bits(str(volume), 0o600, owner) == after
+    assert missing_bits(str(volume), 0o600, None) == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tiktoken_cache_init.errors import NotMountedError
-from tiktoken_cache_init.volume.mounts import file_system, mounts, require_mount
+from tiktoken_cache_init.volume.mounts import file_system, mounts, require_mount, short_lived
 
 DOCKER = """\
 98 69 0:47 / / rw,relatime master:6 - overlay overlay rw,lowerdir=/var/lib/docker/overlay2/l/A
@@ -114,6 +114,22 @@ def test_a_directory_counts_as_mounted_on_a_system_without_a_mount_table(monkeyp
     monkeypatch.setattr("builtins.open", refuse)
     require_mount("/anywhere")
     assert file_system("/anywhere") == ""
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        ("/ /cache rw - tmpfs tmpfs rw", "a tmpfs"),
+        (f"/var/lib/docker/volumes/{'0a' * 32}/_data /cache rw - ext4 /dev/vda rw", "an anonymous volume"),
+        ("/var/lib/docker/volumes/tiktoken/_data /cache rw - ext4 /dev/vda rw", ""),
+        (f"/home/volumes/{'xy' * 32}/_data /cache rw - ext4 /dev/vda rw", ""),
+        ("/ /cache rw - ext4 /dev/vda rw", ""),
+        ("/x /elsewhere rw - tmpfs tmpfs rw", ""),
+    ],
+)
+def test_a_volume_that_is_empty_for_the_next_container_is_told(mount: Mount, row: str, kind: str) -> None:
+    mount(of=f"{DOCKER}400 98 254:0 {row}\n")
+    assert short_lived("/cache/tiktoken") == kind
 
 
 def test_the_file_system_is_that_of_the_nearest_mount(mount: Mount) -> None:
