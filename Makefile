@@ -16,18 +16,21 @@ fill: supported $(VENV)/runtime
 supported:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: $(PYTHON) is %d.%d, and 3.11 or later is needed: make PYTHON=... $(MAKECMDGOALS)" % sys.version_info[:2] or 0)'
 
-REPORT := $(if $(CI),--durations=20 --cov=tiktoken_cache_init)
+PYTEST := $(VENV)/bin/python -m pytest $(if $(CI),--durations=20 --cov=tiktoken_cache_init)
 
 # Run the tests that need only Python: no root, container engine, Go or network.
 test-unit: supported $(VENV)/dev
-	$(VENV)/bin/python -m pytest $(REPORT) tests/unit
+	$(PYTEST) tests/unit
 
 # Run the linters, the unit tests, and all other tests that this machine allows. The last lines say which tests were skipped and
-# what they need. With REQUIRE_DOCKER=1, a missing container engine is a failure. The network tests run in parallel, because they
-# mostly wait for servers that do not answer.
-test: lint test-unit
-	$(VENV)/bin/python -m pytest $(REPORT) $(if $(CI),--cov-append) --ignore=tests/unit --ignore=tests/network
-	$(VENV)/bin/python -m pytest $(REPORT) $(if $(CI),--cov-append) --numprocesses 6 tests/network
+# what they need. With REQUIRE_DOCKER=1, a missing container engine, podman or Go is a failure. The network tests run in parallel,
+# because they mostly wait for servers that do not answer.
+test: export SKIPPED_TESTS := $(VENV)/skipped
+test: lint
+	@rm -f $(SKIPPED_TESTS)
+	$(PYTEST) tests/unit
+	$(PYTEST) $(if $(CI),--cov-append) --ignore=tests/unit --ignore=tests/network
+	$(PYTEST) $(if $(CI),--cov-append) --numprocesses 6 tests/network
 
 lint: supported $(VENV)/dev
 	$(VENV)/bin/ruff check .

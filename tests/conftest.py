@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from collections.abc import Generator
@@ -12,6 +13,7 @@ from hypothesis import settings
 
 from tests.consumers.build import gateway_context, gateway_program
 from tests.containers import engine
+from tests.machine import needs
 from tests.vocabularies import vocabularies
 
 __all__ = ["gateway_program", "vocabularies"]
@@ -25,14 +27,12 @@ settings.load_profile("ours")
 @pytest.fixture(scope="session")
 def image() -> str:
     """Return the image under test, which is in the machine's engine."""
-    engine.require_engine()
     return engine.image()
 
 
 @pytest.fixture(scope="session")
 def gateway_image(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Build the image of the gateway stand-in in the machine's engine, packaged like the gateways."""
-    engine.require_engine()
     context = gateway_context(tmp_path_factory.mktemp("gateway-image"))
     engine.docker("build", "--tag", engine.GATEWAY_IMAGE, str(context))
     return engine.GATEWAY_IMAGE
@@ -44,6 +44,18 @@ def volume(tmp_path: Path) -> Path:
     directory = tmp_path / "volume"
     directory.mkdir()
     return directory
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker."""
+    config.addinivalue_line("markers", "needs(*names): things that the test needs of this machine (tests/machine.py)")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose needs are not met, before its fixtures are made."""
+    for mark in item.iter_markers("needs"):
+        needs(*mark.args)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -65,7 +77,7 @@ def _driven(item: pytest.Item) -> str:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the number of tests in each directory, and one line for each reason to skip tests."""
+    """Print the number of tests in each directory, and one line for each need of skipped tests."""
     # The report of a file that cannot be imported has no properties.
     counts = Counter(
         (
@@ -82,8 +94,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         outcomes = {outcome: n for (d, way, outcome), n in sorted(counts.items()) if (d, way) == (directory, driven)}
         words = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.items())
         terminalreporter.write_line(f"{directory:<22} {driven:<6} {words}")
-    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.getreports("skipped"))
-    if reasons:
+    skipped = [
+        (report.longrepr[2].removeprefix("Skipped: "), report.nodeid.partition("::")[0].rpartition("/")[0])
+        for report in terminalreporter.getreports("skipped")
+    ]
+    # `make test` runs pytest several times, and the last run lists what all of them skipped.
+    if log := os.environ.get("SKIPPED_TESTS"):
+        with Path(log).open("a+", encoding="utf-8") as file:
+            file.writelines(f"{json.dumps(each)}\n" for each in skipped)
+            file.seek(0)
+            skipped = [tuple(json.loads(line)) for line in file]
+    if skipped:
         terminalreporter.section("skipped")
-    for reason, number in sorted(reasons.items()):
-        terminalreporter.write_line(f"{number:>5}  {reason}")
+    for reason, number in Counter(reason for reason, _ in skipped).most_common():
+        directories = ", ".join(sorted({directory for each, directory in skipped if each == reason}))
+        terminalreporter.write_line(f"{number:>5} skipped: {reason} ({directories})")

@@ -24,9 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.containers.engine import LOCKED_DOWN, ROOT, platform
+from tests.containers.engine import LOCKED_DOWN, platform
+from tests.machine import ROOT, needs, python_for_all
 
 Words = Sequence[str]
 Table = Mapping[str, str]
@@ -142,12 +141,14 @@ class Host(Driver):
 
     wrapper: Sequence[str] = ()
     """Program that runs the command, such as strace, with its options."""
+    unprivileged: bool = False
+    """Whether the wrapper makes another user of root."""
     name = "host"
 
     def _start(
         self, arguments: Words, environment: Table, user: str, hosts: Table, resolver: Path | None, streams: Options
     ) -> Running:
-        command = [*self.wrapper, _interpreter(bool(user)), str(ROOT / "entrypoint.py"), *arguments]
+        command = [*self.wrapper, interpreter(bool(user) or self.unprivileged), str(ROOT / "entrypoint.py"), *arguments]
         if user:
             uid, _, gid = user.partition(":")
             streams |= {"user": int(uid), "group": int(gid or uid), "extra_groups": []}
@@ -156,8 +157,7 @@ class Host(Driver):
         streams["env"] = own | dict(environment)
         if not hosts and not resolver:
             return Running(command, **streams)
-        if os.geteuid():
-            pytest.skip("only root can give a process its own hosts file and resolv.conf")
+        needs("root")
         file = tempfile.NamedTemporaryFile("w")  # noqa: SIM115
         file.writelines(f"{address} {name}\n" for name, address in hosts.items())
         file.flush()
@@ -168,11 +168,12 @@ class Host(Driver):
         return Running(command, kept=file, **streams)
 
 
-def _interpreter(for_another_user: bool) -> str:
-    # A virtual environment or a pyenv in root's home directory is closed to other users.
-    if for_another_user and not all(parent.stat().st_mode & 1 for parent in Path(sys.executable).resolve().parents):
-        return "/usr/bin/python3"
-    return sys.executable
+def interpreter(for_another_user: bool) -> str:
+    """Return this interpreter, or one that another user may start: a home directory may be closed to others."""
+    if not for_another_user or os.geteuid():
+        return sys.executable
+    needs("python-for-all")
+    return python_for_all()
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,14 @@ class State(NamedTuple):
     @property
     def needs_root(self) -> bool:
         """Whether only root can make the state."""
-        return bool(self.user or self.capabilities or self.tmpfs or self.read_only or "chown" in self.prepare)
+        return bool(
+            self.user
+            or self.capabilities
+            or self.tmpfs
+            or self.read_only
+            or "chown" in self.prepare
+            or "--owner" in self.arguments
+        )
 
 
 _BOTH = "cp $S/$A $S/$B $V"

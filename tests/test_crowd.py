@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import threading
@@ -65,13 +64,14 @@ def _read(path: Path) -> bytes | None:
         return None
 
 
-@pytest.mark.parametrize("wrapper", [(), WITHOUT_LOCKS], ids=["locks", "no-locks"])
+@pytest.mark.parametrize(
+    "wrapper",
+    [pytest.param((), id="locks"), pytest.param(WITHOUT_LOCKS, id="no-locks", marks=pytest.mark.needs("strace"))],
+)
 @pytest.mark.parametrize("state", REPEATED, ids=slug)
 def test_a_hundred_fills_at_once_succeed_and_no_reader_sees_half_a_file(
     state: State, wrapper: tuple[str, ...], vocabularies: Path
 ) -> None:
-    if wrapper and shutil.which("strace") is None:
-        pytest.skip("strace is not installed here")
     with place(vocabularies, SMALL) as at:
         at.make(state)
         before = snapshot(at.volume)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from tests import drivers, faults
 from tests.faults import KINDS, LEFT, LOST, STARTS, TORN, UNCLEAR, UNREPAIRED, Fault, attempt, campaign
 from tests.states import MERGES, SMALL, Place, place
 
-pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed here")
+pytestmark = pytest.mark.needs("strace")
 
 PER_START = 8
 """Faults for each starting state. All of them take half a minute."""

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.consumers.texts import TEXTS
+from tests.machine import needs
 from tests.vocabularies import cache_home
 
 HERE = Path(__file__).parent
@@ -30,6 +31,7 @@ def go_program(name: str, modfile: str = "go.mod", tag: str = "", directory: Pat
 
     ``tag`` chooses among the program's files.
     """
+    needs("go")
     source = directory / name
     inputs = [*sorted(source.glob("*.go")), source / modfile, (source / modfile).with_suffix(".sum")]
     # A newer toolchain would be downloaded, and the digest would not tell which one was used.
@@ -69,6 +71,7 @@ def pip_install(requirements: Path, *where: str, options: tuple[str, ...] = ("--
 
 def npm_packages() -> Path:
     """Return a directory with the programs of ``javascript/`` and the packages that its lock file pins."""
+    needs("npm")
     source = HERE / "javascript"
     inputs = sorted(source.iterdir())
 

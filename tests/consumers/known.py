@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
-import pytest
-
 from tests.consumers.build import HERE, go_program, npm_packages, python_environment
+from tests.machine import needs
 
 COUNTS_WRONGLY = "starts and counts wrong"
 """In place of a message: the consumer accepts the wrong bytes, or estimates."""
@@ -62,13 +60,13 @@ def _go(directory: str, modfile: str = "go.mod", tag: str = "") -> list[str]:
 
 
 def _python(program: str, requirements: str = "python") -> list[str]:
+    if requirements == "tiktoken-0.5.2":
+        needs("old-python")
     interpreter = python_environment(HERE / "requirements" / f"{requirements}.txt", "--only-binary=:all:")
     return [str(interpreter), "-P", str(HERE / "programs" / program)]
 
 
 def _javascript(package: str) -> list[str]:
-    if not shutil.which("npm"):
-        pytest.skip("Node.js is not installed")
     return ["node", str(npm_packages() / "count.mjs"), package]
 
 

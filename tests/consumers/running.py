@@ -11,12 +11,8 @@ from typing import NamedTuple
 
 from tests.consumers.known import Consumer
 from tests.consumers.texts import TEXTS
+from tests.machine import NO_NETWORK, ROOT, needs
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
-
-ROOT = Path(__file__).parents[2]
-
-NO_NETWORK = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
-"""Words before a command that remove every network interface, even loopback."""
 
 PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>\n"
 """Answer of a captive portal to any request."""
@@ -40,6 +36,7 @@ def offline(
 
     The directory ``read_only`` is mounted read-only for it.
     """
+    needs("namespace")
     if read_only:
         mount = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
         command = ["--mount", "sh", "-c", mount, str(read_only), *command]

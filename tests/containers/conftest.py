@@ -9,16 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.containers import engine
+from tests.machine import needs
 
 
 @pytest.fixture(scope="session")
-def _engine() -> None:
-    engine.require_engine()
-
-
-@pytest.fixture(scope="session")
-def busybox(_engine: None) -> str:
+def busybox() -> str:
     """Return an image with tools that the image under test lacks."""
+    needs("docker")
     return "busybox"
 
 
@@ -43,7 +40,7 @@ def stage(image: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def volume(_engine: None) -> Iterator[str]:
+def volume() -> Iterator[str]:
     """Make a named volume."""
     name = f"tiktoken-cache-init-test-{uuid.uuid4().hex[:12]}"
     engine.docker("volume", "create", name)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.machine import needs
 from tests.vocabularies import obtain, shared_directory
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,31 +30,13 @@ def docker(
     *arguments: str, check: bool = True, variables: Mapping[str, str] | None = None, timeout: float = 300
 ) -> Done:
     """Run a docker command. If it fails and ``check`` is set, fail the test with its output."""
+    needs("docker")
     command = ["docker", *arguments]
     environment = os.environ | (variables or {})
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=timeout, env=environment)
     if check and done.returncode:
         pytest.fail(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}", pytrace=False)
     return done
-
-
-@functools.cache
-def unanswered() -> str | None:
-    """Return the reason to skip tests if no engine answers, or None."""
-    try:
-        docker("version", timeout=30)
-    except (OSError, subprocess.SubprocessError, pytest.fail.Exception):
-        return "no container engine answers here (set REQUIRE_DOCKER=1 to make that a failure)"
-    return None
-
-
-def require_engine() -> None:
-    """Skip the test if no engine answers, or fail it with REQUIRE_DOCKER=1."""
-    reason = unanswered()
-    if reason and os.environ.get("REQUIRE_DOCKER") == "1":
-        pytest.fail(reason, pytrace=False)
-    if reason:
-        pytest.skip(reason)
 
 
 def platform() -> list[str]:
@@ -88,6 +71,7 @@ def build(*options: str, vocabularies: Path | None = None, context: Path = ROOT,
 @functools.cache
 def image() -> str:
     """Return the image that IMAGE names, or build the image under test."""
+    needs("docker")
     if named := os.environ.get("IMAGE"):
         return named
     obtain(shared_directory())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from pathlib import Path
 
@@ -15,10 +14,7 @@ from tiktoken_cache_init.catalogue import VOCABULARIES
 
 EMULATOR = shutil.which("qemu-aarch64-static")
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("PLATFORM") != "linux/arm64" or not EMULATOR,
-    reason="needs qemu-aarch64-static and PLATFORM=linux/arm64",
-)
+pytestmark = pytest.mark.needs("arm64")
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.containers.engine import ROOT
+from tests.drivers import interpreter
+from tests.machine import NO_NETWORK, ROOT, needs
 from tiktoken_cache_init.catalogue import VOCABULARIES
 
 CL100K, O200K = VOCABULARIES[:2]
@@ -20,7 +20,6 @@ CL100K, O200K = VOCABULARIES[:2]
 RIGHT = {"gpt-3.5-turbo": 20, "gpt-4": 20, "gpt-4o": 16}
 """Tokens that the gateway stand-in counts for each model if both files are right."""
 
-_OFFLINE = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
 _AS_NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"] if os.geteuid() == 0 else []
 
 
@@ -83,7 +82,7 @@ class Place:
 
 def tool(*arguments: str, variables: Variables | None = None, nobody: bool = False, online: bool = False) -> Said:
     """Run the program as a separate process, optionally as the user nobody or with this machine's network."""
-    command = [*(_AS_NOBODY if nobody else []), sys.executable, str(ROOT / "entrypoint.py"), *arguments]
+    command = [*(_AS_NOBODY if nobody else []), interpreter(nobody), str(ROOT / "entrypoint.py"), *arguments]
     return _run(command, variables or {}, online=online)
 
 
@@ -93,9 +92,11 @@ def quotes(message: str, text: str) -> bool:
 
 
 def _run(command: list[str], variables: Variables, *, online: bool = False) -> Said:
+    if not online:
+        needs("namespace")
     environment = {"PATH": os.environ["PATH"], **variables}
     done = subprocess.run(
-        command if online else [*_OFFLINE, *command],
+        command if online else [*NO_NETWORK, *command],
         check=False,
         env=environment,
         capture_output=True,

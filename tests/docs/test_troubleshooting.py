@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import uuid
 from collections.abc import Callable
@@ -81,7 +80,6 @@ def of_container(*options: str, mount: str = "") -> Output:
     """Return the messages of the init container. ``mount`` is added to the mount of the volume."""
 
     def output(place: Place) -> str:
-        engine.require_engine()
         mounts = [f"{place.volume}:/cache/tiktoken{mount}"]
         return engine.run(engine.image(), mounts, options=[*engine.LOCKED_DOWN, *options]).stderr
 
@@ -89,19 +87,16 @@ def of_container(*options: str, mount: str = "") -> Output:
 
 
 def of_container_without_a_mount(_: Place) -> str:
-    engine.require_engine()
     return engine.run(engine.image(), []).stderr
 
 
 def of_docker_without_the_image(_: Place) -> str:
-    engine.require_engine()
     absent = f"absent-{uuid.uuid4().hex[:12]}"
     done = engine.docker("run", "--rm", "--network", "none", absent, check=False)
     return done.stderr.replace(absent, "tiktoken-cache-init")
 
 
 def of_docker_with_a_name_twice(_: Place) -> str:
-    engine.require_engine()
     name = f"twice-{uuid.uuid4().hex[:12]}"
     engine.docker("create", "--name", name, "--pull", "never", "busybox")
     done = engine.docker("create", "--name", name, "--pull", "never", "busybox", check=False)
@@ -110,7 +105,6 @@ def of_docker_with_a_name_twice(_: Place) -> str:
 
 
 def of_compose_without_the_override(place: Place) -> str:
-    engine.require_engine()
     path = place.directory / "docker-compose.yml"
     path.write_text("services: {new-api: {image: busybox}}\n", encoding="utf-8")
     return engine.docker("compose", "-f", str(path), "run", "--rm", "tiktoken-init", "verify", check=False).stderr
@@ -130,7 +124,6 @@ def of_compose(
     """
 
     def output(place: Place) -> str:
-        engine.require_engine()
         name = f"tiktoken-page-{uuid.uuid4().hex[:12]}"
         theirs = f"""
 services:
@@ -289,7 +282,7 @@ def test_a_shortened_cache_key_is_one_of_the_catalogue() -> None:
     assert [start for start in keys if not any(each.cache_key.startswith(start) for each in VOCABULARIES)] == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+@pytest.mark.needs("root")
 def test_verify_as_a_user_reports_what_that_user_can_read(place: Place) -> None:
     place.put()
     assert place.tool("verify", nobody=True).code == 0

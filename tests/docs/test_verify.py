@@ -22,7 +22,7 @@ READER = "65534:65534"
 """User of the gateway."""
 MOUNT_POINT = "/cache/tiktoken"
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+as_root = pytest.mark.needs("root")
 known = next(state for state in STATES if state.name == "both right")
 
 

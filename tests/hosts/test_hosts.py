@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import stat
 import subprocess
 import threading
@@ -22,6 +21,7 @@ from tests.containers.engine import LOCKED_DOWN, docker
 from tests.drivers import Container, Ended, Host
 from tests.hosts import storage
 from tests.hosts.conftest import Hosts, last
+from tests.machine import needs
 from tests.orchestrators.engines import Podman, own_podman
 from tests.states import CL100K, Place, place
 
@@ -34,7 +34,7 @@ WITHOUT_CLONE3 = {
 }
 """Seccomp profile that refuses clone3, like that of Docker before 20.10.10."""
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can simulate this host")
+as_root = pytest.mark.needs("root")
 
 
 @pytest.fixture
@@ -79,8 +79,7 @@ def advice(ended: Ended, pattern: str) -> str:
 @contextlib.contextmanager
 def stored(at: Place, kind: str) -> Iterator[Path]:
     """Mount a file system over the volume; yield the directory behind it."""
-    if os.geteuid() or not Path("/dev/fuse").exists() or not shutil.which("fusermount3"):
-        pytest.skip("a FUSE file system needs root, /dev/fuse and the package fuse3")
+    needs("fuse")
     behind = at.directory / "behind"
     behind.mkdir(mode=0o755)
     with storage.mounted(kind, behind, at.volume):
@@ -120,7 +119,7 @@ def test_docker_without_clone3_is_reported_if_a_name_must_be_looked_up(
         hosts.cured("Docker before 20.10.10, fetch from a name", made, ended, followed, again)
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed here")
+@pytest.mark.needs("strace")
 @pytest.mark.parametrize("command", ["fill", "verify"])
 def test_no_thread_and_no_process_is_started_without_a_network(command: str, at: Place, tmp_path: Path) -> None:
     log = tmp_path / "strace"
@@ -322,10 +321,9 @@ def test_storage_without_rename_is_reported(image: str, at: Place, hosts: Hosts)
     hosts.cured("storage: there is no rename", "FUSE", refused, followed, contained(image, at.volume))
 
 
-@as_root
+@pytest.mark.needs("chattr")
 def test_the_advice_for_an_immutable_directory_works(image: str, at: Place, hosts: Hosts) -> None:
-    if subprocess.run(["chattr", "+i", str(at.volume)], check=False, capture_output=True).returncode:
-        pytest.skip("this file system has no immutable directories")
+    subprocess.run(["chattr", "+i", str(at.volume)], check=True)
     try:
         refused = contained(image, at.volume)
         followed = advice(refused, r"on the host, run: (chattr -R -i) DIRECTORY")
@@ -368,9 +366,8 @@ def test_macos_fills_and_verifies(at: Place, hosts: Hosts) -> None:
     assert Host().run(*arguments, environment={"PYTHONPATH": str(HERE / "macos")}).code == 0
 
 
+@as_root
 def test_macos_reports_a_directory_of_another_user(at: Place) -> None:
-    if os.geteuid():
-        pytest.skip("only root can become another user")
     refused = on_host(at, user="65532:65532", PYTHONPATH=str(HERE / "macos"))
     assert (refused.code, "run as its owner" in last(refused)) == (3, True), refused.said
 

@@ -6,16 +6,14 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.drivers import Container, Driver, Ended, Host, Running
+from tests.machine import needs
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
 
 from .server import Server
@@ -142,8 +140,7 @@ class Case:
             profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}))
             options = (*self.driver.options, "--security-opt", f"seccomp={profile}")
             return replace(self, driver=replace(self.driver, options=options))
-        if not shutil.which("strace"):
-            pytest.skip("strace is not installed")
+        needs("strace")
         return replace(self, driver=Host(("strace", "-f", "-o", "/dev/null", "-e", "inject=clone3:error=EPERM")))
 
     def stop(self, running: Running) -> None:

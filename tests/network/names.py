@@ -9,6 +9,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.machine import needs
+
 ADDRESS = f"127.77.{os.getpid() % 250}.53"
 """Loopback address of this test run, because several may run at once."""
 
@@ -16,6 +18,7 @@ ADDRESS = f"127.77.{os.getpid() % 250}.53"
 @contextlib.contextmanager
 def name_server(answers: bool) -> Iterator[socket.socket]:
     """Run a name server at ``ADDRESS`` that answers that a name does not exist, or never answers."""
+    needs("root")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
         listener.bind((ADDRESS, 53))
         thread = threading.Thread(target=_deny, args=(listener,))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.machine import needs
 from tiktoken_cache_init.catalogue import ORIGIN, cache_key
 
 from .authority import Authority
@@ -26,6 +27,7 @@ SLACK = 1_000_000
 @pytest.fixture
 def origin(case: Case, contents: dict[str, bytes], authority: Authority) -> Iterator[Server]:
     """Start a stand-in for the origin, with a certificate for its name. Only a hosts file points to it."""
+    needs("root")
     with Server(authority.context(HOST), host=f"127.77.{os.getpid() % 250}.1", port=443) as started:
         for path, content in contents.items():
             started.offer(path, content)

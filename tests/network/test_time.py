@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.drivers import Host
-
 from .cases import CL100K, O200K, PATH, SIZE, Case
 from .names import name_server, resolver
 from .server import Server, page, reply, serve, silent
@@ -108,9 +106,8 @@ def test_a_slow_fill_shows_progress_and_a_fast_one_does_not(case: Case, server: 
     assert server.authority in slow.said
 
 
+@pytest.mark.parametrize("driver", ["host"], indirect=True)  # The terminal of an engine is not that of the test.
 def test_a_slow_fill_shows_progress_on_a_terminal_and_removes_it(server: Server, case: Case) -> None:
-    if not isinstance(case.driver, Host):
-        pytest.skip("the terminal of an engine is not the terminal of the test")
     server.script(PATH, serve(rate=500_000))
     ours, theirs = pty.openpty()
     running = case.start(server.url, environment={"NO_COLOR": "1"}, stderr=theirs)

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.orchestrators.running import Done, lacking, run
+from tests.machine import needs
+from tests.orchestrators.running import Done, run
 
 _START = 60.0
 """Time limit in seconds for the start or the stop of an engine."""
@@ -77,8 +78,7 @@ class Engine:
 @contextlib.contextmanager
 def running_engine(installed: Path | None = None) -> Iterator[Engine]:
     """Start an engine with the machine's programs or those in ``installed``; stop it and clean up at the end."""
-    if os.geteuid() or not shutil.which("dockerd"):
-        lacking("a separate engine needs root and dockerd")
+    needs("dockerd")
     # The path of a socket may have at most 107 characters.
     directory = Path(tempfile.mkdtemp(prefix="tiktoken-engine-"))
     engine = Engine(directory, installed)
@@ -159,8 +159,7 @@ UNPRIVILEGED = 65531
 @contextlib.contextmanager
 def own_podman(*, rootless: bool = False) -> Iterator[Podman]:
     """Yield a podman with an empty store, and remove everything that it made at the end."""
-    if os.geteuid() or not shutil.which("podman") or not shutil.which("runc"):
-        lacking("podman with a separate store needs root, podman and runc")
+    needs("podman")
     directory = Path(tempfile.mkdtemp(prefix="tiktoken-podman-"))
     podman = Podman(directory, rootless=rootless)
     try:

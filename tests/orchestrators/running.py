@@ -82,10 +82,3 @@ def documented(document: str, heading: str) -> str:
     blocks: list[str] = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
     assert blocks, f"{document} has no commands under {heading!r}"
     return "".join(blocks)
-
-
-def lacking(reason: str) -> None:
-    """Skip the test because something is not installed, or fail it with REQUIRE_DOCKER=1."""
-    if os.environ.get("REQUIRE_DOCKER") == "1":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(f"{reason} (set REQUIRE_DOCKER=1 to make that a failure)")
