@@ -21,14 +21,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from image.size import measure
-from tiktoken_cache_init.catalogue import VOCABULARIES
+from tiktoken_cache_init.catalogue import encoding
 
 from .report import SIZES, Results, all_met, panels, picture, table
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "tiktoken-cache-init"
 PEERS = {"copy": f"{NAME}-peer:copy", "careful": f"{NAME}-peer:careful"}
-WANTED = {vocabulary.cache_key: vocabulary.sha256 for vocabulary in VOCABULARIES[:2]}
+WANTED = {
+    vocabulary.cache_key: vocabulary.sha256
+    for name in ("cl100k_base", "o200k_base")
+    for vocabulary in encoding(name).vocabularies
+}
 BLOCK = 10
 """Consecutive runs of a command. The commands take turns, so that a busy moment of the machine affects all of them."""
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.drivers import Host
-from tests.states import REPEATED, SMALL, Entry, Place, State, changed, is_right, place, snapshot, temporary
-from tests.vocabularies import obtain, shared_directory
+from tests.states import REPEATED, Entry, Place, State, changed, is_right, place, snapshot, temporary
+from tests.vocabularies import SMALL, obtain, shared_directory
 from tiktoken_cache_init.catalogue import VOCABULARIES
 
 FAULTS = ("EIO", "ENOSPC", "EACCES", "SIGKILL", "SIGTERM")

@@ -17,13 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
+from tests.vocabularies import DEFAULT, R50K
+from tiktoken_cache_init.catalogue import Vocabulary
+from tiktoken_cache_init.volume.identify import Kind
 from tiktoken_cache_init.volume.staging import PREFIX
-
-CL100K, O200K, _, R50K, MERGES, RANKS = VOCABULARIES
-DEFAULT = (CL100K, O200K)
-SMALL = (MERGES, RANKS)
-"""The two vocabularies of gpt2, for the suites that run thousands of times."""
 
 NOWHERE = ("--sources", "baked", "--baked-dir", "/nowhere")
 """Options of a fill whose only source is the volume itself."""
@@ -72,6 +69,8 @@ class State(NamedTuple):
     """Shell script that must succeed in the volume afterwards."""
     unchanged: bool | None = None
     """Whether the volume must stay the same. None means: only if the run fails."""
+    kind: Kind | None = None
+    """Kind of the wrong bytes in the first of the two files, which `verify --json` tells."""
     repeated: bool = False
     """Whether the crowd and fault tests also start from this state."""
 
@@ -112,40 +111,46 @@ def _wrong(name: str, prepare: str, text: str, gateway: str = FAILS, **more: obj
 
 
 _WRONG = (
-    _wrong("empty file", ": >$V/$A", f"empty (0 bytes){_REPLACED}", COUNTS_WRONG),
+    _wrong("empty file", ": >$V/$A", f"empty (0 bytes){_REPLACED}", COUNTS_WRONG, kind=Kind.EMPTY),
     _wrong(
         "cut at the end of a line",
         "head -n 50000 $S/$A >$V/$A",
         "cut at the end of a line (800,030 bytes of 1,681,126)",
         COUNTS_WRONG,
+        kind=Kind.CUT_AT_LINE,
     ),
-    _wrong("cut within a token", _cut("head -c 6"), "truncated (800,036 bytes of 1,681,126)"),
-    _wrong("cut after a token", _cut("cut -d' ' -f1 | tr -d '\\n'"), "truncated"),
-    _wrong("cut before a rank", _cut("cut -d' ' -f1 | tr '\\n' ' '"), "truncated"),
-    _wrong("cut within a rank", _cut("sed 's/.$//' | tr -d '\\n'"), "truncated"),
-    _wrong("HTML page", f"echo '{_PAGE}' >$V/$A", "an HTML page, such as an error page or a captive portal's login page (45 bytes)"),
-    _wrong("XML error", "echo '<?xml version=\"1.0\"?><Error/>' >$V/$A", "an XML document, such as a storage service's"),
-    _wrong("JSON error", """echo '{"error": "no"}' >$V/$A""", "a JSON error message"),
-    _wrong("still compressed", "gzip -c $S/$A >$V/$A", "a compressed file that was not unpacked"),
-    _wrong("Git LFS pointer", "echo 'version https://git-lfs.github.com/spec/v1' >$V/$A", "a Git LFS pointer"),
-    _wrong("zero bytes", "head -c 1681126 /dev/zero >$V/$A", "only NUL bytes (1,681,126 bytes)"),
+    _wrong("cut within a token", _cut("head -c 6"), "truncated (800,036 bytes of 1,681,126)", kind=Kind.TRUNCATED),
+    _wrong("cut after a token", _cut("cut -d' ' -f1 | tr -d '\\n'"), "truncated", kind=Kind.TRUNCATED),
+    _wrong("cut before a rank", _cut("cut -d' ' -f1 | tr '\\n' ' '"), "truncated", kind=Kind.TRUNCATED),
+    _wrong("cut within a rank", _cut("sed 's/.$//' | tr -d '\\n'"), "truncated", kind=Kind.TRUNCATED),
+    _wrong("HTML page", f"echo '{_PAGE}' >$V/$A", "an HTML page, such as an error page or a captive portal's login page (45 bytes)", kind=Kind.HTML),
+    _wrong("XML error", "echo '<?xml version=\"1.0\"?><Error/>' >$V/$A", "an XML document, such as a storage service's", kind=Kind.XML),
+    _wrong("JSON error", """echo '{"error": "no"}' >$V/$A""", "a JSON error message", kind=Kind.JSON),
+    _wrong("still compressed", "gzip -c $S/$A >$V/$A", "a compressed file that was not unpacked", kind=Kind.COMPRESSED),
+    _wrong("Git LFS pointer", "echo 'version https://git-lfs.github.com/spec/v1' >$V/$A", "a Git LFS pointer", kind=Kind.GIT_LFS),
+    _wrong("zero bytes", "head -c 1681126 /dev/zero >$V/$A", "only NUL bytes (1,681,126 bytes)", kind=Kind.ZEROS),
     _wrong(
         "another vocabulary",
         "cp $S/$R $V/$A",
         "the bytes of another vocabulary, r50k_base.tiktoken",
         COUNTS_WRONG,
         after="cmp $A $S/$A",
+        kind=Kind.OTHER_VOCABULARY,
     ),
-    _wrong("CRLF line ends", "awk '{printf \"%s\\r\\n\", $0}' $S/$A >$V/$A", "the right text with CRLF line ends"),
-    _wrong("byte order mark", "(printf '\\357\\273\\277'; cat $S/$A) >$V/$A", "the right text after a byte order mark"),
+    _wrong("CRLF line ends", "awk '{printf \"%s\\r\\n\", $0}' $S/$A >$V/$A", "the right text with CRLF line ends", kind=Kind.CRLF),
+    _wrong("byte order mark", "(printf '\\357\\273\\277'; cat $S/$A) >$V/$A", "the right text after a byte order mark", kind=Kind.BOM),
     _wrong(
         "wrong bytes of the right length",
         "sed 's/^IHdpdGg= /IHdpdHg= /' $S/$A >$V/$A",
         "wrong bytes (1,681,126 bytes, the right length)",
         COUNTS_WRONG,
+        kind=Kind.WRONG_BYTES,
     ),
     _wrong(
-        "too long", "(cat $S/$A; echo 'IQ 100256') >$V/$A", "too long (1,681,136 bytes of 1,681,126)"
+        "too long",
+        "(cat $S/$A; echo 'IQ 100256') >$V/$A",
+        "too long (1,681,136 bytes of 1,681,126)",
+        kind=Kind.TOO_LONG,
     ),
     _wrong("FIFO", "mkfifo $V/$A", f"not a regular file{_REPLACED}", ""),
     _wrong(

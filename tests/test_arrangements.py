@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.drivers import Host
-from tests.states import NOWHERE, SMALL, Place, changed, is_right, place, snapshot, temporary
+from tests.states import NOWHERE, Place, changed, is_right, place, snapshot, temporary
+from tests.vocabularies import SMALL
 
 A, B = (vocabulary.cache_key for vocabulary in SMALL)
 PUBLISHED = [vocabulary.published_name for vocabulary in SMALL]

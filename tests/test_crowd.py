@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.containers.engine import ROOT
-from tests.states import REPEATED, SMALL, Place, State, changed, place, slug, snapshot, temporary
+from tests.states import REPEATED, Place, State, changed, place, slug, snapshot, temporary
+from tests.vocabularies import SMALL
 
 COUNT = 100
 WITHOUT_LOCKS = ("strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "inject=flock:error=ENOLCK")

@@ -11,7 +11,8 @@ import pytest
 
 from tests import drivers, faults
 from tests.faults import KINDS, LEFT, LOST, STARTS, TORN, UNCLEAR, UNREPAIRED, Fault, attempt, campaign
-from tests.states import MERGES, SMALL, Place, place
+from tests.states import Place, place
+from tests.vocabularies import MERGES, SMALL
 
 pytestmark = pytest.mark.needs("strace")
 

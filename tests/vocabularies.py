@@ -27,6 +27,18 @@ import pytest
 
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
 
+
+def known(published_name: str) -> Vocabulary:
+    """Return the vocabulary of the catalogue with this name."""
+    return next(vocabulary for vocabulary in VOCABULARIES if vocabulary.published_name == published_name)
+
+
+CL100K, O200K = DEFAULT = known("cl100k_base.tiktoken"), known("o200k_base.tiktoken")
+"""The two vocabularies that a gateway loads, and that a fill provides by default."""
+P50K, R50K = known("p50k_base.tiktoken"), known("r50k_base.tiktoken")
+MERGES, RANKS = SMALL = known("vocab.bpe"), known("encoder.json")
+"""The two vocabularies of gpt2, for the suites that run thousands of times."""
+
 CARRIERS = {
     "cl100k_base.tiktoken": (
         "llama-index-core==0.13.0",

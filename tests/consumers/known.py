@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from tests.consumers.build import HERE, go_program, npm_packages, python_environment
 from tests.machine import needs
+from tiktoken_cache_init.catalogue import ENCODINGS
 
 COUNTS_WRONGLY = "starts and counts wrong"
 """In place of a message: the consumer accepts the wrong bytes, or estimates."""
@@ -51,7 +52,6 @@ RIGHT = {"gpt-3.5-turbo": 20, "gpt-4": 20, "gpt-4o": 16}
 
 _GO_ENCODINGS = ("cl100k_base", "p50k_base", "p50k_edit", "r50k_base", "o200k_base")
 _JS_ENCODINGS = ("cl100k_base", "o200k_base", "p50k_base", "p50k_edit", "r50k_base")
-_ALL_ENCODINGS = ("cl100k_base", "o200k_base", "o200k_harmony", "p50k_base", "p50k_edit", "r50k_base", "gpt2")
 _UNREACHABLE = "requests.exceptions.ConnectionError"
 
 
@@ -106,7 +106,7 @@ CONSUMERS: tuple[Consumer, ...] = (
     Consumer(
         name=NEWEST_TIKTOKEN,
         command=partial(_python, "with_tiktoken.py"),
-        names=_ALL_ENCODINGS,
+        names=tuple(known.name for known in ENCODINGS),
         variable="TIKTOKEN_CACHE_DIR",
         without=_UNREACHABLE,
         when=dict.fromkeys(POISONS, _UNREACHABLE),

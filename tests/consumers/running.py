@@ -12,12 +12,11 @@ from typing import NamedTuple
 from tests.consumers.known import Consumer
 from tests.consumers.texts import TEXTS
 from tests.machine import NO_NETWORK, ROOT, needs
+from tests.vocabularies import CL100K, O200K
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
 
 PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>\n"
 """Answer of a captive portal to any request."""
-
-_OTHER = dict(zip(VOCABULARIES, (VOCABULARIES[index] for index in (1, 0, 3, 2, 5, 4)), strict=True))
 
 Tokens = dict[str, dict[str, list[int] | int]]
 
@@ -83,5 +82,6 @@ def poison(directory: Path, vocabularies: Path, layout: str, *kinds: str) -> set
 
 def _wrong_content(vocabulary: Vocabulary, vocabularies: Path, kind: str) -> bytes:
     if kind == "swapped":
-        return (vocabularies / _OTHER[vocabulary].cache_key).read_bytes()
+        other = O200K if vocabulary == CL100K else CL100K
+        return (vocabularies / other.cache_key).read_bytes()
     return {"page": PAGE, "empty": b""}[kind]

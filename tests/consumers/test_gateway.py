@@ -16,9 +16,7 @@ import pytest
 
 from tests.consumers.known import RIGHT
 from tests.consumers.running import PAGE, fill, offline, poison
-from tiktoken_cache_init.catalogue import VOCABULARIES
-
-CL100K, O200K = VOCABULARIES[:2]
+from tests.vocabularies import CL100K, O200K
 
 
 def counts(gateway: Path, directory: Path | str) -> dict[str, int] | str:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from image.handed_in import problems
-from tiktoken_cache_init.catalogue import VOCABULARIES
+from tests.vocabularies import CL100K
 
 
 def test_only_wrong_bytes_under_a_known_name_are_refused(tmp_path: Path, vocabularies: Path) -> None:
-    cl100k = VOCABULARIES[0]
-    (tmp_path / cl100k.published_name).write_bytes((vocabularies / cl100k.cache_key).read_bytes())
+    (tmp_path / CL100K.published_name).write_bytes((vocabularies / CL100K.cache_key).read_bytes())
     (tmp_path / "README").write_text("not a vocabulary")
     assert problems(tmp_path) == []
-    (tmp_path / cl100k.cache_key).write_bytes(b"")
+    (tmp_path / CL100K.cache_key).write_bytes(b"")
     [problem] = problems(tmp_path)
-    assert problem.startswith(f"error: {cl100k.cache_key}: wrong bytes were handed in: SHA-256 is e3b0c442")
-    assert f"must be {cl100k.sha256}: " in problem
+    assert problem.startswith(f"error: {CL100K.cache_key}: wrong bytes were handed in: SHA-256 is e3b0c442")
+    assert f"must be {CL100K.sha256}: " in problem

@@ -17,9 +17,9 @@ import pytest
 
 from tests.containers.engine import LOCKED_DOWN, docker, platform, run
 from tests.drivers import Container
-from tiktoken_cache_init.catalogue import VOCABULARIES
+from tests.vocabularies import DEFAULT
 
-WANTED = {vocabulary.cache_key: vocabulary.sha256 for vocabulary in VOCABULARIES[:2]}
+WANTED = {vocabulary.cache_key: vocabulary.sha256 for vocabulary in DEFAULT}
 
 
 def digests(volume: str, busybox: str) -> dict[str, str]:

@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 
 from tests.drivers import interpreter
 from tests.machine import NO_NETWORK, ROOT, needs
+from tests.vocabularies import DEFAULT
 from tiktoken_cache_init.catalogue import VOCABULARIES
-
-CL100K, O200K = VOCABULARIES[:2]
 
 RIGHT = {"gpt-3.5-turbo": 20, "gpt-4": 20, "gpt-4o": 16}
 """Tokens that the gateway stand-in counts for each model if both files are right."""
@@ -55,7 +54,7 @@ class Place:
 
     def put(self, change: Callable[[bytes], bytes] = bytes) -> None:
         """Write both files of a gateway, each changed."""
-        for vocabulary in (CL100K, O200K):
+        for vocabulary in DEFAULT:
             content = (self.vocabularies / vocabulary.cache_key).read_bytes()
             (self.volume / vocabulary.cache_key).write_bytes(change(content))
 

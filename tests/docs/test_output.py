@@ -17,7 +17,8 @@ import pytest
 
 from tests.containers.engine import ROOT
 from tests.docs.markdown import Section, section, spans
-from tests.docs.running import CL100K, Place, quotes, tool
+from tests.docs.running import Place, quotes, tool
+from tests.vocabularies import CL100K
 from tiktoken_cache_init.fill import Action
 from tiktoken_cache_init.gateway import Consequence
 from tiktoken_cache_init.output.documents import SCHEMA

@@ -11,7 +11,8 @@ import pytest
 from tests.containers import engine
 from tests.containers.engine import ROOT
 from tests.docs.markdown import read, spans
-from tests.docs.running import CL100K, O200K, RIGHT, Place, quotes
+from tests.docs.running import RIGHT, Place, quotes
+from tests.vocabularies import CL100K, O200K
 from tiktoken_cache_init.advice import advised
 from tiktoken_cache_init.catalogue import VOCABULARIES
 from tiktoken_cache_init.errors import ModesError

@@ -135,6 +135,7 @@ def test_the_gateway_does_what_verify_predicts_and_the_fix_works(state: State, c
         assert said.code == (0 if state.unchanged else 1), said.said
         assert case.at.text(state.told) in said.said
         assert predicted(document) == state.gateway
+        assert state.kind in (None, *(file["state"] for file in document["files"]))
         assert case.gateway(str(directory)) == state.gateway
         if fix:
             assert all(f"{'run ' if fix == 'fill' else ''}{fix}" in file["fix"] for file in wrong(document)), document

@@ -23,7 +23,8 @@ from tests.hosts import storage
 from tests.hosts.conftest import Hosts, last
 from tests.machine import needs
 from tests.orchestrators.engines import Podman, own_podman
-from tests.states import CL100K, Place, place
+from tests.states import Place, place
+from tests.vocabularies import CL100K
 
 HERE = Path(__file__).parent
 PLACE = "/cache/tiktoken"

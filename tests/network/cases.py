@@ -14,14 +14,11 @@ from typing import Any
 
 from tests.drivers import Container, Driver, Ended, Host, Running
 from tests.machine import needs
+from tests.vocabularies import CL100K
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
 
 from .server import Server
 
-CL100K, O200K = (
-    next(vocabulary for vocabulary in VOCABULARIES if vocabulary.published_name == f"{name}.tiktoken")
-    for name in ("cl100k_base", "o200k_base")
-)
 PATH = f"/{CL100K.path}"
 """Path of cl100k_base at a mirror. Most cases fetch this file."""
 SIZE = 1_681_126

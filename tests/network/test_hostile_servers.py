@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.vocabularies import CL100K, O200K
 from tiktoken_cache_init.catalogue import ENCODINGS, VOCABULARIES
 
 from .authority import Authority
-from .cases import CL100K, O200K, PATH, SIZE, Case
+from .cases import PATH, SIZE, Case
 from .names import name_server, refusing, resolver, unanswering
 from .server import (
     HTML,

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.machine import needs
+from tests.vocabularies import CL100K
 from tiktoken_cache_init.catalogue import ORIGIN, cache_key
 
 from .authority import Authority
-from .cases import CL100K, PATH, SIZE, Case
+from .cases import PATH, SIZE, Case
 from .names import name_server, refusing, resolver
 from .proxy import Proxy
 from .server import Server, page, reset, serve, silent

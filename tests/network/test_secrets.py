@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.vocabularies import CL100K
 from tiktoken_cache_init.catalogue import cache_key
 
-from .cases import CL100K, PATH, SIZE, Case
+from .cases import PATH, SIZE, Case
 from .proxy import Proxy
 from .server import Behaviour, Server, page, redirect, reply, reset, serve
 

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from .cases import CL100K, O200K, PATH, SIZE, Case
+from tests.vocabularies import CL100K, O200K
+
+from .cases import PATH, SIZE, Case
 from .names import name_server, resolver
 from .server import Server, page, reply, serve, silent
 

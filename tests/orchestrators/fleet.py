@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from tests.containers.engine import ROOT
-from tiktoken_cache_init.catalogue import VOCABULARIES
+from tests.vocabularies import DEFAULT
 
 DOCUMENT = ROOT / "docs" / "kubernetes.md"
 BEGIN = "<!-- begin: written by `python -m tests.orchestrators.fleet` -->"
@@ -24,7 +24,7 @@ def table() -> str:
         _figure(f"tiktoken-cache-init, {volume}", results) / 1000 for volume in ("empty volume", "nothing to do")
     )
     image = _figure("tiktoken-cache-init(?:, all encodings)?", results) * 1_000_000
-    files = sum(vocabulary.size or 0 for vocabulary in VOCABULARIES[:2])
+    files = sum(vocabulary.size or 0 for vocabulary in DEFAULT)
 
     def seconds(each: float) -> str:
         return f"{each:.2f} to {PODS_ON_A_NODE * each:.1f} s"

@@ -25,6 +25,9 @@ EXAMPLES = ROOT / "examples"
 OVERRIDE = ROOT / "docker-compose.override.example.yml"
 
 
+WANTED = sorted(vocabulary.cache_key for vocabulary in VOCABULARIES)
+
+
 def counts(*encodings: str) -> str:
     """Return the output of a stand-in for an application with the right vocabularies."""
     return json.dumps({name: {label: len(ids) for label, ids in expected()[name].items()} for name in encodings})
@@ -47,10 +50,10 @@ GPT2 = counts("gpt2")
 
 SHAPES = {
     "new-api": Example(OVERRIDE, {"new-api": COUNTS}),
-    "one-api": Example(EXAMPLES / "one-api.override.yml", {"one-api": COUNTS}, 6),
-    "one-hub": Example(EXAMPLES / "one-hub.override.yml", {"one-hub": COUNTS}, 6),
-    "done-hub": Example(EXAMPLES / "done-hub.override.yml", {"done-hub": COUNTS}, 6),
-    "done-hub-as-one-hub": Example(EXAMPLES / "one-hub.override.yml", {"one-hub": COUNTS}, 6),
+    "one-api": Example(EXAMPLES / "one-api.override.yml", {"one-api": COUNTS}, len(WANTED)),
+    "one-hub": Example(EXAMPLES / "one-hub.override.yml", {"one-hub": COUNTS}, len(WANTED)),
+    "done-hub": Example(EXAMPLES / "done-hub.override.yml", {"done-hub": COUNTS}, len(WANTED)),
+    "done-hub-as-one-hub": Example(EXAMPLES / "one-hub.override.yml", {"one-hub": COUNTS}, len(WANTED)),
     "veloera": Example(EXAMPLES / "veloera.override.yml", {"veloera": COUNTS}),
     "dify": Example(
         EXAMPLES / "dify.override.yml",
@@ -60,7 +63,7 @@ SHAPES = {
             "worker_beat": GPT2,
             "plugin_daemon": counts("gpt2", "cl100k_base", "o200k_base"),
         },
-        6,
+        len(WANTED),
         "Max retries exceeded with url: /gpt-2/encodings/main/vocab.bpe",
     ),
     "ragflow": Example(
@@ -87,8 +90,6 @@ SHAPES = {
 
 USUAL = ("docker-compose.yml", "docker-compose.override.yml")
 """Default names of the two files."""
-
-WANTED = sorted(vocabulary.cache_key for vocabulary in VOCABULARIES)
 
 
 class Project:

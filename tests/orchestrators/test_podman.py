@@ -14,9 +14,9 @@ from tests.orchestrators.engines import UNPRIVILEGED, Podman
 from tests.orchestrators.manifests import KUBERNETES, Manifest, as_pod, pod_spec, read, written
 from tests.orchestrators.running import COUNTS, DIES, Done, documented, run, wait_for
 from tests.states import READY
-from tiktoken_cache_init.catalogue import VOCABULARIES
+from tests.vocabularies import DEFAULT
 
-WANTED = sorted(vocabulary.cache_key for vocabulary in VOCABULARIES[:2])
+WANTED = sorted(vocabulary.cache_key for vocabulary in DEFAULT)
 
 LOCKED_DOWN = ("run", "--rm", "--network", "none", "--read-only", "--cap-drop", "ALL")
 IMAGE = "localhost/tiktoken-cache-init"

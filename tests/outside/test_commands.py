@@ -17,10 +17,10 @@ import pytest
 from tests.drivers import Container, Driver
 from tests.machine import needs
 from tests.states import READY
+from tests.vocabularies import CL100K, O200K
 from tiktoken_cache_init import __version__
-from tiktoken_cache_init.catalogue import ENCODINGS, VOCABULARIES
+from tiktoken_cache_init.catalogue import ENCODINGS
 
-CL100K, O200K = VOCABULARIES[:2]
 NAMES = sorted(known.cache_key for known in (CL100K, O200K))
 DIGEST = "ab" * 32
 COMMANDS = ("fill", "verify", "list", "export")

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.drivers import Host
-from tiktoken_cache_init.catalogue import VOCABULARIES
+from tests.vocabularies import DEFAULT
 
-NAMES = sorted(known.cache_key for known in VOCABULARIES[:2])
+NAMES = sorted(known.cache_key for known in DEFAULT)
 host = Host()
 
 

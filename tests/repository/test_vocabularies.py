@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests import vocabularies as module
+from tests.vocabularies import CL100K, O200K, P50K, R50K
 from tiktoken_cache_init.catalogue import VOCABULARIES, Target, Vocabulary
 from tiktoken_cache_init.gateway import Consequence, predict
 from tiktoken_cache_init.volume.identify import Kind, looks_like
 from tiktoken_cache_init.volume.inspect import inspect
-
-CL100K, O200K, P50K, R50K = VOCABULARIES[:4]
 
 
 @pytest.fixture(scope="session")

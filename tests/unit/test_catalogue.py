@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import tiktoken.model
 
+from tests.consumers.texts import expected
 from tests.samples import vocabulary
+from tests.vocabularies import CARRIERS, CL100K, DERIVED
 from tiktoken_cache_init import catalogue
 from tiktoken_cache_init.catalogue import (
     ENCODINGS,
@@ -21,15 +23,6 @@ from tiktoken_cache_init.catalogue import (
 # The module has no types, so mypy would refuse an ordinary import.
 published: Any = importlib.import_module("tiktoken_ext.openai_public")
 
-CACHE_KEYS = {
-    "cl100k_base.tiktoken": "9b5ad71b2ce5302211f9c61530b329a4922fc6a4",
-    "o200k_base.tiktoken": "fb374d419588a4632f3f557e76b4b70aebbca790",
-    "p50k_base.tiktoken": "ec7223a39ce59f226a68acc30dc1af2788490e15",
-    "r50k_base.tiktoken": "0ea1e91bbb3a60f729a8dc8f777fd2fc07cd8df4",
-    "vocab.bpe": "6d1cbeee0f20b3d9449abfede4726ed8212e3aee",
-    "encoder.json": "6c7ea1a7e38e3a7f062df639a5b80947f075ffe6",
-}
-"""File names in the wheels of llama-index-core and litellm, among others."""
 BY_NAME = {encoding.name: encoding for encoding in ENCODINGS}
 
 
@@ -59,7 +52,7 @@ class Loads:
 
 
 def test_the_encodings_are_those_of_tiktoken() -> None:
-    assert set(BY_NAME) == set(published.ENCODING_CONSTRUCTORS)
+    assert set(BY_NAME) == set(published.ENCODING_CONSTRUCTORS), "correct tiktoken_cache_init/catalogue.py"
 
 
 @pytest.mark.parametrize("name", sorted(BY_NAME))
@@ -102,11 +95,17 @@ def test_every_vocabulary_belongs_to_an_encoding() -> None:
     assert set(VOCABULARIES) == set(vocabularies_of(ENCODINGS))
 
 
-def test_the_cache_keys_are_those_that_consumers_look_for() -> None:
-    assert {known.published_name: known.cache_key for known in VOCABULARIES} == CACHE_KEYS
+def test_the_tests_can_obtain_every_vocabulary() -> None:
+    names = {known.published_name for known in VOCABULARIES}
+    assert names == {*CARRIERS, *DERIVED}, "add it to CARRIERS or DERIVED in tests/vocabularies.py"
+
+
+def test_the_tests_know_the_tokens_of_every_encoding() -> None:
+    assert set(BY_NAME) == set(expected()), "run python -m tests.consumers.texts, with a tiktoken that has the encoding"
 
 
 def test_a_cache_key_is_made_from_the_whole_text_of_the_url() -> None:
+    assert CL100K.cache_key == "9b5ad71b2ce5302211f9c61530b329a4922fc6a4"
     assert cache_key("https://a.example/x") != cache_key("https://a.example/x?version=2")
 
 

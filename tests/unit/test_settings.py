@@ -8,16 +8,18 @@ import pytest
 from hypothesis import given, strategies
 
 from tests.samples import OTHER, TINY, settings
-from tiktoken_cache_init.catalogue import ENCODINGS, VOCABULARIES, Encoding
+from tests.vocabularies import CL100K, DEFAULT
+from tiktoken_cache_init.catalogue import ENCODINGS, Encoding, encoding
 from tiktoken_cache_init.errors import SettingError
 from tiktoken_cache_init.settings import COMMANDS, SETTINGS, Setting, Settings, load
 
 DIGEST = "ab" * 32
+GPT2 = encoding("gpt2")
 DIRECTORY = {"TIKTOKEN_CACHE_DIR": "/cache"}
 
 VALUES: dict[str, list[tuple[str, Any]]] = {
     "cache_dir": [("/one", "/one"), ("/two", "/two")],
-    "encodings": [("gpt2", (ENCODINGS[-1],)), ("all", ENCODINGS)],
+    "encodings": [("gpt2", (GPT2,)), ("all", ENCODINGS)],
     "extra": [],
     "sources": [("wheel", ("wheel",)), ("fetch baked", ("fetch", "baked"))],
     "baked_dir": [("/one", "/one"), ("two", "two")],
@@ -33,7 +35,7 @@ VALUES: dict[str, list[tuple[str, Any]]] = {
 }
 """Setting -> two different texts and their meaning."""
 DEFAULTS: dict[str, Any] = {
-    "encodings": ENCODINGS[:2],
+    "encodings": (encoding("cl100k_base"), encoding("o200k_base")),
     "extra": (),
     "sources": ("fetch", "wheel"),
     "baked_dir": "/vocabularies",
@@ -234,8 +236,8 @@ def test_a_directory_must_be_named(command: str) -> None:
 
 def test_the_list_needs_no_directory_and_shows_all_encodings_unless_some_are_named() -> None:
     assert load("list", {}, False, {}).encodings == ENCODINGS
-    assert load("list", {"encodings": ["gpt2"]}, False, {}).encodings == ENCODINGS[-1:]
-    assert load("list", {}, False, {"TIKTOKEN_INIT_ENCODINGS": "gpt2"}).encodings == ENCODINGS[-1:]
+    assert load("list", {"encodings": ["gpt2"]}, False, {}).encodings == (GPT2,)
+    assert load("list", {}, False, {"TIKTOKEN_INIT_ENCODINGS": "gpt2"}).encodings == (GPT2,)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -527,12 +529,11 @@ def test_an_invalid_private_vocabulary_is_refused(text: str, advice: str) -> Non
 def test_one_url_with_two_digests_is_refused() -> None:
     given = [*extra("https://a.example/x"), *extra("https://a.example/x", digest="cd" * 32)]
     assert refusal(extra=given) == "https://a.example/x is given two digests: keep the right one"
-    assert "is given two digests" in refusal(extra=extra(VOCABULARIES[0].url))
+    assert "is given two digests" in refusal(extra=extra(CL100K.url))
 
 
 def test_a_vocabulary_of_the_catalogue_that_is_given_as_a_private_one_is_wanted_once() -> None:
-    known = VOCABULARIES[0]
-    assert read(extra=extra(known.url, digest=known.sha256)).vocabularies == VOCABULARIES[:2]
+    assert read(extra=extra(CL100K.url, digest=CL100K.sha256)).vocabularies == DEFAULT
 
 
 @pytest.mark.parametrize("layout", ["published", "both"])
@@ -543,8 +544,8 @@ def test_two_vocabularies_that_would_have_one_name_are_refused(layout: str) -> N
 
 
 def test_the_layout_decides_which_names_are_wanted() -> None:
-    keys = [known.cache_key for known in VOCABULARIES[:2]]
-    names = [known.published_name for known in VOCABULARIES[:2]]
+    keys = [known.cache_key for known in DEFAULT]
+    names = [known.published_name for known in DEFAULT]
     wanted = {layout: [name for _, name in read(layout=[layout]).targets] for layout in ("cache", "published", "both")}
     assert wanted == {"cache": keys, "published": names, "both": [keys[0], names[0], keys[1], names[1]]}
 

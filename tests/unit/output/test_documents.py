@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from tests.samples import CONTENT, OTHER, TINY, published, settings, vocabulary
+from tests.vocabularies import known
 from tiktoken_cache_init import __version__
 from tiktoken_cache_init.catalogue import ENCODINGS
 from tiktoken_cache_init.errors import NotReadyError
@@ -82,6 +83,6 @@ def test_the_list_has_the_digests_and_shows_no_secret() -> None:
     assert (document["schema"], document["version"]) == (SCHEMA, __version__)
     first, last = document["encodings"][0], document["encodings"][-1]
     assert first["encoding"] == "cl100k_base"
-    assert first["files"][0]["sha256"] == ENCODINGS[0].vocabularies[0].sha256
+    assert first["files"][0]["sha256"] == known("cl100k_base.tiktoken").sha256
     assert last["encoding"] == "(private)"
     assert "secret" not in json.dumps(document)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.samples import TINY, published, settings
 from tiktoken_cache_init import __version__
-from tiktoken_cache_init.catalogue import ENCODINGS, Target
+from tiktoken_cache_init.catalogue import Target, encoding
 from tiktoken_cache_init.errors import NotObtainedError
 from tiktoken_cache_init.fill import Action, Filled, Outcome
 from tiktoken_cache_init.output.log import Log
@@ -42,7 +42,7 @@ def announced(chosen: Settings, form: str = "text") -> str:
 def test_the_first_line_names_the_directory_the_encodings_and_the_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr("os.getegid", lambda: 100)
-    chosen = settings("/cache", encodings=ENCODINGS[:2], sources=("baked", "fetch"))
+    chosen = settings("/cache", encodings=(encoding("cl100k_base"), encoding("o200k_base")), sources=("baked", "fetch"))
     start = f"tiktoken-cache-init {__version__}: fill /cache as 1000:100: cl100k_base, o200k_base"
     assert announced(chosen) == f"{start} from baked, fetch"
     chosen = chosen._replace(mirrors=("https://u:secret@m.example", "/usb"), extra=(TINY,))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.samples import CONTENT, TINY, staged_file, vocabulary
-from tiktoken_cache_init.catalogue import VOCABULARIES
+from tests.vocabularies import CL100K
 from tiktoken_cache_init.sources import Delivery
 from tiktoken_cache_init.sources.directories import Directories, directory_of, names_at_mirror
 
@@ -52,8 +52,7 @@ def test_a_directory_without_the_vocabulary_is_reported_with_both_names(volume: 
 
 
 def test_a_mirror_may_have_the_path_of_the_origin_the_published_name_or_the_cache_key() -> None:
-    known = VOCABULARIES[0]
-    assert names_at_mirror(known) == ["encodings/cl100k_base.tiktoken", "cl100k_base.tiktoken", known.cache_key]
+    assert names_at_mirror(CL100K) == ["encodings/cl100k_base.tiktoken", "cl100k_base.tiktoken", CL100K.cache_key]
     assert names_at_mirror(TINY) == ["tiny.tiktoken", KEY]
 
 

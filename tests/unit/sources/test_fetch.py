@@ -16,7 +16,7 @@ import pytest
 from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, process_state, settings, staged_file, vocabulary
 from tests.unit.sources.fetching import supplied
 from tests.unit.sources.server import Server, continue_with, give, silent
-from tiktoken_cache_init.catalogue import VOCABULARIES
+from tests.vocabularies import CL100K
 from tiktoken_cache_init.errors import DeadlinePassed, Stopped, VolumeError
 from tiktoken_cache_init.settings import Settings
 from tiktoken_cache_init.sources import Delivery, SourceError
@@ -48,16 +48,16 @@ def test_the_mirrors_come_before_the_origin_and_directories_are_no_routes() -> N
         "its own URL https://vocabularies.example",
     ]
     assert labels(chosen._replace(origin=False))[2:] == []
-    [origin] = _routes(VOCABULARIES[0], settings(origin=True))
+    [origin] = _routes(CL100K, settings(origin=True))
     assert (origin.label, list(origin.urls)) == (
         "origin https://openaipublic.blob.core.windows.net",
-        [VOCABULARIES[0].url],
+        [CL100K.url],
     )
 
 
 def test_a_mirror_stands_in_for_the_origins_base_and_keeps_its_query() -> None:
-    key = VOCABULARIES[0].cache_key
-    [route] = _routes(VOCABULARIES[0], settings(mirrors=("https://m.example/a/?sig=1",)))
+    key = CL100K.cache_key
+    [route] = _routes(CL100K, settings(mirrors=("https://m.example/a/?sig=1",)))
     assert list(route.urls) == [
         f"https://m.example/a/{name}?sig=1" for name in ("encodings/cl100k_base.tiktoken", "cl100k_base.tiktoken", key)
     ]

@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, vocabulary
+from tests.states import STATES
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.volume import identify as module
 from tiktoken_cache_init.volume.identify import Identity, Kind, identify, looks_like, pieces
@@ -74,6 +75,12 @@ def test_no_more_bytes_are_read_than_a_vocabulary_can_have(tmp_path: Path, monke
     with (tmp_path / "file").open("rb") as file:
         assert b"".join(pieces(file.fileno())) == CONTENT[:8]
     assert named(b"IQ== 0\n", more=5 << 30).text == "too long (5,368,709,127 bytes of 21)"
+
+
+def test_every_kind_of_wrong_bytes_has_a_starting_state() -> None:
+    assert set(Kind) - {state.kind for state in STATES} == set(), (
+        "add a row with this kind to _WRONG in tests/states.py"
+    )
 
 
 def test_a_private_vocabulary_of_unknown_size_is_compared_by_its_digest_alone() -> None:
