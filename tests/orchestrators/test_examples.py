@@ -23,8 +23,6 @@ from tiktoken_cache_init.catalogue import VOCABULARIES
 PUBLISHED = Path(__file__).with_name("published")
 EXAMPLES = ROOT / "examples"
 OVERRIDE = ROOT / "docker-compose.override.example.yml"
-
-
 WANTED = sorted(vocabulary.cache_key for vocabulary in VOCABULARIES)
 
 
