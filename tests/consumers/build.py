@@ -26,13 +26,13 @@ from tests.vocabularies import cache_home
 HERE = Path(__file__).parent
 
 
-def go_program(name: str, modfile: str = "go.mod", tag: str = "", directory: Path = HERE) -> Path:
-    """Return the static binary of the Go program in ``directory/name``, built with the releases that ``modfile`` pins.
+def go_program(name: str, modfile: str = "go.mod", tag: str = "") -> Path:
+    """Return the static binary of the Go program in ``name``, built with the releases that ``modfile`` pins.
 
     ``tag`` chooses among the program's files.
     """
     needs("go")
-    source = directory / name
+    source = HERE / name
     inputs = [*sorted(source.glob("*.go")), source / modfile, (source / modfile).with_suffix(".sum")]
     # A newer toolchain would be downloaded, and the digest would not tell which one was used.
     environment = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly -buildvcs=false"}

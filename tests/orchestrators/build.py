@@ -1,17 +1,12 @@
-"""Builds of the tools that check and run the deployment files. Each is built once, in the user's cache directory."""
+"""The build of Compose 1.29. It is built once, in the user's cache directory."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tests.consumers.build import go_program, python_environment
+from tests.consumers.build import python_environment
 
 HERE = Path(__file__).parent
-
-
-def kubernetes_program() -> Path:
-    """Return the static binary of ``kubernetes/``."""
-    return go_program("kubernetes", directory=HERE)
 
 
 def compose_1_29() -> tuple[str, ...]:

@@ -10,8 +10,9 @@ import pytest
 
 from tests.consumers.build import app_context
 from tests.containers import engine as machine
+from tests.orchestrators.cluster import Cluster, loader
 from tests.orchestrators.engines import Engine, Podman, own_podman, running_engine
-from tests.orchestrators.manifests import VALUES, with_values
+from tests.orchestrators.manifests import KUBERNETES, read
 
 NEW_API = "calciumion/new-api:v0.8.2.0"
 
@@ -25,7 +26,7 @@ GATEWAYS = (
 )
 """Images that the compose files of the gateways name."""
 
-[MANIFESTS_IMAGE] = {container["image"] for container in with_values(VALUES[0])["spec"]["initContainers"]}
+MANIFESTS_IMAGE = read(KUBERNETES / "helm" / "values.yaml")[0]["extraInitContainers"][0]["image"]
 """Name and tag of the image in the manifests."""
 
 APPS = {
@@ -125,3 +126,20 @@ def rootless_podman(image: str, gateway_image: str) -> Iterator[Podman]:
         podman.load(image, "localhost/tiktoken-cache-init:latest")
         podman.load(gateway_image, f"docker.io/{NEW_API}")
         yield podman
+
+
+@pytest.fixture(scope="session")
+def cluster_loader() -> list[str]:
+    """Return the command that gives images to the cluster's nodes. Without a cluster, skip before an image is built."""
+    return loader()
+
+
+@pytest.fixture(scope="session")
+def cluster(cluster_loader: list[str], image: str, gateway_image: str) -> Iterator[Cluster]:
+    """Provide the cluster that KUBECONFIG names, with the images on its nodes."""
+    cluster = Cluster()
+    try:
+        cluster.start(cluster_loader, image, gateway_image)
+        yield cluster
+    finally:
+        cluster.clear()

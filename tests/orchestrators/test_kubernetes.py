@@ -1,219 +1,209 @@
-"""Checks of the Kubernetes manifests with the schemas of each claimed version, and with Kubernetes' own code."""
+"""The Kubernetes manifests: on a real cluster, and for older versions with their schemas."""
 
 from __future__ import annotations
 
-import copy
 import re
 import shutil
-import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 
-from tests.containers.engine import ROOT
-from tests.orchestrators import fleet
-from tests.orchestrators.build import kubernetes_program
-from tests.orchestrators.manifests import (
-    KUBERNETES,
-    MANIFESTS,
-    RESTRICTED,
-    VALUES,
-    Manifest,
-    claimed,
-    pod_spec,
-    read,
-    with_values,
-    written,
-)
-from tests.orchestrators.running import Done, run
+from tests.orchestrators.cluster import GATEWAY, OURS, Cluster, Namespace, running_namespace
+from tests.orchestrators.manifests import KUBERNETES, read, written
+from tests.orchestrators.running import documented, run, wait_for
+from tiktoken_cache_init import __version__
+from tiktoken_cache_init.catalogue import VOCABULARIES
 
-ALL = {path: read(path) for path in MANIFESTS} | {path: [with_values(path)] for path in VALUES}
-"""File -> its manifests, or those that a chart makes from it."""
+WITH_MANIFESTS = [*KUBERNETES.glob("*/gateway*.yaml"), *KUBERNETES.glob("fleet/[cj]*.yaml")]
 
-PODS = {path: manifests for path, manifests in ALL.items() if any(pod_spec(manifest) for manifest in manifests)}
+FILL = documented("kubernetes.md", "## The fleet").replace("--timeout=5m", "--timeout=60s")
+"""Commands that run the Job and start the fleet."""
 
 
-def name_of(path: Path) -> str:
-    return str(path.relative_to(KUBERNETES))
+@pytest.mark.parametrize("path", WITH_MANIFESTS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_manifest_is_valid_in_the_versions_before_the_clusters(path: Path) -> None:
+    for minor in range(33 if path.parent.name == "image-volume" else 26, 36):
+        for manifest in read(path):
+            # For an unknown version, the validator uses the previous one.
+            assert kubernetes_validate.validate(manifest, f"1.{minor}", strict=True) == f"1.{minor}"
 
 
-LINK = "../deploy/kubernetes"
-
-each_file = pytest.mark.parametrize("path", ALL, ids=name_of)
-each_file_with_a_pod = pytest.mark.parametrize("path", PODS, ids=name_of)
-
-
-def validate(manifests: list[Manifest], version: str) -> None:
-    for manifest in manifests:
-        # For an unknown version, the validator uses the previous one.
-        assert kubernetes_validate.validate(manifest, version, strict=True) == version
-
-
-def restricted(manifests: list[Manifest], version: str) -> Done:
-    return run(kubernetes_program(), "restricted", f"v{version}", check=False, given=written(manifests))
-
-
-def test_every_file_is_checked() -> None:
-    others = set(KUBERNETES.rglob("*.yaml")) - set(ALL)
-    assert {path.name for path in others} == {"kustomization.yaml"}
-
-
-@each_file
-def test_a_manifest_is_valid_in_every_version_that_it_claims(path: Path) -> None:
-    for version in claimed(path):
-        validate(ALL[path], version)
-
-
-@each_file
-def test_the_document_claims_the_same_versions(path: Path) -> None:
-    [row] = [
-        line
-        for line in (ROOT / "docs" / "kubernetes.md").read_text().splitlines()
-        if f"({LINK}/{path.parent.name})" in line
-    ]
-    assert row.endswith(f"| {claimed(path)[0]} to {claimed(path)[-1]} |")
-
-
-def test_every_manifest_names_the_image_of_this_version() -> None:
-    version = run(sys.executable, ROOT / "entrypoint.py", "--version").stdout.split()[-1]
-    for path in (*ALL, KUBERNETES / "component" / "kustomization.yaml"):
-        named = re.findall(r"^ *(?:- )?(?:image|reference): tiktoken-cache-init(\S*)", path.read_text(), re.MULTILINE)
-        assert set(named) <= {f":{version}"}, path
-    tags = [re.findall(r"newTag: (.*)", path.read_text()) for path in KUBERNETES.rglob("kustomization.yaml")]
-    assert {tag for found in tags for tag in found} == {version}
-
-
-def test_the_document_has_the_costs_of_a_fleet() -> None:
-    assert fleet.documented() == fleet.table(), "run: python -m tests.orchestrators.fleet"
-
-
-def test_an_image_volume_is_unknown_before_1_31() -> None:
-    path = KUBERNETES / "image-volume" / "gateway.yaml"
-    # The schemas do not say that its subPath is allowed only from 1.33 on.
-    assert claimed(path)[0] == "1.33"
-    validate(ALL[path], "1.31")
-    with pytest.raises(kubernetes_validate.ValidationError, match="'image' was unexpected"):
-        validate(ALL[path], "1.30")
-
-
-Find = Callable[[Manifest], Manifest]
-
-PLACES: dict[str, Find] = {
-    "manifest": lambda manifest: manifest,
-    "pod": lambda manifest: pod_spec(manifest) or {},
-    "pod's security context": lambda manifest: (pod_spec(manifest) or {})["securityContext"],
-    "container": lambda manifest: (pod_spec(manifest) or {})["containers"][0],
-    "container's mount": lambda manifest: (pod_spec(manifest) or {})["containers"][0]["volumeMounts"][0],
-    "volume": lambda manifest: (pod_spec(manifest) or {})["volumes"][0],
-}
-
-
-@pytest.mark.parametrize("place", PLACES)
-@each_file_with_a_pod
-def test_an_unknown_field_is_refused(path: Path, place: str) -> None:
-    [manifest] = [copy.deepcopy(manifest) for manifest in PODS[path] if pod_spec(manifest)]
-    PLACES[place](manifest)["unheardOf"] = "x"
-    with pytest.raises(kubernetes_validate.ValidationError, match="'unheardOf' was unexpected"):
-        validate([manifest], claimed(path)[-1])
-
-
-@each_file_with_a_pod
-def test_each_pod_fits_the_restricted_standard(path: Path) -> None:
-    for version in (claimed(path)[0], claimed(path)[-1]):
-        done = restricted(PODS[path], version)
-        assert done.returncode == 0, done.stdout
-        assert done.stdout.count(": allowed\n") == 1
-
-
-REMOVED = {
-    "allowPrivilegeEscalation": "allowPrivilegeEscalation != false",
-    "capabilities": "unrestricted capabilities",
-    "runAsNonRoot": "runAsNonRoot != true",
-    "seccompProfile": "seccompProfile",
-}
-"""Field of a security context -> error of the standard if no context of the pod has it."""
-
-
-@pytest.mark.parametrize("field", REMOVED)
-def test_the_restricted_standard_refuses_a_missing_field(field: str) -> None:
-    [manifest] = [copy.deepcopy(manifest) for manifest in ALL[MANIFESTS[0]] if pod_spec(manifest)]
-    spec = pod_spec(manifest) or {}
-    for part in (spec, *spec["initContainers"], *spec["containers"]):
-        part["securityContext"].pop(field, None)
-    done = restricted([manifest], "1.37")
-    assert done.returncode == 1
-    assert REMOVED[field] in done.stdout
-
-
-def test_a_manifest_without_a_pod_is_an_error() -> None:
-    [claim] = read(KUBERNETES / "fleet" / "claim.yaml")
-    assert restricted([claim], "1.37").returncode == 1
-
-
-def build(directory: Path) -> list[Manifest]:
-    target = directory / "built.yaml"
-    target.write_text(run(kubernetes_program(), "build", directory).stdout)
-    return read(target)
-
-
-def named(manifests: list[Manifest]) -> dict[str, Manifest]:
-    return {f"{manifest['kind']} {manifest['metadata']['name']}": manifest for manifest in manifests}
+def test_the_manifests_name_the_image_of_this_version() -> None:
+    text = "".join(path.read_text() for path in KUBERNETES.rglob("*.yaml"))
+    assert set(re.findall(r"(?: tiktoken-cache-init:|newTag: )(.*)", text)) == {__version__}
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """Copy the manifests to a directory where a test may change them."""
-    return shutil.copytree(KUBERNETES, tmp_path / "kubernetes")
+def namespace(cluster: Cluster, tmp_path: Path) -> Iterator[Namespace]:
+    with running_namespace(cluster, tmp_path) as namespace:
+        yield namespace
 
 
-@pytest.mark.parametrize("kind", ["init-container", "fleet", "image-volume"])
-def test_a_kustomization_builds_the_manifests_next_to_it(kind: str, tree: Path) -> None:
-    beside = [manifest for path in MANIFESTS if path.parent.name == kind for manifest in read(path)]
-    assert named(build(tree / kind)) == named(beside)
+@pytest.mark.parametrize("directory", ["init-container", "image-volume"])
+def test_a_directory_starts_a_gateway(directory: str, namespace: Namespace) -> None:
+    if directory == "image-volume" and namespace.cluster.minor < 35:
+        pytest.skip("image volumes are on by default from Kubernetes 1.35")
+    namespace.volume("new-api-data")
+    namespace.apply(directory)
+    namespace.await_ready("new-api")
+    assert '"success":true' in namespace.answer("new-api")
 
 
-@pytest.mark.parametrize("kind", ["init-container", "fleet", "image-volume"])
-def test_a_kustomization_renames_the_image_as_its_comment_says(kind: str, tree: Path) -> None:
-    file = tree / kind / "kustomization.yaml"
-    before, _, comment = file.read_text().partition("\n# Remove the # from these lines")
-    uncommented = "\n".join(line.removeprefix("# ") for line in comment.splitlines()[1:])
-    file.write_text(f"{before}\n{uncommented}\n")
-    built = written(build(tree / kind))
-    assert re.search("registry.example/tiktoken-cache-init(:0.1.0|@sha256:)", built)
-    assert ": tiktoken-cache-init" not in built.replace("name: tiktoken-cache-init", "")
+APP = f"""
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: new-api}}
+spec:
+  selector: {{matchLabels: {{app: new-api}}}}
+  template:
+    metadata: {{labels: {{app: new-api}}}}
+    spec:
+      securityContext: {{runAsNonRoot: true, runAsUser: 1000, seccompProfile: {{type: RuntimeDefault}}}}
+      containers:
+        - name: new-api
+          image: {GATEWAY}
+          securityContext: {{allowPrivilegeEscalation: false, capabilities: {{drop: [ALL]}}}}
+"""
+"""Deployment of a user that already fits the restricted standard."""
 
 
-def test_the_component_cannot_be_applied_alone(tree: Path) -> None:
-    assert run(kubernetes_program(), "build", tree / "component", check=False).returncode == 1
+def add_the_component(namespace: Namespace, container: str = "new-api") -> None:
+    """Write a Deployment and a kustomization next to the component, as its first lines say."""
+    (namespace.manifests / "deployment.yaml").write_text(APP.replace("- name: new-api", f"- name: {container}"))
+    kustomization = {"resources": ["deployment.yaml"], "components": ["component"]}
+    (namespace.manifests / "kustomization.yaml").write_text(written([kustomization]))
 
 
-def test_the_fleet_has_a_service_for_its_gateways() -> None:
-    [service] = [manifest for manifest in read(KUBERNETES / "fleet" / "gateways.yaml") if manifest["kind"] == "Service"]
-    [deployment] = [manifest for manifest in read(KUBERNETES / "fleet" / "gateways.yaml") if pod_spec(manifest)]
-    assert service["spec"]["selector"] == deployment["spec"]["template"]["metadata"]["labels"]
+def test_the_component_adds_the_init_container_to_a_deployment(namespace: Namespace) -> None:
+    add_the_component(namespace)
+    namespace.apply(".")
+    namespace.await_ready("new-api")
 
 
-def test_the_component_adds_the_init_container_to_a_deployment(tree: Path) -> None:
-    spec = copy.deepcopy(RESTRICTED)
-    spec["containers"][0]["name"] = "new-api"
-    template = {"metadata": {"labels": {"app": "new-api"}}, "spec": spec}
-    deployment = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "new-api"},
-        "spec": {"selector": {"matchLabels": {"app": "new-api"}}, "template": template},
-    }
-    (tree / "deployment.yaml").write_text(written([deployment]))
-    (tree / "kustomization.yaml").write_text(written([{"resources": ["deployment.yaml"], "components": ["component"]}]))
-    [built] = build(tree)
-    validate([built], "1.26")
-    validate([built], "1.37")
-    assert restricted([built], "1.37").returncode == 0
-    added = pod_spec(built) or {}
-    assert added["initContainers"] == with_values(VALUES[0])["spec"]["initContainers"]
-    assert added["volumes"] == with_values(VALUES[0])["spec"]["volumes"]
-    [app] = added["containers"]
-    assert app["volumeMounts"] == [{"name": "tiktoken", "mountPath": "/tiktoken", "readOnly": True}]
-    assert app["env"] == [{"name": "TIKTOKEN_CACHE_DIR", "value": "/tiktoken"}]
+def test_the_component_with_a_wrong_container_name_is_refused(namespace: Namespace) -> None:
+    add_the_component(namespace, container="app")
+    assert "containers[0].image: Required value" in namespace.apply(".", check=False).stdout
+
+
+CHART = (
+    APP.replace(
+        "      containers:", "      initContainers: {{ toJson .Values.extraInitContainers }}\n      containers:"
+    )
+    + """\
+          env: {{ toJson .Values.extraEnvVars }}
+          volumeMounts: {{ toJson (.Values.extraVolumeMounts | default .Values.volumeMounts.container) }}
+      volumes: {{ toJson (.Values.extraVolumes | default .Values.volumes) }}
+"""
+)
+"""Template of a chart, under the names of most charts and of Open WebUI's chart."""
+
+
+@pytest.mark.parametrize("values", ["values.yaml", "values-open-webui.yaml"])
+def test_a_chart_takes_the_values(values: str, namespace: Namespace) -> None:
+    if not shutil.which("helm"):
+        pytest.skip("the values of a chart need helm: install it")
+    # Open WebUI needs one encoding. The gateway stand-in needs two.
+    namespace.change(f"helm/{values}", "value: cl100k_base", "value: cl100k_base,o200k_base #")
+    chart = namespace.directory / "chart"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("{apiVersion: v2, name: app, version: 1.0.0}")
+    (chart / "values.yaml").write_text("{volumeMounts: {container: []}}")
+    (chart / "templates" / "app.yaml").write_text(CHART)
+    made = run("helm", "template", "app", chart, "--values", namespace.manifests / "helm" / values)
+    namespace("apply", "--filename", "-", given=made.stdout)
+    namespace.await_ready("new-api")
+
+
+FAILURES = {
+    "a wrong setting": ("value: cl100k_bse", ("Exit Code:    2", "did you mean")),
+    "a vocabulary that the image does not hold": (
+        f"""value: cl100k_base
+            - name: TIKTOKEN_INIT_EXTRA
+              value: http://127.0.0.1:9/private.tiktoken#sha256={"0" * 64}
+            - name: TIKTOKEN_INIT_ORIGIN
+              value: "off"
+""",
+        ("Exit Code:    4", "private.tiktoken"),
+    ),
+}
+"""Failure -> wrong lines of the init container, and texts in the description of its pod."""
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_pod_that_does_not_start_is_described(failure: str, namespace: Namespace) -> None:
+    lines, described = FAILURES[failure]
+    namespace.volume("new-api-data")
+    namespace.change("init-container/gateway.yaml", "value: cl100k_base,o200k_base", lines)
+    namespace.apply("init-container")
+    namespace.await_described(*described)
+
+
+def test_a_quota_on_limits_is_described(namespace: Namespace) -> None:
+    namespace("create", "quota", "quota", "--hard=limits.cpu=4")
+    namespace.apply("init-container")
+    wait_for("must specify limits.cpu for: new-api,tiktoken-init", lambda: namespace("get", "events").stdout)
+
+
+def with_a_secret(namespace: Namespace) -> Namespace:
+    namespace("create", "secret", "generic", "new-api", "--from-literal=SQL_DSN=x", "--from-literal=SESSION_SECRET=y")
+    return namespace
+
+
+def test_gateways_that_mount_the_volume_first_wait_for_the_job(namespace: Namespace) -> None:
+    with_a_secret(namespace).volume("tiktoken")
+    namespace.change("fleet/kustomization.yaml", "  - job.yaml\n", "")
+    namespace.apply("fleet")
+    namespace.await_described("not ready", "Exit Code:    1")
+    namespace.change("fleet/kustomization.yaml", "  - claim.yaml\n", "  - claim.yaml\n  - job.yaml\n")
+    # Waits until the Job has succeeded.
+    namespace.shell(FILL)
+
+
+def test_a_job_on_a_volume_that_ignores_the_group_runs_as_the_owner(namespace: Namespace) -> None:
+    path = with_a_secret(namespace).volume("tiktoken", kind="hostPath")
+    namespace.cluster.storage(f"chown 1234:1234 {path}")
+    namespace.apply("fleet")
+    namespace.await_described("cannot write in /tiktoken: Permission denied", "Exit Code:    3", "runAsUser: 1234")
+    for field in ("runAsUser", "runAsGroup"):
+        namespace.change("fleet/job.yaml", f"{field}: 65532", f"{field}: 1234")
+    namespace.shell(FILL)
+
+
+@pytest.fixture(scope="module")
+def fleet(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Namespace, str]]:
+    """Start a fleet. Return its namespace and the path of its volume."""
+    with running_namespace(cluster, tmp_path_factory.mktemp("fleet")) as namespace:
+        path = with_a_secret(namespace).volume("tiktoken")
+        namespace.shell(FILL)
+        yield namespace, path
+
+
+def test_the_job_heals_a_damaged_volume(fleet: tuple[Namespace, str]) -> None:
+    namespace, path = fleet
+    namespace.await_ready("new-api-fleet")
+    assert '"success":true' in namespace.answer("new-api-fleet")
+    file = f"{path}/{VOCABULARIES[0].cache_key}"
+    namespace.cluster.storage(f"echo '<html>' >{file}")
+    namespace("rollout", "restart", "deployment/new-api-fleet")
+    namespace.await_described("not ready", "Exit Code:    1")
+    # The new pod does not replace a gateway until it is ready.
+    assert namespace("get", "deployment/new-api-fleet", "-o=jsonpath={.status.availableReplicas}").stdout == "3"
+    namespace.shell(FILL)
+    assert "replaced from baked" in namespace("logs", "job/tiktoken-init").stdout
+    namespace("rollout", "restart", "deployment/new-api-fleet")
+    namespace.await_ready("new-api-fleet")
+
+
+def test_a_new_image_replaces_the_pods_while_gateways_are_running(fleet: tuple[Namespace, str]) -> None:
+    namespace, _ = fleet
+    namespace.await_ready("new-api-fleet")
+    namespace.change("fleet/kustomization.yaml", 'newTag: "1"', 'newTag: "2"')
+    with namespace.watching("deployment/new-api-fleet", "{.status.availableReplicas}") as seen:
+        namespace.shell(FILL)
+        namespace.await_ready("new-api-fleet")
+    assert min(map(int, seen)) == 3
+    assert "already right" in namespace("logs", "job/tiktoken-init").stdout
+    images = namespace("get", "pods", "-o=jsonpath={..initContainers[*].image}").stdout.split()
+    assert f"{OURS}:2" in images
