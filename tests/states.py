@@ -275,7 +275,7 @@ _FOUND = (
         told="the right bytes are under another vocabulary's name, $B: run fill",
         repeated=True,
     ),
-    State("under a directory in the way", _OTHER + "mkdir $V/$A; cp $S/$A $V/$A", 3, "$V/$A is a directory with content: move or remove it, then run again", NOWHERE, gateway=FAILS, told="WRONG: a directory with content"),
+    State("under a directory in the way", _OTHER + "mkdir $V/$A; cp $S/$A $V/$A", 3, "$V/$A is a directory with content: move or remove it, then run again", NOWHERE, gateway=""),
     State(
         "among files that must not be read",
         _OTHER + "mkfifo $V/a; truncate -s 10G $V/b; ln -s /dev/zero $V/c; mkdir $V/d; cp $S/$A $V/d/x",
@@ -310,14 +310,9 @@ _FOUND = (
 )  # fmt: skip
 
 _THEIRS = "chown 1234:1234 $V; "
-_RUN_AS_OWNER = (
-    'this runs as 0:0, the directory belongs to 1234:1234 with mode {}: run as its owner (docker run --user 1234:1234; '
-    'compose: user: "1234:1234"; Kubernetes: securityContext.runAsUser: 1234)'
-)  # fmt: skip
-_OF_ROOT = (
-    'this runs as 65532:65532, the directory belongs to 0:0 with mode 0755: run as its owner (docker run --user 0:0; '
-    'compose: user: "0:0"), or, in Kubernetes, set securityContext.fsGroup: 65532'
-)  # fmt: skip
+# The rest of the advice depends on the place: a host, a container or a pod.
+_RUN_AS_OWNER = "this runs as 0:0, the directory belongs to 1234:1234 with mode {}: run as its owner ("
+_OF_ROOT = "this runs as 65532:65532, the directory belongs to 0:0 with mode 0755: run as its owner ("
 _GROUPS_ONLY = "chown 0:2000 $V; chmod 2770 $V"
 
 _PERMISSIONS = (
@@ -406,8 +401,7 @@ _PERMISSIONS = (
         "OWNER=1234:1234, no capability",
         "",
         3,
-        "cannot give the files to 1234:1234: Operation not permitted: run as root with the capability CHOWN (compose: "
-        'cap_add: [CHOWN]), or as that user (docker run --user 1234:1234; compose: user: "1234:1234"; ',
+        "cannot give the files to 1234:1234: Operation not permitted: run as root with the capability CHOWN (",
         ("--owner", "1234:1234"),
         capabilities=("DAC_OVERRIDE",),
     ),
@@ -463,7 +457,7 @@ _MOUNTS = (
         "($A): already right, a link to ..data/$A",
     ),
     _read_only(
-        "nothing there", "", 3, f"{_NOT_READY}(missing); o200k_base.tiktoken (missing): mount it read-write in the init container"
+        "nothing there", "", 3, f"{_NOT_READY}(missing); o200k_base.tiktoken (missing): mount it read-write"
     ),
     _read_only("wrong file", _OTHER + ": >$V/$A", 3, f"{_NOT_READY}(empty (0 bytes)): mount it read-write"),
     _read_only("right, but 0600", _BOTH + "; chmod 0600 $V/$A", 3, f"{_NOT_READY}(right, but not readable by every user (mode 0600))"),

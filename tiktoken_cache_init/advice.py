@@ -1,10 +1,14 @@
-"""Remedies for errors of the volume: what to do about them as this user, with this directory, on this host."""
+"""Remedies for errors of the volume: what to do about them as this user, with this directory, in this place.
+
+A place is a host, a container of Docker or podman, or a pod of Kubernetes. A remedy fits the place where it is printed.
+"""
 
 import contextlib
 import errno
 import os
 import stat
 
+from . import place
 from .errors import (
     FULL,
     NOT_SUPPORTED,
@@ -20,7 +24,6 @@ from .errors import (
 from .volume.directory import directory_mode
 from .volume.mounts import file_system
 
-_READ_WRITE = "mount it read-write in the init container; only the consumer's mount may have ':ro'"
 _OVERFLOW_ID = 65534
 """UID that the kernel shows for an owner from outside this user namespace."""
 _OPENSHIFT_FIRST_UID = 1_000_000_000
@@ -32,16 +35,16 @@ _IDENTITY_MAP = ["0", "0", "4294967295"]
 
 
 def advised(error: InitError) -> InitError:
-    """Return an error of the volume with its remedy for this user, directory and host. Return other errors unchanged."""
+    """Return an error of the volume with its remedy for this user, directory and place. Return other errors unchanged."""
     match error:
         case StorageError():
             remedy = _storage_advice(error)
         case ModesError():
             remedy = _modes_advice(error)
         case OwnerError():
-            remedy = _owner_advice(error)
+            remedy = _owner_advice(*error.owner)
         case ReadOnlyError():
-            remedy = _READ_WRITE
+            remedy = _read_write()
         case NotMountedError():
             remedy = _mount_advice(error)
         case _:
@@ -49,24 +52,73 @@ def advised(error: InitError) -> InitError:
     return VolumeError(f"{error}: {remedy}")
 
 
+def fill_advice(read_only: bool) -> str:
+    """Return how to run fill after a verification, here and with this mount."""
+    if place.in_pod():
+        return "run the Job that fills the volume, or an init container that runs fill and mounts it read-write"
+    writable = _here(host=" on a writable mount", container=" on a writable mount (no ':ro')")
+    return f"to run fill, repeat this command without 'verify'{writable if read_only else ''}"
+
+
+def _here(host: str, container: str, pod: str = "") -> str:
+    """Return the text for the place where the program runs."""
+    if place.in_pod():
+        return pod
+    return container if place.in_container() else host
+
+
+def _as_user(uid: int | str, gid: int | str = -1) -> str:
+    """Return how to run as another user."""
+    user = f"{uid}" if gid == -1 else f"{uid}:{gid}"
+    return _here(
+        host=f"sudo -u '#{uid}'" if uid else "sudo",
+        container=f'docker run --user {user}; compose: user: "{user}"',
+        pod=f"securityContext.runAsUser: {uid}",
+    )
+
+
+def _command(command: str, directory: str) -> str:
+    """Return how to run a command on a directory of the volume."""
+    return _here(
+        host=f"run: {command} {_quoted(directory)}",
+        container=f"on the host, run: {command} DIRECTORY",
+        pod=f"on the node or in a Job that runs as root, run: {command} {_quoted(directory)}",
+    )
+
+
+def _quoted(path: str) -> str:
+    """Return a path as a word of a shell. The image has no shlex."""
+    safe = all(character.isalnum() or character in "/._-" for character in path)
+    return path if safe else "'{}'".format(path.replace("'", "'\\''"))
+
+
 def _storage_advice(error: StorageError) -> str:
-    path, number = error.path, error.cause.errno
+    number = error.cause.errno
     if number == errno.EROFS:
-        return _READ_WRITE
+        return _read_write()
     if number in FULL:
         wanted = f"free at least {error.needed:,} bytes" if error.needed else "free some space"
         free = error.free
         found = f" ({free.f_bavail * free.f_frsize:,} bytes and {free.f_favail:,} inodes are free)" if free else ""
         return f"{wanted}{found}; every file that was right is still right"
     if number in (errno.EACCES, errno.EPERM):
-        return _permission_advice(path, number)
+        return _permission_advice(error, number)
     if number in (errno.ENOTDIR, errno.ENAMETOOLONG):
         return "correct the path"
     if number == errno.EBUSY:
         return "something is mounted there: mount the directory instead"
     if number in NOT_SUPPORTED:
-        return "this storage does not support the call: use another kind of volume, such as a local one"
+        other = "use another kind of volume, such as a local one"
+        return f"this storage does not support the call: {_here('name a directory on a local disk', other, other)}"
     return "check the volume's storage, then run again"
+
+
+def _read_write() -> str:
+    return _here(
+        host="mount it read-write, or name another directory",
+        container="mount it read-write in the init container; only the consumer's mount may have ':ro'",
+        pod="mount it read-write in the init container or the Job; only the gateway's mount may have readOnly",
+    )
 
 
 def _modes_advice(error: ModesError) -> str:
@@ -80,69 +132,84 @@ def _modes_advice(error: ModesError) -> str:
     )
 
 
-def _owner_advice(error: OwnerError) -> str:
-    who = user_text(*error.owner)
-    return (
-        f"run as root with the capability CHOWN (compose: cap_add: [CHOWN]), or as that user (docker run --user {who}; "
-        f'compose: user: "{who}"; Kubernetes: runAsUser: {error.owner[0]})'
-    )
+def _owner_advice(uid: int, gid: int) -> str:
+    how = _here(host="sudo", container="compose: cap_add: [CHOWN]", pod="capabilities: add: [CHOWN]")
+    return f"run as root with the capability CHOWN ({how}), or as that user ({_as_user(uid, gid)})"
 
 
 def _mount_advice(error: NotMountedError) -> str:
     mounted = ", ".join(error.mounted)
     hint = f", or set TIKTOKEN_CACHE_DIR to a mounted directory ({mounted}), here and in the gateway" if mounted else ""
-    return f"add -v tiktoken:{error.path}{hint}"
+    add = f"add -v tiktoken:{error.path}"
+    return _here(host=add, container=add, pod="mount a volume of the pod there (volumeMounts)") + hint
 
 
-def _permission_advice(path: str, number: int) -> str:
-    uid, gid = os.geteuid(), os.getegid()
+def _permission_advice(error: StorageError, number: int) -> str:
+    path, uid, gid = error.path, os.geteuid(), os.getegid()
     user = user_text(uid, gid)
     directory = path
     while not os.path.isdir(directory) and os.path.dirname(directory) != directory:
         directory = os.path.dirname(directory)
-    if directory != path and not os.access(directory, os.X_OK):
-        return f"this runs as {user}, and a parent directory is not searchable by it: chmod o+x the parents, or run as their owner"
     status = os.stat(directory)
-    mode = stat.S_IMODE(status.st_mode)
-    owner = user_text(status.st_uid, status.st_gid)
-    facts = f"this runs as {user}, the directory belongs to {owner} with mode {mode:04o}"
-    if status.st_uid == _OVERFLOW_ID and (host_id := _host_id(uid)) is not None:
+    owner = status.st_uid
+    as_owner = f"run as its owner ({_as_user(owner, status.st_gid)})"
+    if directory != path and not os.access(directory, os.X_OK):
         return (
-            f"{facts}, a user from outside this user namespace: mount it with :U (podman), or on the host run: "
-            f"chown {host_id} DIRECTORY"
+            f"this runs as {user}, and a parent directory is not searchable by it: chmod o+x {directory}, or {as_owner}"
         )
-    if status.st_uid == uid:
-        return f"{facts}: {_own_directory_advice(directory, number, mode, uid)}"
+    to_make = path if error.action == "make" else ""
+    mode = stat.S_IMODE(status.st_mode)
+    facts = (
+        f"this runs as {user}, {directory if to_make else 'the directory'} belongs to {user_text(owner, status.st_gid)} "
+        f"with mode {mode:04o}"
+    )
+    if owner == _OVERFLOW_ID and (host_id := _host_id(uid)) is not None:
+        podman = _here(host="", container="mount it with :U (podman), or ")
+        outside = _here(host="outside it, run", container="on the host run", pod="on the node run")
+        return f"{facts}, a user from outside this user namespace: {podman}{outside}: chown {host_id} DIRECTORY"
+    if owner == uid:
+        return f"{facts}: {_own_directory_advice(directory, number, mode, uid, to_make)}"
     if uid >= _OPENSHIFT_FIRST_UID:
         return (
             f"{facts}, and OpenShift assigned this user: set securityContext.fsGroup: {uid} in the pod, or make the directory "
             f"writable by the group of this user: chgrp {gid} and chmod g+rwxs"
         )
-    if uid and status.st_uid == 0:
-        return (
-            f'{facts}: run as its owner (docker run --user {owner}; compose: user: "{owner}"), or, in Kubernetes, set '
-            f"securityContext.fsGroup: {gid}, or chown the directory to {user}"
-        )
     root = "" if _has_dac_override() or _is_nfs(directory) else ", or as root with the capability DAC_OVERRIDE"
-    return (
-        f'{facts}: run as its owner (docker run --user {owner}; compose: user: "{owner}"; Kubernetes: '
-        f"securityContext.runAsUser: {status.st_uid}){root}"
+    if uid == 0:
+        return f"{facts}: {as_owner}{root}"
+    if to_make:
+        make = f"make it as root (sudo install -d -o {uid} -g {gid} {_quoted(path)}), or name a directory that this user can make"
+        mount = f"mount a volume at {path} itself, or {as_owner}"
+        return f"{facts}: {_here(host=make, container=mount, pod=mount)}"
+    chown = f"chown the directory to {user}"
+    return f"{facts}: " + _here(
+        host=f"{as_owner}, or name another directory",
+        container=f"{as_owner}{root if owner else f', or {chown}'}",
+        pod=(
+            f"set securityContext.fsGroup: {gid}; if the volume ignores it (ReadWriteMany claims, hostPath), {as_owner}, or "
+            f"{chown} in a Job that runs as root"
+        ),
     )
 
 
-def _own_directory_advice(directory: str, number: int, mode: int, uid: int) -> str:
+def _own_directory_advice(directory: str, number: int, mode: int, uid: int, to_make: str) -> str:
     """Return the advice for a user who owns the directory but cannot write in it."""
     if number == errno.EPERM:
-        return "the directory or a file in it is immutable: on the host, run: chattr -R -i DIRECTORY"
+        return f"the directory or a file in it is immutable: {_command('chattr -R -i', directory)}"
     if mode & 0o300 != 0o300:
-        return f"its owner may not write: run chmod u+rwx {directory}"
+        return f"its owner may not write: {_command('chmod u+rwx', directory)}"
+    it = f"make {to_make}, chown it" if to_make else "chown the directory"
     squashed = (
-        'chown the directory to a UID and run as that UID (docker run --user UID; compose: user: "UID"; Kubernetes: runAsUser: UID), '
-        "or chmod 0777 the directory"
+        f"{it} to a UID and run as that UID ({_as_user('UID')}), or chmod 0777 {'it' if to_make else 'the directory'}"
     )
     if uid == 0 and _is_nfs(directory):
         return f"the NFS server maps root to nobody (root_squash): on the server, {squashed}"
-    text = "the mode looks right, so SELinux or the storage blocks access: with SELinux, mount with :z"
+    remedy = _here(
+        host="with SELinux, look for 'denied' in the audit log",
+        container="with SELinux, mount with :z",
+        pod="with SELinux, set securityContext.seLinuxOptions",
+    )
+    text = f"the mode looks right, so SELinux or the storage blocks access: {remedy}"
     return text if uid else f"{text}; with NFS and root_squash, {squashed}"
 
 

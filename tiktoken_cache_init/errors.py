@@ -77,6 +77,7 @@ class StorageError(VolumeError):
             needed: bytes that the run needs, for the message about a full disk.
         """
         super().__init__(f"cannot {action} {path}: {cause.strerror or cause}")
+        self.action = action
         self.path = path
         self.cause = cause
         self.needed = needed

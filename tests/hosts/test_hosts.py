@@ -35,6 +35,8 @@ WITHOUT_CLONE3 = {
 }
 """Seccomp profile that refuses clone3, like that of Docker before 20.10.10."""
 
+IN_POD = ("--env", "KUBERNETES_SERVICE_HOST=10.96.0.1")
+
 as_root = pytest.mark.needs("root")
 
 
@@ -174,7 +176,7 @@ def test_the_advice_for_an_openshift_user_works(way: str, user: str, image: str,
 @pytest.mark.parametrize("way", ["docker run", "compose", "Kubernetes", "DAC_OVERRIDE"])
 def test_the_advice_for_a_directory_of_another_user_works(way: str, image: str, at: Place, hosts: Hosts) -> None:
     os.chown(at.volume, 1234, 1234)
-    refused = contained(image, at.volume)
+    refused = contained(image, at.volume, *(IN_POD if way == "Kubernetes" else ()))
     pattern = {
         "docker run": r"(--user \d+:\d+)",
         "compose": r'compose: user: "(\d+:\d+)"',
@@ -190,7 +192,7 @@ def test_the_advice_for_a_directory_of_another_user_works(way: str, image: str, 
 @as_root
 @pytest.mark.parametrize("way", ["owner", "fsGroup", "chown"])
 def test_the_advice_for_a_directory_of_root_works(way: str, image: str, at: Place, hosts: Hosts) -> None:
-    refused = contained(image, at.volume, "--user", "65532:65532")
+    refused = contained(image, at.volume, "--user", "65532:65532", *(IN_POD if way == "fsGroup" else ()))
     options = ["--user", "65532:65532"]
     if way == "owner":
         followed = advice(refused, r"docker run (--user \d+:\d+)")
@@ -214,9 +216,18 @@ def test_the_advice_for_a_closed_parent_directory_works(at: Place, hosts: Hosts)
     at.volume.rename(closed / "volume")
     inside = at._replace(directory=closed)
     refused = on_host(inside, user="65532:65532")
-    assert "chmod o+x the parents" in last(refused)
-    closed.chmod(0o701)
-    hosts.cured("a closed parent directory", "chmod 0700", refused, "chmod o+x", on_host(inside, user="65532:65532"))
+    followed = advice(refused, r"(chmod o\+x \S+),")
+    subprocess.run(followed.split(), check=True)
+    hosts.cured("a closed parent directory", "chmod 0700", refused, followed, on_host(inside, user="65532:65532"))
+
+
+@as_root
+def test_the_advice_for_a_directory_that_only_root_can_make_works(at: Place, hosts: Hosts) -> None:
+    at.volume.rmdir()
+    refused = on_host(at, user="65532:65532")
+    followed = advice(refused, r"\(sudo (install -d -o \d+ -g \d+ \S+)\)")
+    subprocess.run(followed.split(), check=True)
+    hosts.cured("a directory that only root can make", "rmdir", refused, followed, on_host(at, user="65532:65532"))
 
 
 # --- User namespaces --------------------------------------------------------------------------------------------------

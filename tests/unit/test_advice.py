@@ -2,24 +2,44 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from tiktoken_cache_init import advice as module
-from tiktoken_cache_init.advice import advised
+from tiktoken_cache_init.advice import advised, fill_advice
 from tiktoken_cache_init.errors import (
+    InitError,
     ModesError,
     NotMountedError,
     OwnerError,
+    ReadOnlyError,
     SettingError,
     StorageError,
     storage_errors,
 )
 
+HOST, CONTAINER, POD = PLACES = ("on a host", "in a container", "in a pod")
+OTHERS_WORDS = {
+    HOST: r"docker|compose|podman|Kubernetes|securityContext|Job|':ro'|init container",
+    CONTAINER: r"sudo|Kubernetes|securityContext|Job",
+    POD: r"docker|compose|podman|':ro'|:z|sudo|-v ",
+}
+"""Place -> words that must not be printed there."""
 
-def said(number: int, path: Path | str = "/cache", needed: int = 0) -> str:
-    return str(advised(StorageError("write in", str(path), OSError(number, os.strerror(number)), needed)))
+
+def at(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    monkeypatch.setattr("tiktoken_cache_init.place.in_container", lambda: place != HOST)
+    monkeypatch.setattr("tiktoken_cache_init.place.in_pod", lambda: place == POD)
+
+
+def error(number: int, path: Path | str = "/cache", needed: int = 0, action: str = "write in") -> StorageError:
+    return StorageError(action, str(path), OSError(number, os.strerror(number)), needed)
+
+
+def said(number: int, path: Path | str = "/cache", needed: int = 0, action: str = "write in") -> str:
+    return str(advised(error(number, path, needed, action)))
 
 
 def as_user(monkeypatch: pytest.MonkeyPatch, uid: int, gid: int = 0) -> None:
@@ -29,20 +49,21 @@ def as_user(monkeypatch: pytest.MonkeyPatch, uid: int, gid: int = 0) -> None:
     monkeypatch.setattr(module, "_has_dac_override", lambda: False)
 
 
-def owned(monkeypatch: pytest.MonkeyPatch, uid: int, mode: int = 0o755) -> str:
-    """Make every path a directory with this owner and mode."""
+def owned(monkeypatch: pytest.MonkeyPatch, uid: int, mode: int = 0o755, existing: str = "/cache") -> str:
+    """Make a directory appear with this owner and mode, and no other directory exist."""
     status = os.stat_result((0o40000 | mode, 1, 1, 1, uid, 0, 0, 0, 0, 0))
     monkeypatch.setattr(os, "stat", lambda *_, **__: status)
-    return "/cache"
+    monkeypatch.setattr(os.path, "isdir", lambda path: path == existing)
+    return existing
 
 
 @pytest.mark.parametrize(
     ("number", "remedy"),
     [
-        (errno.EROFS, "mount it read-write in the init container"),
+        (errno.EROFS, "mount it read-write"),
         (errno.EBUSY, "mount the directory instead"),
         (errno.ENOTDIR, "correct the path"),
-        (errno.ENOSYS, "use another kind of volume"),
+        (errno.ENOSYS, "this storage does not support the call: "),
         (errno.EIO, "check the volume's storage, then run again"),
     ],
 )
@@ -72,25 +93,79 @@ def test_a_system_error_on_the_volume_becomes_a_storage_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("us", "owner", "mode", "remedy"),
+    ("place", "us", "owner", "mode", "remedy"),
     [
-        (1000, 0, 0o755, "run as its owner (docker run --user 0:0; compose: user: "),
-        (1000, 0, 0o755, "securityContext.fsGroup: 3"),
-        (1000, 2000, 0o755, "securityContext.runAsUser: 2000), or as root with the capability DAC_OVERRIDE"),
-        (0, 2000, 0o755, "or as root with the capability DAC_OVERRIDE"),
-        (1000, 1000, 0o555, "its owner may not write: run chmod u+rwx /cache"),
-        (1000, 1000, 0o755, "with SELinux, mount with :z"),
-        (1_000_660_000, 0, 0o755, "OpenShift assigned this user: set securityContext.fsGroup"),
+        (HOST, 1000, 0, 0o755, "run as its owner (sudo), or name another directory"),
+        (HOST, 1000, 33, 0o755, "run as its owner (sudo -u '#33'), or name another directory"),
+        (HOST, 0, 33, 0o755, "run as its owner (sudo -u '#33'), or as root with the capability DAC_OVERRIDE"),
+        (HOST, 1000, 1000, 0o555, "its owner may not write: run: chmod u+rwx /cache"),
+        (HOST, 1000, 1000, 0o755, "with SELinux, look for 'denied' in the audit log"),
+        (CONTAINER, 1000, 0, 0o755, 'run as its owner (docker run --user 0:0; compose: user: "0:0"), or chown the directory to 1000:3'),
+        (CONTAINER, 1000, 33, 0o755, 'compose: user: "33:0"), or as root with the capability DAC_OVERRIDE'),
+        (CONTAINER, 0, 33, 0o755, 'compose: user: "33:0"), or as root with the capability DAC_OVERRIDE'),
+        (CONTAINER, 1000, 1000, 0o555, "its owner may not write: on the host, run: chmod u+rwx DIRECTORY"),
+        (CONTAINER, 1000, 1000, 0o755, "with SELinux, mount with :z"),
+        (POD, 1000, 0, 0o755, "set securityContext.fsGroup: 3; if the volume ignores it (ReadWriteMany claims, hostPath), run as its owner "
+         "(securityContext.runAsUser: 0), or chown the directory to 1000:3 in a Job that runs as root"),
+        (POD, 1000, 33, 0o755, "run as its owner (securityContext.runAsUser: 33), or chown the directory to 1000:3 in a Job"),
+        (POD, 0, 33, 0o755, "(securityContext.runAsUser: 33), or as root with the capability DAC_OVERRIDE"),
+        (POD, 1000, 1000, 0o555, "on the node or in a Job that runs as root, run: chmod u+rwx /cache"),
+        (POD, 1000, 1000, 0o755, "with SELinux, set securityContext.seLinuxOptions"),
+        *((place, 1_000_660_000, 0, 0o755, "OpenShift assigned this user: set securityContext.fsGroup") for place in (CONTAINER, POD)),
     ],
-)
+)  # fmt: skip
 def test_a_user_who_may_not_write_gets_the_remedy_that_fits(
-    monkeypatch: pytest.MonkeyPatch, us: int, owner: int, mode: int, remedy: str
+    monkeypatch: pytest.MonkeyPatch, place: str, us: int, owner: int, mode: int, remedy: str
 ) -> None:
+    at(monkeypatch, place)
     as_user(monkeypatch, us, 3)
-    path = owned(monkeypatch, owner, mode)
-    text = said(errno.EACCES, path)
+    text = said(errno.EACCES, owned(monkeypatch, owner, mode))
     assert f"this runs as {us}:3, the directory belongs to {owner}:0 with mode {mode:04o}" in text
     assert remedy in text
+    assert "OpenShift" in text or not re.search(OTHERS_WORDS[place], text)
+
+
+@pytest.mark.parametrize(
+    ("place", "us", "owner", "remedy"),
+    [
+        (HOST, 1000, 0, "make it as root (sudo install -d -o 1000 -g 3 '/opt/a b/it'\\''s'), or name a directory that this user can make"),
+        (HOST, 0, 33, "run as its owner (sudo -u '#33'), or as root with the capability DAC_OVERRIDE"),
+        (CONTAINER, 1000, 0, "mount a volume at /opt/a b/it's itself, or "
+         'run as its owner (docker run --user 0:0; compose: user: "0:0")'),
+        (POD, 1000, 33, "mount a volume at /opt/a b/it's itself, or run as its owner (securityContext.runAsUser: 33)"),
+    ],
+)  # fmt: skip
+def test_a_directory_that_cannot_be_made_has_advice_that_leaves_its_parent_alone(
+    monkeypatch: pytest.MonkeyPatch, place: str, us: int, owner: int, remedy: str
+) -> None:
+    at(monkeypatch, place)
+    as_user(monkeypatch, us, 3)
+    owned(monkeypatch, owner, existing="/opt")
+    monkeypatch.setattr(os, "access", lambda *_: True)
+    text = said(errno.EACCES, "/opt/a b/it's", action="make")
+    assert text.endswith(f": this runs as {us}:3, /opt belongs to {owner}:0 with mode 0755: {remedy}")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_no_advice_names_the_means_of_another_place(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    at(monkeypatch, place)
+    as_user(monkeypatch, 0)
+    owned(monkeypatch, 0)
+    numbers = (
+        errno.EROFS,
+        errno.ENOSPC,
+        errno.ENOTDIR,
+        errno.EBUSY,
+        errno.ENOSYS,
+        errno.EIO,
+        errno.EACCES,
+        errno.EPERM,
+    )
+    errors: list[InitError] = [error(number, action=action) for number in numbers for action in ("make", "write in")]
+    errors += [ReadOnlyError("cause"), OwnerError((7, 8), PermissionError(1, "no")), ModesError("/cache", 0o700, 0o644)]
+    errors += [NotMountedError("/cache", [])] if place != HOST else []
+    texts = [*(str(advised(each)) for each in errors), fill_advice(read_only=True), fill_advice(read_only=False)]
+    assert [text for text in texts if re.search(OTHERS_WORDS[place], text)] == []
 
 
 def test_the_directory_is_reported_if_the_path_is_a_file_in_it(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,36 +173,66 @@ def test_the_directory_is_reported_if_the_path_is_a_file_in_it(volume: Path, mon
     as_user(monkeypatch, status.st_uid)
     volume.chmod(0o500)
     for path in (volume / "file", volume / "missing/missing/file"):
-        assert f"run chmod u+rwx {volume}" in said(errno.EACCES, path)
+        assert f"run: chmod u+rwx {volume}" in said(errno.EACCES, path)
     volume.chmod(0o700)
     as_user(monkeypatch, status.st_uid + 1)
     owner = f"{status.st_uid}:{status.st_gid}"
     assert f"the directory belongs to {owner} with mode 0700: run as its owner" in said(errno.EACCES, volume / "a/b")
 
 
+@pytest.mark.parametrize(
+    ("place", "remedy"),
+    [
+        (HOST, "run: chattr -R -i /cache"),
+        (CONTAINER, "on the host, run: chattr -R -i DIRECTORY"),
+        (POD, "on the node or in a Job that runs as root, run: chattr -R -i /cache"),
+    ],
+)
 def test_an_immutable_file_is_reported_with_the_command_that_frees_it(
-    volume: Path, monkeypatch: pytest.MonkeyPatch
+    place: str, remedy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    as_user(monkeypatch, volume.stat().st_uid)
-    assert "on the host, run: chattr -R -i DIRECTORY" in said(errno.EPERM, volume)
+    at(monkeypatch, place)
+    as_user(monkeypatch, 7)
+    assert said(errno.EPERM, owned(monkeypatch, 7)).endswith(f"immutable: {remedy}")
 
 
 def test_a_squashed_root_is_reported_with_the_remedy_on_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    at(monkeypatch, CONTAINER)
     as_user(monkeypatch, 0)
+    path = owned(monkeypatch, 0)
+    assert "; with NFS and root_squash, chown the directory to a UID" in said(errno.EACCES, path)
     monkeypatch.setattr(module, "file_system", lambda _: "nfs4")
-    assert "on the server, chown the directory to a UID" in said(errno.EACCES, owned(monkeypatch, 0))
+    assert "on the server, chown the directory to a UID and run as that UID (docker run --user UID" in said(
+        errno.EACCES, path
+    )
+    monkeypatch.setattr(os, "access", lambda *_: True)
+    text = said(errno.EACCES, f"{path}/x", action="make")
+    assert "make /cache/x, chown it to a UID" in text
+    assert text.endswith("or chmod 0777 it")
 
 
-def test_root_that_may_write_anywhere_is_not_advised_to_add_a_capability(monkeypatch: pytest.MonkeyPatch) -> None:
-    as_user(monkeypatch, 0)
+@pytest.mark.parametrize("user", [0, 1000])
+def test_a_capability_that_root_has_or_that_does_not_help_is_not_advised(
+    user: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(monkeypatch, CONTAINER)
+    as_user(monkeypatch, user)
+    path = owned(monkeypatch, 2000)
+    assert "DAC_OVERRIDE" in said(errno.EACCES, path)
+    monkeypatch.setattr(module, "file_system", lambda _: "nfs4")
+    assert "DAC_OVERRIDE" not in said(errno.EACCES, path)
+    monkeypatch.setattr(module, "file_system", lambda _: "ext4")
     monkeypatch.setattr(module, "_has_dac_override", lambda: True)
-    assert said(errno.EACCES, owned(monkeypatch, 2000)).endswith("runAsUser: 2000)")
+    assert "DAC_OVERRIDE" not in said(errno.EACCES, path)
 
 
 def test_an_unsearchable_parent_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     as_user(monkeypatch, 1000)
+    owned(monkeypatch, 33, 0o700, "/closed")
     monkeypatch.setattr(os, "access", lambda *_: False)
-    assert "a parent directory is not searchable by it: chmod o+x the parents" in said(errno.EACCES, "/no/such")
+    assert said(errno.EACCES, "/closed/no/such").endswith(
+        "a parent directory is not searchable by it: chmod o+x /closed, or run as its owner (sudo -u '#33')"
+    )
 
 
 def test_a_user_namespace_is_reported_with_the_uid_on_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,11 +243,16 @@ def test_a_user_namespace_is_reported_with_the_uid_on_the_host(tmp_path: Path, m
     monkeypatch.setattr("builtins.open", lambda _: real(table))
     path = owned(monkeypatch, 65534)
     table.write_text("         0       1000          1\n         1     100000      65536\n")
-    assert "mount it with :U (podman), or on the host run: chown 100999 DIRECTORY" in said(errno.EACCES, path)
-    table.write_text("         0          0 4294967295\n")
-    assert "runAsUser: 65534" in said(errno.EACCES, path)
-    table.write_text("         0       1000          1\n")
-    assert "runAsUser: 65534" in said(errno.EACCES, path)
+    for place, remedy in (
+        (HOST, "outside it, run: "),
+        (CONTAINER, "mount it with :U (podman), or on the host run: "),
+        (POD, "on the node run: "),
+    ):
+        at(monkeypatch, place)
+        assert said(errno.EACCES, path).endswith(f"user namespace: {remedy}chown 100999 DIRECTORY")
+    for text in ("         0          0 4294967295\n", "         0       1000          1\n"):
+        table.write_text(text)
+        assert "runAsUser: 65534" in said(errno.EACCES, path)
     table.unlink()
     assert "runAsUser: 65534" in said(errno.EACCES, path)
 
@@ -156,10 +266,20 @@ def test_a_volume_without_permissions_is_reported_with_the_mount_options_and_the
     assert text.endswith("set TIKTOKEN_INIT_MODE=0600")
 
 
-def test_an_owner_that_cannot_be_set_is_reported_with_every_remedy() -> None:
+@pytest.mark.parametrize(
+    ("place", "remedy"),
+    [
+        (HOST, "(sudo), or as that user (sudo -u '#7')"),
+        (CONTAINER, '(compose: cap_add: [CHOWN]), or as that user (docker run --user 7:8; compose: user: "7:8")'),
+        (POD, "(capabilities: add: [CHOWN]), or as that user (securityContext.runAsUser: 7)"),
+    ],
+)
+def test_an_owner_that_cannot_be_set_is_reported_with_every_remedy(
+    place: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(monkeypatch, place)
     text = str(advised(OwnerError((7, 8), PermissionError(errno.EPERM, "Operation not permitted"))))
-    for remedy in ("cap_add: [CHOWN]", "docker run --user 7:8", 'user: "7:8"', "runAsUser: 7"):
-        assert remedy in text
+    assert text.endswith(f"Operation not permitted: run as root with the capability CHOWN {remedy}")
     assert "cannot give the files to 7: " in str(OwnerError((7, -1), PermissionError(1, "no")))
 
 
@@ -170,9 +290,25 @@ def test_an_owner_that_cannot_be_set_is_reported_with_every_remedy() -> None:
         (["/a", "/b"], ", or set TIKTOKEN_CACHE_DIR to a mounted directory (/a, /b), here and in the gateway"),
     ],
 )
-def test_a_missing_mount_is_reported_with_the_option_and_with_other_mounts(mounted: list[str], hint: str) -> None:
-    text = str(advised(NotMountedError("/cache/tiktoken", mounted)))
-    assert text.endswith(f"would be lost with this container: add -v tiktoken:/cache/tiktoken{hint}")
+def test_a_missing_mount_is_reported_with_the_option_and_with_other_mounts(
+    mounted: list[str], hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place, remedy in (
+        (CONTAINER, "add -v tiktoken:/cache/tiktoken"),
+        (POD, "mount a volume of the pod there (volumeMounts)"),
+    ):
+        at(monkeypatch, place)
+        text = str(advised(NotMountedError("/cache/tiktoken", mounted)))
+        assert text.endswith(f"would be lost with this container: {remedy}{hint}")
+
+
+def test_the_way_to_a_fill_fits_the_place_and_the_mount(monkeypatch: pytest.MonkeyPatch) -> None:
+    again = "to run fill, repeat this command without 'verify'"
+    assert [fill_advice(False), fill_advice(True)] == [again, f"{again} on a writable mount"]
+    at(monkeypatch, CONTAINER)
+    assert [fill_advice(False), fill_advice(True)] == [again, f"{again} on a writable mount (no ':ro')"]
+    at(monkeypatch, POD)
+    assert fill_advice(True).startswith("run the Job that fills the volume, or an init container that runs fill")
 
 
 def test_an_error_that_has_its_remedy_is_unchanged() -> None:

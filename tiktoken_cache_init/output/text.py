@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..advice import fill_advice
 from ..settings import Settings
 from ..volume.inspect import Finding, State
 
@@ -66,10 +67,7 @@ def _not_ready(settings: Settings, verified: Verified) -> str:
     what = f"{wrong} of {len(verified.files)} files in {settings.cache_dir}" if wrong else settings.cache_dir
     if verified.gateway_starts:
         what += ", but a gateway (New-API, one-api) starts and counts correctly without them"
-    if not verified.fill_helps:
-        return what
-    writable = " on a writable mount (no ':ro')" if verified.read_only else ""
-    return f"{what}: to run fill, repeat this command without 'verify'{writable}"
+    return f"{what}: {fill_advice(verified.read_only)}" if verified.fill_helps else what
 
 
 def _coloured(text: str, good: bool, colour: bool) -> str:

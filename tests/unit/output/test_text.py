@@ -78,7 +78,7 @@ def test_the_last_line_says_how_to_run_fill_only_if_that_helps() -> None:
     assert last(Verified((), (Fix("mount it", by_fill=False),))) == "not ready: /cache"
     by_fill = Verified((), (Fix("run fill"),))
     assert last(by_fill) == "not ready: /cache: to run fill, repeat this command without 'verify'"
-    assert last(by_fill._replace(read_only=True)).endswith("without 'verify' on a writable mount (no ':ro')")
+    assert last(by_fill._replace(read_only=True)).endswith("without 'verify' on a writable mount")
 
 
 def test_colour_is_added_only_on_request(volume: Path) -> None:
