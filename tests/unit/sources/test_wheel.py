@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.samples import CONTENT, staged_file, vocabulary
+from tests.samples import CONTENT, staged_file, vocabulary, wait_until
 from tests.vocabularies import CL100K, O200K, P50K, R50K
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
 from tiktoken_cache_init.errors import DeadlinePassed
@@ -210,8 +210,7 @@ def test_pip_is_ended_if_the_run_is_interrupted(volume: Path, pip: Pip, monkeypa
     communicate = subprocess.Popen.communicate
 
     def interrupted(self: Any, *arguments: Any, **options: Any) -> Any:
-        while not (pip.directory / "pid").exists():
-            pass
+        wait_until(lambda: (pip.directory / "pid").exists() and (pip.directory / "pid").read_text())
         monkeypatch.setattr(subprocess.Popen, "communicate", communicate)
         raise DeadlinePassed
 
