@@ -12,7 +12,7 @@ from . import catalogue, place
 from .catalogue import Encoding, Target, Vocabulary
 from .errors import SettingError
 from .place import BAKED_DIR
-from .redact import redacted
+from .redact import entries, redacted
 from .values import (
     Owner,
     SourceName,
@@ -29,7 +29,6 @@ from .values import (
     parse_seconds,
     parse_sources,
     parse_switch,
-    words,
 )
 
 COMMANDS = {
@@ -162,8 +161,7 @@ def _default_sources(baked_dir: str) -> tuple[SourceName, ...]:
 def _from_option(setting: Setting, texts: list[str]) -> Any:
     try:
         if setting.repeatable:
-            words = (word.strip() for text in texts for word in text.split(","))
-            return tuple(dict.fromkeys(setting.parse(word) for word in words if word))
+            return tuple(dict.fromkeys(setting.parse(entry) for text in texts for entry in entries(text)))
         # A second --encodings adds encodings. Any other option replaces its earlier value.
         return setting.parse(",".join(texts) if setting.field == "encodings" else texts[-1])
     except SettingError as error:
@@ -181,7 +179,7 @@ def _from_variable(setting: Setting, environment: Mapping[str, str], default: st
             raise SettingError(f"the quotes are part of the value: write {text[1:-1]} without them")
         text = text or default
         if setting.repeatable:
-            return tuple(dict.fromkeys(setting.parse(word) for word in words(text)))
+            return tuple(dict.fromkeys(setting.parse(entry) for word in text.split() for entry in entries(word)))
         return setting.parse(text)
     except SettingError as error:
         raise SettingError(f"{setting.variable}: {error}") from None

@@ -42,6 +42,8 @@ def url_problem(url: str) -> str:
         return "has no valid host and port"
     if not host:
         return "names no host"
+    if "," in host:
+        return "has a comma in its host"
     return "has the port 0" if port == 0 else ""
 
 
@@ -192,7 +194,9 @@ def parse_mirror(text: str) -> str:
             name, _, rest = text.partition(":")
             meant = f"{name}://{rest.lstrip('/')}"
             raise SettingError(f"'{redacted(meant)}' was given without the two slashes after its scheme: write them")
-        if not text.startswith(("/", ".")) and ("." in text.partition("/")[0] or ":" in text):
+        if text.startswith("//") or (
+            not text.startswith(("/", ".")) and set(".:@").intersection(text.partition("/")[0])
+        ):
             raise SettingError(f"'{redacted(text)}' names no scheme: write https://HOST, or ./NAME for a directory")
         return text
     if scheme.lower() not in ("http", "https", "file"):

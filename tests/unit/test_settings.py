@@ -454,6 +454,18 @@ def test_mirrors_in_the_option_are_separated_by_commas_and_count_once() -> None:
 
 
 @pytest.mark.parametrize(
+    "url", ["https://h.example/a,b", "https://user:pa,ss@h.example/x", "https://h.example/x?sig=a,b"]
+)
+def test_a_comma_inside_a_url_does_not_separate(url: str) -> None:
+    mirrors = (url, "/b", "./c,d", "HTTP://e.example")
+    assert read(mirrors=[",".join(mirrors)]).mirrors == mirrors
+    assert read({"TIKTOKEN_INIT_MIRRORS": f"{', '.join(mirrors)},"}).mirrors == mirrors
+    two = extra(url, "https://h.example/x")
+    found = read({"TIKTOKEN_INIT_EXTRA": ",".join(two)}).extra
+    assert [f"{vocabulary.url}#sha256={DIGEST}" for vocabulary in found] == two
+
+
+@pytest.mark.parametrize(
     ("text", "advice"),
     [
         ("htps://a.example", "write http://, https://, file:// or a directory"),
@@ -465,6 +477,9 @@ def test_mirrors_in_the_option_are_separated_by_commas_and_count_once() -> None:
         ("http://", "names no host"),
         ("https:///x", "names no host"),
         ("https://user@/x", "names no host"),
+        ("https://a.example,b.example", "has a comma in its host"),
+        ("//a.example/x", "write https://HOST, or ./NAME"),
+        ("user@a", "write https://HOST, or ./NAME"),
         ("http://a.example:x/", "has no valid host and port"),
         ("http://a.example:0/", "has the port 0"),
         ("http://a.exa\x07mple/", "control character"),
