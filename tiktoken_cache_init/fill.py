@@ -10,6 +10,7 @@
 
 import contextlib
 import os
+import stat
 import time
 from collections.abc import Sequence
 from enum import StrEnum
@@ -209,15 +210,36 @@ class _Work:
                 staged.copy_from(first)
 
     def _installable(self, files: dict[Target, StagedFile]) -> dict[Target, StagedFile]:
-        """Return the right files. Leave out a file that might overwrite the only copy of a vocabulary that failed."""
-        failed = {target.vocabulary for target, staged in files.items() if not staged.is_right}
+        """Return the right files. Leave out a file that may overwrite the only copy of a vocabulary that is not installed."""
+        stuck = [
+            target.vocabulary
+            for target, staged in files.items()
+            if not staged.is_right or self._findings[target].occupied
+        ]
         right = {}
         for target, staged in files.items():
-            finding = self._findings[target]
-            unknown = finding.state is State.UNREADABLE and failed
-            if staged.is_right and not unknown and not (finding.identity and finding.identity.other in failed):
-                right[target] = staged
+            if staged.is_right:
+                copies = [vocabulary.published_name for vocabulary in stuck if self._may_hold(target, vocabulary)]
+                if not copies:
+                    right[target] = staged
+                    continue
+                unreadable = self._findings[target].state is State.UNREADABLE
+                remedy = f"{'run fill as a user who can read ' if unreadable else 'move away '}{target.name}"
+                reason = f"it is not replaced, because it may be the only copy of {', '.join(copies)}"
+                self._deliveries[target.vocabulary].failures.append(Failure(target.name, reason, remedy))
         return right
+
+    def _may_hold(self, target: Target, vocabulary: Vocabulary) -> bool:
+        """Return whether the file of a target may hold the bytes of another vocabulary."""
+        finding = self._findings[target]
+        if vocabulary.sha256 == target.vocabulary.sha256:
+            return False
+        if finding.state is State.UNREADABLE:
+            with contextlib.suppress(OSError):
+                status = os.lstat(os.path.join(self._directory, target.name))
+                return stat.S_ISREG(status.st_mode) and vocabulary.size in (None, status.st_size)
+        other = finding.identity.other if finding.identity else None
+        return other is not None and other.sha256 == vocabulary.sha256
 
     def _install(self, right: dict[Target, StagedFile]) -> bool:
         """Rename the files to their final names. Return whether another program removed a temporary file."""
@@ -268,12 +290,10 @@ class _Work:
     def _not_obtained(self, cause: str) -> NotObtainedError:
         """Return the error for the missing vocabularies, with each piece of advice once."""
         names = dict.fromkeys(target.vocabulary.published_name for target in self._missing())
-        unreadable = [target.name for target in self._missing() if self._findings[target].state is State.UNREADABLE]
         advice = dict.fromkeys(
             failure.advice for target in self._missing() for failure in self._failures(target) if failure.advice
         )
         remedies = [
-            *(f"run as root or as the owner of {name}, which may hold the bytes" for name in unreadable),
             *advice,
             "set TIKTOKEN_INIT_MIRRORS to a mirror or a directory that holds the files",
             "build an image that holds them",

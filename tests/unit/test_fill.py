@@ -15,10 +15,12 @@ from tests.samples import (
     OTHER,
     OTHER_CONTENT,
     TINY,
+    as_nobody,
     left_behind,
     names_in,
     not_mounted,
     process_state,
+    public_directory,
     published,
     settings,
 )
@@ -31,7 +33,6 @@ from tiktoken_cache_init.errors import DeadlinePassed, NotObtainedError, Setting
 from tiktoken_cache_init.fill import Action, Filled, fill
 from tiktoken_cache_init.sources import Delivery, SourceError
 from tiktoken_cache_init.volume import staging
-from tiktoken_cache_init.volume.inspect import Finding, State, inspect
 from tiktoken_cache_init.volume.staging import PREFIX, StagedFile
 
 Supply = Callable[[Delivery], None]
@@ -187,6 +188,52 @@ def test_the_last_copies_survive_a_failure_between_two_renames(volume: Path, mon
     assert contents(volume) == RIGHT
 
 
+@pytest.mark.parametrize(
+    ("mode", "content", "kept"),
+    [
+        (0, OTHER_CONTENT, True),
+        (0, b"x" * len(OTHER_CONTENT), True),
+        (0, CONTENT, False),
+        (0, b"", False),
+        (0o644, OTHER_CONTENT, True),
+        (0o644, b"x" * len(OTHER_CONTENT), False),
+    ],
+)
+def test_a_file_that_may_be_the_only_copy_of_a_vocabulary_that_failed_is_not_replaced(
+    monkeypatch: pytest.MonkeyPatch, refuse: Refuse, mode: int, content: bytes, kept: bool
+) -> None:
+    def supply(delivery: Delivery) -> None:
+        if delivery.vocabulary == OTHER:
+            raise SourceError("no")
+        delivery.staged.write(CONTENT)
+
+    with public_directory() as volume:
+        volume.chmod(0o777)
+        file = volume / TINY.cache_key
+        file.write_bytes(content)
+        file.chmod(mode)
+        supply_by(monkeypatch, supply)
+        refuse("chmod", errno.EPERM)
+        monkeypatch.setattr("tiktoken_cache_init.sources.volume.Volume.supply", lambda *_: None)
+        with as_nobody():
+            result = filled(volume, "/nowhere")
+        assert actions(result) == [Action.FAILED if kept else Action.REPLACED, Action.FAILED]
+        assert (file.stat().st_size == len(content)) is (kept or content == CONTENT)
+        advice = f"{'move away' if mode else 'run fill as a user who can read'} {TINY.cache_key}"
+        reason = "it is not replaced, because it may be the only copy of other.tiktoken"
+        assert ((TINY.cache_key, reason) in failures(result)) is kept
+        assert str(result.error).startswith("could not obtain ")
+        assert (advice in str(result.error)) is kept
+
+
+def test_a_file_is_not_replaced_if_a_directory_keeps_its_bytes_from_their_own_name(volume: Path, baked: Path) -> None:
+    (volume / TINY.cache_key).write_bytes(OTHER_CONTENT)
+    (volume / OTHER.cache_key).mkdir()
+    (volume / OTHER.cache_key / "precious").touch()
+    assert "is a directory with content" in str(filled(volume, baked).error)
+    assert (volume / TINY.cache_key).read_bytes() == OTHER_CONTENT
+
+
 @pytest.mark.parametrize("spoil", [b"", OTHER_CONTENT])
 def test_a_temporary_file_of_a_killed_run_is_used_and_then_removed(volume: Path, spoil: bytes) -> None:
     (volume / TINY.cache_key).write_bytes(spoil)
@@ -215,28 +262,6 @@ def test_the_right_files_are_installed_even_if_others_cannot_be_obtained(volume:
     assert isinstance(result.error, NotObtainedError)
     assert str(result.error).startswith("could not obtain tiny.tiktoken: ")
     assert failures(result) == [("baked", f"{baked} does not hold it")]
-
-
-def test_a_file_that_cannot_be_read_is_overwritten_only_if_it_cannot_be_the_last_copy_of_another(
-    volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (volume / TINY.cache_key).write_bytes(OTHER_CONTENT)
-    real = inspect
-
-    def unread(*arguments: Any) -> list[Finding]:
-        findings = real(*arguments)
-        wrong = [each for each in findings if each.state is State.WRONG]
-        return [each._replace(state=State.UNREADABLE, identity=None) if each in wrong else each for each in findings]
-
-    monkeypatch.setattr(module, "inspect", unread)
-    (baked / OTHER.cache_key).unlink()
-    monkeypatch.setattr("tiktoken_cache_init.volume.search.find", lambda *_: {})
-    result = filled(volume, baked)
-    assert contents(volume) == {TINY.cache_key: OTHER_CONTENT}
-    assert f"run as root or as the owner of {TINY.cache_key}, which may hold the bytes" in str(result.error)
-    (baked / OTHER.cache_key).write_bytes(OTHER_CONTENT)
-    assert filled(volume, baked).error is None
-    assert contents(volume) == RIGHT
 
 
 def test_the_next_source_is_tried_if_one_fails(volume: Path, baked: Path, tmp_path: Path) -> None:
