@@ -65,9 +65,9 @@ class Filled(NamedTuple):
     warnings: tuple[str, ...] = ()
 
     @property
-    def changed(self) -> bool:
-        """Whether a running gateway must be restarted to read the new files."""
-        return any(outcome.action in (Action.INSTALLED, Action.REPLACED) for outcome in self.outcomes)
+    def replaced(self) -> bool:
+        """Whether a running gateway may have read a wrong file, so that it must be restarted."""
+        return any(outcome.action is Action.REPLACED for outcome in self.outcomes)
 
 
 def fill(settings: Settings, watch: Watch) -> Filled:

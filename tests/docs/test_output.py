@@ -187,8 +187,9 @@ def lines(place: Place) -> list[Document]:
     def fill(**variables: str) -> str:
         return place.tool("fill", variables={"TIKTOKEN_INIT_LOG": "json", **variables}).err
 
-    logs = [
-        fill(TIKTOKEN_INIT_BAKED_DIR="/nowhere"),
+    logs = [fill(TIKTOKEN_INIT_BAKED_DIR="/nowhere")]
+    (place.volume / CL100K.cache_key).touch()
+    logs += [
         fill(TIKTOKEN_INIT_ENCODINGS="cl100k_base"),
         fill(TIKTOKEN_INIT_MIRROR="/x"),
         fill(),

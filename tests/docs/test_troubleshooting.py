@@ -70,6 +70,11 @@ def of_fill(**variables: str) -> Output:
     return lambda place: place.tool("fill", variables=variables).err
 
 
+def of_fill_of_an_empty_file(place: Place) -> str:
+    place.put(lambda _: b"")
+    return of_fill()(place)
+
+
 def of_verify_at_the_deadline(place: Place) -> str:
     # The files must be read. Even so, a fast machine may finish before the alarm.
     place.put()
@@ -170,7 +175,7 @@ PRINTED: dict[str, Output] = {
     "warning: a gateway (New-API, one-api) also loads ... when it starts: ...": of_fill(
         TIKTOKEN_INIT_ENCODINGS="cl100k_base"
     ),
-    "restart a gateway that is already running: ...": of_fill(),
+    "restart a gateway that is already running: ...": of_fill_of_an_empty_file,
     # The gateways.
     'failed to get gpt-3.5-turbo token encoder: Get "https://...": ...': of_gateway(None),
     "failed to get gpt-4o token encoder: ...": of_gateway_without_o200k,

@@ -169,7 +169,7 @@ def test_an_error_about_a_setting_has_the_requested_log_format(run: Run, argumen
 
 def test_every_line_of_a_json_log_is_an_object(run: Run) -> None:
     records = [json.loads(line) for line in run("--log", "json").stderr.splitlines()]
-    assert [record["event"] for record in records] == ["start", "file", "file", "restart", "ready"]
+    assert [record["event"] for record in records] == ["start", "file", "file", "ready"]
 
 
 def test_progress_is_shown_while_a_fill_waits_for_bytes(

@@ -91,7 +91,7 @@ def test_an_empty_directory_is_filled(volume: Path, baked: Path) -> None:
     assert {outcome.source for outcome in result.outcomes} == {"baked"}
     assert contents(volume) == RIGHT
     assert {stat.S_IMODE(path.stat().st_mode) for path in volume.iterdir()} == {0o644}
-    assert result.changed
+    assert not result.replaced
 
 
 def test_a_missing_directory_is_made(tmp_path: Path, baked: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_second_fill_writes_nothing(volume: Path, baked: Path) -> None:
     before = state(volume)
     result = filled(volume, "/nowhere")
     assert actions(result) == [Action.KEPT] * 2
-    assert not result.changed
+    assert not result.replaced
     assert state(volume) == before
 
 
@@ -512,7 +512,7 @@ def test_a_right_file_that_not_every_user_can_read_is_repaired_in_place(volume: 
     inode = (volume / TINY.cache_key).stat().st_ino
     result = filled(volume, "/nowhere", TINY)
     assert actions(result) == [Action.REPAIRED]
-    assert not result.changed
+    assert not result.replaced
     status = (volume / TINY.cache_key).stat()
     assert (status.st_ino, stat.S_IMODE(status.st_mode)) == (inode, 0o664)
 

@@ -40,7 +40,7 @@ def report_fill(log: Log, settings: Settings, filled: Filled, seconds: float) ->
             log.line("tried", line)
     for warning in filled.warnings:
         log.warning(warning)
-    if filled.changed:
+    if filled.replaced:
         log.line("restart", "restart a gateway that is already running: it read its files when it started")
     if filled.error:
         log.error(str(filled.error), filled.error.exit_code)

@@ -95,10 +95,10 @@ def test_the_last_line_of_a_fill_says_that_it_is_ready() -> None:
     assert reported(Filled((kept, kept)))[-1] == "ready: 2 files in /cache (0.12 s)"
 
 
-def test_a_gateway_that_is_running_must_be_restarted_if_files_have_changed() -> None:
+def test_a_gateway_that_is_running_must_be_restarted_only_if_a_file_was_replaced() -> None:
     for action in Action:
         lines = reported(Filled((Outcome(finding(State.MISSING), action),)))
-        assert any("restart a gateway" in line for line in lines) == (action in (Action.INSTALLED, Action.REPLACED))
+        assert any("restart a gateway" in line for line in lines) == (action is Action.REPLACED)
 
 
 def test_warnings_and_the_error_come_after_the_files() -> None:
@@ -107,8 +107,8 @@ def test_warnings_and_the_error_come_after_the_files() -> None:
 
 
 def test_json_lines_have_the_events_of_a_fill_and_the_fields_of_its_document() -> None:
-    outcome = Outcome(finding(State.MISSING), Action.INSTALLED, "baked", (FAILURE,))
+    outcome = Outcome(finding(State.WRONG), Action.REPLACED, "baked", (FAILURE,))
     records = [json.loads(line) for line in reported(Filled((outcome,)), "json")]
     assert [record["event"] for record in records] == ["file", "tried", "restart", "ready"]
-    assert (records[0]["action"], records[0]["source"], records[0]["name"]) == ("installed", "baked", KEY)
+    assert (records[0]["action"], records[0]["source"], records[0]["name"]) == ("replaced", "baked", KEY)
     assert (records[-1]["seconds"], records[-1]["exit_code"]) == (0.123, 0)
