@@ -1,0 +1,401 @@
+"""Random campaigns against the command line: volumes, stops, servers and secrets.
+
+Run it as ``python -m tests.campaign [--seed N] [--seconds N] [NAME ...]``. The same seed gives the same cases, but not the same
+timing. Each case that breaks a promise is printed with its seed, and the exit code is then 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gzip
+import http.server
+import itertools
+import os
+import random
+import shutil
+import signal
+import string
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.parse
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.samples import ROOT, command
+from tests.vocabularies import obtain, shared_directory
+from tiktoken_cache_init.catalogue import ENCODINGS, VOCABULARIES, Vocabulary, vocabularies_of
+from tiktoken_cache_init.volume.staging import PREFIX
+
+WANTED = vocabularies_of(ENCODINGS[:2])
+LONGEST = 60.0
+"""Seconds after which a run counts as hanging."""
+
+
+def content(name: str) -> bytes:
+    """Return the bytes of the vocabulary with a published name."""
+    return obtain(shared_directory())[name].read_bytes()
+
+
+CONTENT = {known: content(known.published_name) for known in VOCABULARIES}
+
+
+def start(directory: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start a fill of a directory from a mirror."""
+    program = [os.environ.get("CAMPAIGN_PYTHON", sys.executable), str(ROOT / "entrypoint.py"), "fill"]
+    program += ["--cache-dir", str(directory), "--sources", "fetch", "--origin", "off", *arguments]
+    environment = {"PATH": os.environ["PATH"]}
+    return subprocess.Popen(
+        program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
+
+
+def end(running: subprocess.Popen[str]) -> str:
+    """Wait for the end of a run, and return what it printed."""
+    try:
+        said, _ = running.communicate(timeout=LONGEST)
+    except subprocess.TimeoutExpired:
+        running.kill()
+        raise AssertionError("the run hangs") from None
+    # Before the first line of the program, Python itself reacts to SIGINT.
+    if str(ROOT / "entrypoint.py") in said or "KeyboardInterrupt" not in said:
+        assert "Traceback" not in said, said
+        assert "Exception ignored" not in said, said
+    assert "bug in this program" not in said, said
+    return said
+
+
+def left_behind(directory: Path) -> list[str]:
+    """Return the temporary files in a directory."""
+    return [path.name for path in directory.glob(f"{PREFIX}*")]
+
+
+# Volumes.
+
+
+def volumes(draw: random.Random, directory: Path) -> str:
+    """Run several fills of a random volume at once, kill some of them, and then fill it."""
+    volume = directory / "volume"
+    volume.mkdir()
+    for known in WANTED:
+        for name in (known.cache_key, known.published_name):
+            litter(draw, volume, name)
+    for _ in range(draw.randrange(3)):
+        litter(draw, volume, f"{PREFIX}{draw.randbytes(8).hex()}")
+    (volume / "notes.txt").write_text("of the user")
+    before = {path.name: state(path) for path in volume.iterdir()}
+    held = {known for known in WANTED if holds(volume, CONTENT[known])}
+    runs = [start(volume, "--mirror", str(shared_directory())) for _ in range(draw.randrange(1, 4))]
+    for running in runs:
+        time.sleep(draw.uniform(0, 0.15))
+        if draw.random() < 0.7:
+            running.send_signal(draw.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT]))
+    for running in runs:
+        end(running)
+    check(volume, before, held)
+    last = start(volume, "--mirror", str(shared_directory()))
+    said = end(last)
+    check(volume, before, held)
+    if last.returncode:
+        assert last.returncode == 3, said
+        assert any(path.is_dir() and list(path.iterdir()) for path in volume.iterdir()), said
+        return "refused"
+    for known in WANTED:
+        assert (volume / known.cache_key).read_bytes() == CONTENT[known]
+    # Only a whole vocabulary that is not under its name may stay in a temporary file.
+    for name in left_behind(volume):
+        assert (volume / name).read_bytes() in set(CONTENT.values()) - {CONTENT[known] for known in WANTED}, said
+    return "ready"
+
+
+def litter(draw: random.Random, volume: Path, name: str) -> None:
+    """Put something under a name, or nothing."""
+    path = volume / name
+    data = CONTENT[draw.choice(VOCABULARIES)]
+    match draw.randrange(9):
+        case 0:
+            path.write_bytes(b"")
+        case 1:
+            path.write_bytes(data)
+        case 2:
+            path.write_bytes(data[: draw.randrange(len(data))])
+        case 3:
+            path.write_bytes(b"<html>" + draw.randbytes(100))
+        case 4 if not name.startswith(PREFIX):
+            path.mkdir()
+            if draw.random() < 0.3:
+                (path / "file").write_text("of the user")
+        case 5 if not name.startswith(PREFIX):
+            path.symlink_to(draw.choice(["nowhere", "..", name, "/etc/passwd", WANTED[0].published_name]))
+
+
+def state(path: Path) -> object:
+    """Return what is under a name: bytes, a link's destination, or the names in a directory."""
+    if path.is_symlink():
+        return str(path.readlink())
+    return sorted(each.name for each in path.iterdir()) if path.is_dir() else path.read_bytes()
+
+
+def holds(volume: Path, data: bytes) -> bool:
+    """Return whether any file in a volume has the bytes."""
+    files = (path for path in volume.iterdir() if path.is_file() and not path.is_symlink())
+    return any(path.stat().st_size == len(data) and path.read_bytes() == data for path in files)
+
+
+def check(volume: Path, before: dict[str, object], held: set[Vocabulary]) -> None:
+    """Check the contract: no file is torn, no right bytes are lost, and no other file has changed."""
+    for known in WANTED:
+        path = volume / known.cache_key
+        if os.path.lexists(path):
+            now = state(path)
+            assert now in (CONTENT[known], before.get(known.cache_key)), f"{path.name} is torn"
+        assert known not in held or holds(volume, CONTENT[known]), f"{known.published_name} is lost"
+    ours = {known.cache_key for known in WANTED}
+    for name, was in before.items():
+        if name not in ours and not name.startswith(PREFIX):
+            assert state(volume / name) == was, f"{name} has changed"
+
+
+# Servers.
+
+
+class Server:
+    """Server on the loopback interface that answers each request with a function of the case."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[http.server.BaseHTTPRequestHandler], None] = lambda _: None
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                with contextlib.suppress(OSError):
+                    outer.answer(self)
+
+            def log_message(self, *_: object) -> None: ...
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+
+SERVER = Server()
+
+
+def asked(handler: http.server.BaseHTTPRequestHandler) -> bytes | None:
+    """Return the bytes that a request asks for, if there are any."""
+    name = urllib.parse.urlsplit(handler.path).path.rpartition("/")[2]
+    return next((CONTENT[known] for known in VOCABULARIES if known.published_name == name), None)
+
+
+def honest(handler: http.server.BaseHTTPRequestHandler, pause: float = 0.0) -> None:
+    """Send the file that was asked for, in pieces."""
+    data = asked(handler)
+    if data is None:
+        handler.send_error(404)
+        return
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(data)))
+    handler.end_headers()
+    for first in range(0, len(data), 1 << 18):
+        handler.wfile.write(data[first : first + (1 << 18)])
+        time.sleep(pause)
+
+
+def servers(draw: random.Random, directory: Path) -> str:
+    """Fetch from a server that misbehaves at random for some requests, and is honest afterwards or never."""
+    bad = draw.choice([1, 2, 3, 1000])
+    seeds = itertools.count(draw.randrange(1 << 30))
+
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        number = next(seeds)
+        nonlocal bad
+        bad -= 1
+        if bad < 0:
+            honest(handler)
+        else:
+            misbehave(random.Random(number), handler)
+
+    SERVER.answer = answer
+    running = start(directory / "volume", "--mirror", SERVER.url, "--timeout", "1", "--deadline", "15")
+    said = end(running)
+    assert running.returncode in (0, 4), said
+    ready = 0
+    for known in WANTED:
+        path = directory / "volume" / known.cache_key
+        if path.exists():
+            assert path.read_bytes() == CONTENT[known]
+            ready += 1
+    assert (running.returncode == 0) == (ready == len(WANTED)), said
+    assert not left_behind(directory / "volume"), said
+    return f"code {running.returncode}"
+
+
+def misbehave(draw: random.Random, handler: http.server.BaseHTTPRequestHandler) -> None:
+    """Answer a request wrongly."""
+    data = asked(handler) or b"not found"
+    status = draw.choice([200, 200, 200, 206, 204, 301, 302, 304, 401, 403, 404, 407, 416, 429, 500, 503, 511, 999])
+    body = draw.choice(
+        [data, data, data[: draw.randrange(len(data))], data + b"x", b"<html>", draw.randbytes(1000), b""]
+    )
+    if draw.random() < 0.1:
+        body = gzip.compress(body, 1)
+    handler.close_connection = draw.random() < 0.5
+    head = [f"HTTP/1.{draw.choice('0111')} {status} {draw.choice(['OK', '', 'x' * 300])}"]
+    length = draw.choice([str(len(body)), str(len(body)), "0", str(10**12), "-1", "many", None])
+    if length is not None:
+        head.append(f"Content-Length: {length}")
+    if draw.random() < 0.2:
+        head.append(draw.choice(["Transfer-Encoding: chunked", "Content-Encoding: gzip", "Content-Encoding: br"]))
+    if draw.random() < 0.4:
+        first = draw.choice([0, 1, len(body), -1])
+        head.append(f"Content-Range: bytes {first}-{len(body)}/{draw.choice(['*', len(data), 3])}")
+    if 300 <= status < 400:
+        place = draw.choice(["/encodings/cl100k_base.tiktoken", handler.path, "ftp://h/x", "//", "http://[", "", "a b"])
+        head.append(f"Location: {place}")
+    if draw.random() < 0.2:
+        head.append(f"Retry-After: {draw.choice(['0', '1', '99999', 'soon', '-1'])}")
+    handler.wfile.write("\r\n".join([*head, "", ""]).encode())
+    cut = draw.choice([len(body), len(body), draw.randrange(len(body) + 1)])
+    handler.wfile.write(body[:cut])
+    handler.wfile.flush()
+    if draw.random() < 0.2:
+        time.sleep(draw.uniform(0, 2))
+    if draw.random() < 0.3:
+        handler.connection.close()
+
+
+# Stops.
+
+
+def stops(draw: random.Random, directory: Path) -> str:
+    """Stop a fetch at a random moment."""
+    SERVER.answer = lambda handler: honest(handler, 0.02)
+    running = start(directory / "volume", "--mirror", SERVER.url)
+    time.sleep(draw.uniform(0.0, 1.5))
+    number = draw.choice([signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+    running.send_signal(number)
+    said = end(running)
+    # Python itself ends with -N, or with 1, before the first line of the program.
+    code = 128 + number if running.returncode in (-number, 128 + number) else running.returncode
+    early = number == signal.SIGINT and running.returncode == 1 and "KeyboardInterrupt" in said
+    assert code in (0, 128 + number) or early, (running.returncode, said)
+    assert code or all((directory / "volume" / known.cache_key).exists() for known in WANTED), said
+    assert not left_behind(directory / "volume"), said
+    return f"code {code}"
+
+
+# Secrets.
+
+LETTERS = string.ascii_letters + string.digits + "-._~!$&'()*+,;=:@/?#%[] \"\\"
+
+
+def secrets(draw: random.Random, directory: Path) -> str:
+    """Give a URL with a secret to a setting or to a variable, and look for the secret in all that is printed."""
+    secret = "S3" + "".join(draw.choice(LETTERS) for _ in range(draw.randrange(6, 20))) + "eT"
+    if draw.random() < 0.6:
+        secret = urllib.parse.quote(secret, safe="")
+    host = draw.choice(["127.0.0.1:1", "127.0.0.1:1", "h", "", "[::1]:1", "127.0.0.1:x", "127.0.0.1:99999"])
+    scheme = draw.choice(["http", "https", "HTTP", "ftp", "socks5", "", "file"])
+    mark = draw.choice(["://", "://", "://", ":", ":/", "///"])
+    url = draw.choice(
+        [
+            f"{scheme}{mark}user:{secret}@{host}",
+            f"{scheme}{mark}{secret}@{host}/path",
+            f"{scheme}{mark}{host}/path?token={secret}",
+            f"{scheme}{mark}user:{secret}@{host}/x?sig={secret}#f",
+        ]
+    )
+    environment, arguments = {}, ["--timeout", "0.2", "--deadline", "0.5", "--sources", "fetch", "--origin", "off"]
+    match draw.choice(["mirror", "variable", "proxy", "extra", "log"]):
+        case "mirror":
+            arguments += ["--mirror", url]
+        case "variable":
+            environment["TIKTOKEN_INIT_MIRRORS"] = url
+        case "proxy":
+            environment["HTTP_PROXY"] = url
+            arguments += ["--mirror", "http://127.0.0.1:1/"]
+        case "extra":
+            arguments += ["--extra", f"{url}#sha256={draw.choice(['ab' * 32, 'ab'])}"]
+        case "log":
+            arguments += ["--mirror", url, "--log", "json"]
+    with variables(environment):
+        done = command("fill", "--cache-dir", str(directory / "volume"), *arguments, environment=environment)
+    said = done.stderr + done.stdout.decode()
+    assert done.code != 70, said
+    for form in (secret, urllib.parse.unquote(secret), urllib.parse.quote(secret)):
+        assert form not in said, (url, said)
+    return f"code {done.code}"
+
+
+@contextlib.contextmanager
+def variables(more: dict[str, str]) -> Iterator[None]:
+    """Set environment variables, and remove proxies, during a block."""
+    saved = dict(os.environ)
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            del os.environ[name]
+    os.environ.update(more)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(saved)
+
+
+CAMPAIGNS: dict[str, Callable[[random.Random, Path], str]] = {
+    "volumes": volumes,
+    "stops": stops,
+    "servers": servers,
+    "secrets": secrets,
+}
+
+
+def run(name: str, seed: int, seconds: float, cases: int = 1_000_000) -> tuple[Counter[str], list[str]]:
+    """Run one campaign for some seconds. Return how often each result came, and the broken promises."""
+    results: Counter[str] = Counter()
+    broken = []
+    stop = time.monotonic() + seconds
+    for number in range(cases):
+        if time.monotonic() > stop:
+            break
+        directory = Path(tempfile.mkdtemp(prefix="tiktoken-campaign-"))
+        try:
+            results[CAMPAIGNS[name](random.Random(f"{seed}-{number}"), directory)] += 1
+        except AssertionError as error:
+            broken.append(f"{name}, seed {seed}, case {number}: {error}")
+        finally:
+            shutil.rmtree(directory)
+    return results, broken
+
+
+def main() -> int:
+    """Run the campaigns that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(CAMPAIGNS))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=60.0, help="for each campaign")
+    parser.add_argument("--case", type=int, help="run only the case with this number")
+    given = parser.parse_args()
+    failed = 0
+    for name in given.names or CAMPAIGNS:
+        if given.case is not None:
+            with tempfile.TemporaryDirectory() as directory:
+                print(CAMPAIGNS[name](random.Random(f"{given.seed}-{given.case}"), Path(directory)))
+            continue
+        results, broken = run(name, given.seed, given.seconds)
+        counts = ", ".join(f"{result}: {number}" for result, number in sorted(results.items()))
+        print(f"{name}: {results.total() + len(broken)} cases, {len(broken)} broken ({counts})")
+        print(*broken, sep="\n", end="\n" if broken else "")
+        failed += len(broken)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
