@@ -163,6 +163,8 @@ _WRONG = (
     _wrong("link to nothing", "ln -s nothing $V/$A", f"a link to nothing, which some consumers cannot follow{_REPLACED}"),
     _wrong("link that loops", "ln -s y $V/x; ln -s x $V/y; ln -s y $V/$A", "a link to y, which some consumers cannot follow"),
     _wrong("link out of the volume", "ln -s /etc/passwd $V/$A", "a link to /etc/passwd, which some consumers cannot follow", ""),
+    _wrong("link out of the volume to the right bytes", "ln -s $S/$A $V/$A", f"a link to $S/$A, which some consumers cannot follow{_REPLACED}",
+           COUNTS_RIGHT),
     _wrong("link to a directory", "mkdir $V/kept; ln -s kept $V/$A", f"a directory, a link to kept{_REPLACED}"),
 )  # fmt: skip
 

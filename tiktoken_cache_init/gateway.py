@@ -6,13 +6,14 @@ if the file is empty, or cut at the end of a line. Only a file that does not par
 """
 
 import binascii
+import contextlib
 import os
 from enum import StrEnum
 from typing import NamedTuple
 
 from .catalogue import VOCABULARIES, Vocabulary, encoding
 from .volume.identify import Kind
-from .volume.inspect import Finding, State
+from .volume.inspect import Finding, State, holds
 
 _MAX_READ = 8 << 20
 """Maximum number of bytes to read from a wrong file."""
@@ -58,7 +59,10 @@ def predict(finding: Finding, directory: str) -> Prediction:
         return Prediction(Consequence.COUNTS_RIGHT, "starts and counts correctly")
     if finding.state not in (State.LINK, State.SPECIAL, State.WRONG):
         return fails
-    parses = _parses(os.path.join(directory, finding.target.name)) if finding.state is State.WRONG else None
+    path = os.path.join(directory, finding.target.name)
+    if finding.state is State.LINK and _holds(path, vocabulary):
+        return Prediction(Consequence.COUNTS_RIGHT, "starts and counts correctly if it can follow the link")
+    parses = _parses(path) if finding.state is State.WRONG else None
     if parses is None:
         return Prediction(Consequence.FAILS, f"{fails.text}; or it starts and counts wrong")
     if not parses:
@@ -74,6 +78,15 @@ def also_loaded(wanted: tuple[Vocabulary, ...]) -> tuple[Vocabulary, ...]:
     return (
         tuple(known for known in VOCABULARIES if known.cache_key in missing) if names & LOADED_AT_START.keys() else ()
     )
+
+
+def _holds(path: str, vocabulary: Vocabulary) -> bool:
+    """Return whether a link leads to the bytes of the vocabulary, as far as this user can follow it."""
+    with contextlib.suppress(OSError):
+        if os.path.isfile(path):
+            with open(path, "rb", buffering=0) as file:
+                return holds(file, vocabulary)
+    return False
 
 
 def _parses(path: str) -> bool | None:

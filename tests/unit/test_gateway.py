@@ -100,6 +100,19 @@ def test_a_gateway_starts_only_if_there_is_a_file(state: State, expected: tuple[
     assert of(state) == expected
 
 
+def test_a_link_counts_correctly_if_it_leads_to_the_right_bytes(tmp_path: Path) -> None:
+    (tmp_path / CL100K.cache_key).symlink_to(tmp_path / "file")
+    for content, expected in (
+        (CONTENT, (Consequence.COUNTS_RIGHT, "starts and counts correctly if it can follow the link")),
+        (b"", (FAILS, UNCLEAR)),
+    ):
+        (tmp_path / "file").write_bytes(content)
+        assert predict(found(State.LINK), str(tmp_path)) == expected
+    (tmp_path / "file").unlink()
+    (tmp_path / "file").mkdir()
+    assert predict(found(State.LINK), str(tmp_path)) == (FAILS, UNCLEAR)
+
+
 @pytest.mark.parametrize(("wanted", "model"), [(CL100K, "gpt-3.5-turbo"), (O200K, "gpt-4o")])
 def test_a_gateway_that_fails_names_the_model_of_the_file(wanted: Vocabulary, model: str) -> None:
     said = of(State.MISSING, wanted=wanted).text

@@ -21,7 +21,7 @@ class Log:
             import json
 
             stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            record = {"time": stamp, "level": level, "event": event, "message": message, **fields}
+            record = {"time": stamp, "level": level, "event": event, "message": message.lstrip(), **fields}
             text = json.dumps(scrubbed(record, self._scrub))
         else:
             text = printable(self._scrub(message))

@@ -41,7 +41,7 @@ def test_a_line_is_written_at_once_and_without_secrets() -> None:
 
 def test_a_json_line_has_time_level_event_message_and_fields_without_secrets() -> None:
     stream = io.StringIO()
-    Log(stream, "json", SCRUB).line("file", "é hunter22", level="info", tried=[{"reason": "hunter22"}], number=1)
+    Log(stream, "json", SCRUB).line("file", "  é hunter22", level="info", tried=[{"reason": "hunter22"}], number=1)
     record = json.loads(stream.getvalue())
     assert record.pop("time").endswith("Z")
     assert record == {
