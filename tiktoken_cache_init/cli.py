@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
-from . import interrupts
+from . import REPORT_TO, interrupts
 from .advice import advised
 from .errors import (
     DeadlinePassed,
@@ -54,7 +54,10 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, 
         console.log.error(str(advised(error)), error.exit_code)
         return error.exit_code
     except Exception as error:
-        console.log.error(f"a bug in this program ({_description(error)}): please report it", ExitCode.BUG)
+        console.log.error(
+            f"a bug in this program ({_description(error)}): report it, with the command and this line, to {REPORT_TO}",
+            ExitCode.BUG,
+        )
         return ExitCode.BUG
 
 

@@ -109,7 +109,7 @@ def test_fill_writes_its_result_as_json_on_stdout_and_its_log_as_json_on_stderr(
 ) -> None:
     done = driver.run("fill", "--json", "--log=json", "--cache-dir", str(volume), *offline)
     document = json.loads(done.stdout)
-    assert (document["schema"], document["ready"]) == (2, True)
+    assert (document["schema"], document["ready"]) == (1, True)
     assert [file["action"] for file in document["files"]] == ["installed"] * 2
     events = [json.loads(line)["event"] for line in done.stderr.splitlines()]
     assert events == ["start", "file", "file", "ready"]
@@ -211,7 +211,7 @@ def test_verify_reports_for_each_wrong_file_the_effect_on_a_gateway_and_the_fix(
         f"not ready: 2 of 2 files in {filled}: to run fill, repeat this command without 'verify'",
     ]
     document = json.loads(driver.run("verify", "--json", "--cache-dir", str(filled)).stdout)
-    assert (document["schema"], document["ready"]) == (2, False)
+    assert (document["schema"], document["ready"]) == (1, False)
     assert [file["gateway"] for file in document["files"]] == ["counts-wrong", "fails"]
 
 
@@ -334,7 +334,7 @@ def test_list_shows_only_the_chosen_encodings(driver: Driver) -> None:
 def test_list_as_json_has_every_field(driver: Driver) -> None:
     done = driver.run("list", "--json", "--encodings", "all")
     assert json.loads(done.stdout) == {
-        "schema": 2,
+        "schema": 1,
         "version": __version__,
         "encodings": [
             {

@@ -8,6 +8,7 @@ import pytest
 
 from tests.containers.engine import LOCKED_DOWN
 from tests.drivers import Container
+from tiktoken_cache_init import REPORT_TO
 
 PACKAGE = "/usr/local/lib/python3.13/dist-packages/tiktoken_cache_init"
 
@@ -23,7 +24,7 @@ def test_a_bug_is_one_line_that_names_its_place(image: str, tmp_path: Path) -> N
     assert "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]
     assert last.startswith("tiktoken-cache-init: error: a bug in this program (KeyError: ")
-    assert last.endswith("): please report it")
+    assert last.endswith(f"): report it, with the command and this line, to {REPORT_TO}")
     assert "secret" not in last
 
 

@@ -30,7 +30,7 @@ from tests.samples import (
     wait_until,
 )
 from tests.unit.sources.server import Server, silent
-from tiktoken_cache_init import __version__, catalogue, cli
+from tiktoken_cache_init import REPORT_TO, __version__, catalogue, cli
 from tiktoken_cache_init.catalogue import Encoding
 from tiktoken_cache_init.errors import Stopped
 from tiktoken_cache_init.fill import Filled
@@ -135,7 +135,7 @@ def test_list_needs_no_directory(run: Run) -> None:
     ended = command("list")
     assert ended.code == 0
     assert ended.stdout.decode().startswith("ENCODING ")
-    assert json.loads(command("list", "--json").stdout)["schema"] == 2
+    assert json.loads(command("list", "--json").stdout)["schema"] == 1
 
 
 def test_export_writes_a_tar_to_stdout(run: Run, tmp_path: Path) -> None:
@@ -196,6 +196,7 @@ def test_a_bug_is_one_line_with_its_place_and_without_secrets(run: Run, monkeypa
     assert ended.code == 70
     last = ended.stderr.splitlines()[-1]
     assert last.startswith("tiktoken-cache-init: error: a bug in this program (KeyError: 'the ***' at ")
+    assert last.endswith(f"): report it, with the command and this line, to {REPORT_TO}")
     assert "tiktoken_cache_init/cli.py:" in last
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     # A fill does not import the other commands.
     from ..verify import Verified
 
-SCHEMA = 2
+SCHEMA = 1
 """Version of the documents. It increases if a field is removed or changes its meaning, not if a field is added."""
 
 
