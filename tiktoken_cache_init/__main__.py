@@ -8,7 +8,7 @@ import sys
 if sys.platform == "win32":
     sys.exit("tiktoken-cache-init: error: Windows is not supported: run this in WSL, or run the Docker image")
 
-_STDERR = 2
+_STDOUT, _STDERR = 1, 2
 
 
 def run() -> None:
@@ -21,6 +21,8 @@ def run() -> None:
     while (number := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         pass
     os.close(number)
+    # A result that does not fit a non-blocking pipe would be cut.
+    os.set_blocking(_STDOUT, True)
     # A closed stderr is tolerated. A closed stdout is an error, so `out` becomes a stream that cannot be written.
     out = sys.stdout or os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", closefd=False)
     err = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")

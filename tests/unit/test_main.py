@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import array
+import fcntl
 import os
 import runpy
 import subprocess
 import sys
+import termios
 
 import pytest
 
-from tests.samples import ROOT, process_state
+from tests.samples import ROOT, process_state, wait_until
 from tiktoken_cache_init import __main__ as module
 from tiktoken_cache_init import __version__, cli
 
@@ -59,6 +62,23 @@ def test_a_closed_stdout_is_an_error() -> None:
 def test_a_closed_stderr_is_tolerated() -> None:
     done = shell("entrypoint.py --version 2>&-")
     assert (done.returncode, done.stdout) == (0, f"tiktoken-cache-init {__version__}\n")
+
+
+def test_a_result_is_written_whole_to_a_non_blocking_pipe() -> None:
+    program = (
+        "from tiktoken_cache_init import cli, __main__ as m; "
+        "cli.main = lambda _, __, out, ___: print('x' * 200000, file=out, flush=True) or 0; m.run()"
+    )
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    running = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=writer)
+    os.close(writer)
+    waiting = array.array("i", [0])
+    # The pipe holds 64 KiB, so the program has to wait.
+    wait_until(lambda: fcntl.ioctl(reader, termios.FIONREAD, waiting) == 0 and waiting[0] >= 1 << 16)
+    with os.fdopen(reader, "rb") as stream:
+        assert len(stream.read()) == 200_001
+    assert running.wait(30) == 0
 
 
 def test_an_opened_file_never_gets_the_descriptor_of_a_closed_stream() -> None:
