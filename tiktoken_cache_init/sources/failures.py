@@ -32,6 +32,10 @@ class NotFoundError(SourceError):
     """The server answered, but the file is not at this URL. Another name may work."""
 
 
+class CannotResumeError(SourceError):
+    """The bytes that are in the file cannot be continued from this URL. The transfer must begin again."""
+
+
 def refusal(response: httpx.Response) -> SourceError:
     """Return the error for an answer without the file."""
     code = response.status_code

@@ -15,10 +15,10 @@ from ..catalogue import ORIGIN, Vocabulary
 from ..errors import DeadlinePassed
 from ..redact import redacted
 from ..settings import Settings
-from . import Delivery, SourceError, Watch, wrong_bytes
+from . import Delivery, SourceError, Watch
 from .client import make_client
 from .directories import directory_of, names_at_mirror
-from .failures import NotFoundError
+from .failures import CannotResumeError, NotFoundError
 from .transfer import transfer
 
 _MAX_ATTEMPTS = 5
@@ -37,7 +37,10 @@ class _Route:
 
     def __init__(self, label: str, urls: Sequence[str]) -> None:
         self.label = label
-        self.urls = urls
+        self.urls = list(urls)
+        """URLs at which the file may be. Those that do not have it are removed."""
+        self.refusal: NotFoundError | None = None
+        """Failure of the first URL that was removed."""
         self.failures = 0
         self.due = 0.0
         """Time of the next attempt, as `time.monotonic` counts."""
@@ -147,50 +150,32 @@ async def _fetch(
     client: httpx.AsyncClient, delivery: Delivery, routes: list[_Route], timeout: float, end: float
 ) -> None:
     """Try the routes until one supplies the file. The route with the earliest due time is next."""
+    staged = delivery.staged
     furthest = 0
     while routes:
         route = min(routes, key=lambda candidate: candidate.due)
         await asyncio.sleep(route.due - time.monotonic())
         delivery.label = route.label
         try:
-            await _attempt(client, route, delivery, timeout)
+            await transfer(client, route.urls[0], staged, timeout)
+        except CannotResumeError:
+            staged.restart()
+        except NotFoundError as error:
+            route.refusal = route.refusal or error
+            del route.urls[0]
+            if not route.urls:
+                delivery.record_failure(route.refusal)
+                routes.remove(route)
         except SourceError as error:
             delivery.record_failure(error)
-            progress = delivery.staged.position - furthest
-            furthest = max(furthest, delivery.staged.position)
+            progress = staged.position - furthest
+            furthest = max(furthest, staged.position)
             route.failures = 0 if progress >= _MIN_PROGRESS else route.failures + 1
             route.due = time.monotonic() + max(error.wait, _backoff(route.failures))
             if not error.transient or route.failures == _MAX_ATTEMPTS or route.due >= end:
                 routes.remove(route)
         else:
             return
-
-
-async def _attempt(client: httpx.AsyncClient, route: _Route, delivery: Delivery, timeout: float) -> None:
-    staged = delivery.staged
-    resumed = staged.position > 0
-    await _deliver(client, route, delivery, timeout)
-    if resumed and not staged.is_right:
-        # The first bytes may be from another route. So download the whole file from this one.
-        staged.restart()
-        await _deliver(client, route, delivery, timeout)
-    if not staged.is_right:
-        error = wrong_bytes(staged)
-        staged.restart()
-        raise error
-
-
-async def _deliver(client: httpx.AsyncClient, route: _Route, delivery: Delivery, timeout: float) -> None:
-    """Download the file from the first URL of the route that has it."""
-    refusals: list[NotFoundError] = []
-    for url in route.urls:
-        try:
-            await transfer(client, url, delivery.staged, timeout)
-        except NotFoundError as error:
-            refusals.append(error)
-        else:
-            return
-    raise refusals[0]
 
 
 def _backoff(failures: int) -> float:

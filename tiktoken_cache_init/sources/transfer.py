@@ -1,6 +1,6 @@
 """One bounded, resumable transfer of a file over HTTP into a temporary file.
 
-No statement of a server is trusted: not the length, not the range, not the type.
+No statement of a server is trusted: not the length, not the range, not the type. A transfer is done when the digest is right.
 """
 
 import asyncio
@@ -10,9 +10,9 @@ import httpx
 
 from ..errors import InitError
 from ..volume.identify import looks_like
-from ..volume.staging import StagedFile, TooLongError
-from . import SourceError
-from .failures import PORTAL_ADVICE, NotFoundError, explain, refusal, with_place
+from ..volume.staging import StagedFile
+from . import SourceError, wrong_bytes
+from .failures import PORTAL_ADVICE, CannotResumeError, NotFoundError, explain, refusal, with_place
 
 _MIN_SPEED = 1024
 """Bytes a second. A slower transfer counts as stalled."""
@@ -20,7 +20,7 @@ _MAX_REDIRECTS = 5
 
 
 async def transfer(client: httpx.AsyncClient, url: str, staged: StagedFile, timeout: float) -> None:
-    """Download the rest of the file at ``url``, or the whole file if the server cannot resume.
+    """Download the rest of the file at ``url``. Return when the digest is right, however the connection ends.
 
     Args:
         client: the HTTP client.
@@ -29,6 +29,7 @@ async def transfer(client: httpx.AsyncClient, url: str, staged: StagedFile, time
         timeout: time limit in seconds. It starts again after each ``timeout * _MIN_SPEED`` bytes.
 
     Raises:
+        CannotResumeError: the bytes that are there cannot be continued from this URL.
         NotFoundError: the file is not at this URL.
         SourceError: the transfer failed in another way.
         VolumeError: the temporary file cannot be written.
@@ -36,13 +37,11 @@ async def transfer(client: httpx.AsyncClient, url: str, staged: StagedFile, time
     visited = [url]
     try:
         async with asyncio.timeout(timeout) as window:
-            if not await _request(client, visited, staged, window, timeout):
-                staged.restart()
-                visited = [url]
-                await _request(client, visited, staged, window, timeout)
-    except TooLongError:
-        staged.restart()
-        raise _too_long(staged) from None
+            response = await _request(client, visited, staged.position)
+            try:
+                await _receive(response, staged, window, timeout)
+            finally:
+                await response.aclose()
     except InitError:
         raise
     except Exception as error:
@@ -51,14 +50,8 @@ async def transfer(client: httpx.AsyncClient, url: str, staged: StagedFile, time
         raise with_place(reason, visited) from error
 
 
-async def _request(
-    client: httpx.AsyncClient, visited: list[str], staged: StagedFile, window: asyncio.Timeout, timeout: float
-) -> bool:
-    """Send one request and receive the body. Return False if the server cannot resume at the end of the file.
-
-    ``visited`` holds the URL to request. The URLs of redirects are added to it.
-    """
-    start = staged.position
+async def _request(client: httpx.AsyncClient, visited: list[str], start: int) -> httpx.Response:
+    """Ask for the bytes from ``start`` on. ``visited`` holds the URL, and then also the URLs of redirects."""
     headers = {"Range": f"bytes={start}-"} if start else {}
     request = client.build_request("GET", visited[0], headers=headers)
     while len(visited) <= _MAX_REDIRECTS + 1:
@@ -66,61 +59,84 @@ async def _request(
         url_has_credentials = bool(request.url.userinfo)
         auth = (request.url.username, request.url.password) if url_has_credentials else httpx.USE_CLIENT_DEFAULT
         response = await client.send(request, stream=True, auth=auth)
-        try:
-            if response.next_request is None:
-                return await _receive(response, staged, window, timeout)
-            request = response.next_request
-            if request.url.scheme not in ("http", "https"):
-                raise NotFoundError("redirected to a URL that is not http(s)")
-            visited.append(str(request.url))
-        finally:
-            await response.aclose()
+        if response.next_request is None:
+            return response
+        await response.aclose()
+        request = response.next_request
+        if request.url.scheme not in ("http", "https"):
+            raise NotFoundError("redirected to a URL that is not http(s)")
+        visited.append(str(request.url))
     raise NotFoundError(f"redirected more than {_MAX_REDIRECTS} times")
 
 
-async def _receive(response: httpx.Response, staged: StagedFile, window: asyncio.Timeout, timeout: float) -> bool:
-    start = staged.position
-    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
-    # A part of a compressed body does not continue the bytes that were decoded before.
-    resumes = coding == "identity" and _first_byte(response) == start
-    if start and (response.status_code == 416 or (response.status_code == 206 and not resumes)):
-        return False
-    if response.status_code == 206 and not start:
-        raise NotFoundError("answered 206 with a part of the file that was not asked for")
-    if response.status_code not in (200, 206):
-        raise refusal(response)
-    if coding not in ("identity", "gzip", "deflate"):
-        raise SourceError(f"its body is compressed as '{coding}', which was not asked for")
-    if response.status_code == 200:
-        staged.restart()
-        if _declared_length(response) > staged.vocabulary.max_size:
+async def _receive(response: httpx.Response, staged: StagedFile, window: asyncio.Timeout, timeout: float) -> None:
+    """Write the body to the file until the digest is right."""
+    resumed = _is_continuation(response, staged.position)
+    limit = staged.vocabulary.max_size
+    if not resumed:
+        if not staged.vocabulary.size and _declared_length(response) > limit:
             raise _too_long(staged)
+        staged.restart()
     received = marked = 0
     clock = asyncio.get_running_loop().time
     async for chunk in response.aiter_bytes():
-        staged.write(chunk)
+        room = limit - staged.position
+        staged.write(chunk[:room])
+        if staged.is_right:
+            return
+        if len(chunk) >= room:
+            raise _wrong(_too_long(staged) if len(chunk) > room else wrong_bytes(staged), staged, resumed)
         received += len(chunk)
         if received - marked >= _MIN_SPEED * timeout:
             window.reschedule(clock() + timeout)
             marked = received
-    if staged.is_right:
+    raise _ended(response, staged, resumed)
+
+
+def _is_continuation(response: httpx.Response, start: int) -> bool:
+    """Return whether the body continues the file at ``start``, or False if it is a whole file.
+
+    Raises:
+        SourceError: the body is neither.
+    """
+    status = response.status_code
+    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if start and status in (206, 416):
+        first = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""), re.ASCII)
+        # A part of a compressed body does not continue the bytes that were decoded before.
+        if status == 416 or coding != "identity" or not first or int(first[1]) != start:
+            raise CannotResumeError("does not continue where the file ends")
         return True
-    if page := looks_like(staged.head()):
-        staged.restart()
-        raise NotFoundError(f"answered with {page.text}", advice=PORTAL_ADVICE)
+    if status == 206:
+        raise NotFoundError("answered 206 with a part of the file that was not asked for")
+    if status != 200:
+        raise refusal(response)
+    if coding not in ("identity", "gzip", "deflate"):
+        raise SourceError(f"its body is compressed as '{coding}', which was not asked for")
+    return False
+
+
+def _ended(response: httpx.Response, staged: StagedFile, resumed: bool) -> SourceError:
+    """Return why a body that has ended is not the file."""
     size = staged.vocabulary.size
-    framed = "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
-    if (size and staged.position < size) or not (size or framed):
-        wanted = f" of {size:,}" if size else ""
-        reason = f"the body ended after {staged.position:,}{wanted} bytes"
-        # httpx raises an error if a framed body is cut, so this one is complete.
-        raise NotFoundError(reason) if framed and response.status_code == 200 else SourceError(reason, transient=True)
-    return True
+    if page := looks_like(staged.head()):
+        reason = NotFoundError(f"answered with {page.text}", advice=PORTAL_ADVICE)
+        return _wrong(reason, staged, resumed)
+    is_framed = "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
+    # httpx raises an error if a framed body is cut, so a framed one is complete.
+    if staged.position == size or (not size and is_framed):
+        return _wrong(wrong_bytes(staged), staged, resumed)
+    text = f"the body ended after {staged.position:,}{f' of {size:,}' if size else ''} bytes"
+    is_whole = is_framed and not resumed
+    return NotFoundError(text) if is_whole else SourceError(text, transient=True)
 
 
-def _first_byte(response: httpx.Response) -> int | None:
-    match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""), re.ASCII)
-    return int(match[1]) if match else None
+def _wrong(error: SourceError, staged: StagedFile, resumed: bool) -> SourceError:
+    """Return the error for bytes that are not the file. If they were resumed, another server may have sent the wrong ones."""
+    if resumed:
+        return CannotResumeError("continued the file with other bytes")
+    staged.restart()
+    return error
 
 
 def _declared_length(response: httpx.Response) -> int:

@@ -21,7 +21,7 @@ from tiktoken_cache_init.errors import DeadlinePassed, Stopped, VolumeError
 from tiktoken_cache_init.settings import Settings
 from tiktoken_cache_init.sources import Delivery, SourceError
 from tiktoken_cache_init.sources import fetch as module
-from tiktoken_cache_init.sources.failures import NotFoundError
+from tiktoken_cache_init.sources.failures import CannotResumeError, NotFoundError
 from tiktoken_cache_init.sources.fetch import _backoff, _fetch, _Route, _routes
 from tiktoken_cache_init.volume.staging import StagedFile
 
@@ -211,27 +211,18 @@ def test_another_route_continues_where_the_first_broke_off(bench: Bench) -> None
     assert at == [HALF]
 
 
-def test_wrong_bytes_are_discarded_and_their_route_is_given_up(bench: Bench) -> None:
-    assert bench.obtain(bench.route("a", give_bytes(WRONG)), bench.route("b", give_bytes()))
-    assert bench.said == ["a", "b"]
-    [(label, reason)] = bench.failures
-    assert label == "a"
-    assert reason.startswith("wrong bytes (260,000 bytes, the right length), SHA-256 ")
+def test_a_route_that_cannot_continue_is_tried_from_the_start(bench: Bench) -> None:
+    def cannot(_: StagedFile) -> None:
+        raise CannotResumeError("no")
 
+    def note(staged: StagedFile) -> None:
+        assert staged.position == 0
+        give_bytes()(staged)
 
-def test_a_route_that_continued_the_wrong_bytes_of_another_is_tried_from_the_start(bench: Bench) -> None:
-    a = bench.route("a", part(HALF, WRONG), fail(transient=False))
-    b = bench.route("b", give_bytes())
+    a, b = bench.route("a", part(HALF, WRONG), fail(transient=False)), bench.route("b", cannot, note)
     assert bench.obtain(a, b)
     assert bench.said == ["a", "a", "b", "b"]
     assert bench.failures == [("a", "broke"), ("a", "no")]
-
-
-def test_a_route_that_sends_wrong_bytes_from_the_start_is_reported(bench: Bench) -> None:
-    a, b = bench.route("a", part(HALF), fail(transient=False)), bench.route("b", give_bytes(WRONG))
-    assert not bench.obtain(a, b)
-    assert [label for label, reason in bench.failures if "wrong bytes" in reason] == ["b"]
-    assert bench.delivery.staged.position == 0
 
 
 def test_each_name_of_a_mirror_is_tried_until_one_is_there(bench: Bench) -> None:

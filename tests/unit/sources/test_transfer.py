@@ -23,6 +23,7 @@ from tests.samples import CONTENT, staged_file, vocabulary
 from tests.unit.conftest import Refuse
 from tests.unit.sources.server import (
     Answer,
+    Request,
     Server,
     continue_with,
     give,
@@ -34,7 +35,14 @@ from tests.unit.sources.server import (
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import VolumeError
 from tiktoken_cache_init.sources import SourceError
-from tiktoken_cache_init.sources.failures import NotFoundError, _retry_after, explain, refusal, with_place
+from tiktoken_cache_init.sources.failures import (
+    CannotResumeError,
+    NotFoundError,
+    _retry_after,
+    explain,
+    refusal,
+    with_place,
+)
 from tiktoken_cache_init.sources.transfer import transfer
 
 LONG = b"right bytes\n" * 30_000
@@ -81,20 +89,84 @@ def test_a_download_continues_where_the_file_ends(server: Server, volume: Path) 
     assert server.requests[0].headers["Range"] == "bytes=1000-"
 
 
+def test_a_download_starts_again_if_the_server_ignores_the_range(server: Server, volume: Path) -> None:
+    server.script("/x", give(LONG))
+    assert fetch(f"{server.url}/x", volume, begun=LONG[:1000]) == LONG
+
+
+PACKED = gzip.compress(LONG)
+
+
 @pytest.mark.parametrize(
-    "first",
+    "answer",
     [
-        give(LONG),
         give(LONG[5:], 206, {"Content-Range": f"bytes 5-{len(LONG) - 1}/{len(LONG)}"}),
         give(LONG[1000:], 206),
         give(LONG[1000:], 206, {"Content-Range": "lines 1000-"}),
+        give(PACKED[1000:], 206, {"Content-Range": "bytes 1000-", "Content-Encoding": "GZIP"}),
+        give(b"x" * (len(LONG) - 1000), 206, {"Content-Range": "bytes 1000-"}),
+        give(b"x" * len(LONG), 206, {"Content-Range": "bytes 1000-"}),
         refuse_with(416),
     ],
-    ids=["no ranges", "another range", "no range named", "an invalid range", "range refused"],
+    ids=["another range", "no range named", "an invalid range", "compressed", "other bytes", "too long", "refused"],
 )
-def test_a_download_starts_again_if_the_server_does_not_continue(server: Server, volume: Path, first: Answer) -> None:
-    server.script("/x", first, give(LONG))
-    assert fetch(f"{server.url}/x", volume, begun=LONG[:1000]) == LONG
+def test_a_server_that_does_not_continue_the_file_is_reported(server: Server, volume: Path, answer: Answer) -> None:
+    server.script("/x", answer)
+    assert isinstance(failure(f"{server.url}/x", volume, begun=LONG[:1000]), CannotResumeError)
+
+
+def test_a_file_of_wrong_bytes_from_another_source_is_not_continued(server: Server, volume: Path) -> None:
+    server.script("/x", give(b"", 206, {"Content-Range": f"bytes {len(LONG)}-"}))
+    assert isinstance(failure(f"{server.url}/x", volume, begun=b"x" * len(LONG)), CannotResumeError)
+
+
+def chunked(body: bytes, end: str = "0\r\n\r\n") -> Answer:
+    """Answer with a body of one chunk, without a header for its length."""
+    framed = f"{len(body):x}\r\n".encode() + body + b"\r\n" + end.encode()
+    return give(framed, headers={"Transfer-Encoding": "chunked"}, length=False)
+
+
+def and_then(answer: Answer, ending: Answer) -> Answer:
+    def both(request: Request) -> None:
+        answer(request)
+        ending(request)
+
+    return both
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        and_then(give(LONG, length=False), silent),
+        and_then(chunked(LONG, ""), silent),
+        chunked(LONG, ""),
+        give(LONG + b"1", upto=len(LONG)),
+        and_then(give(LONG + b"1", upto=len(LONG)), silent),
+    ],
+    ids=["open", "open chunks", "no last chunk", "short", "short and open"],
+)
+@pytest.mark.parametrize("size", [len(LONG), None])
+def test_the_digest_decides_that_a_transfer_is_done(
+    server: Server, volume: Path, answer: Answer, size: int | None
+) -> None:
+    server.script("/x", answer)
+    began = time.monotonic()
+    assert fetch(f"{server.url}/x", volume, vocabulary(LONG, size=size, max_size=size or 2 * len(LONG))) == LONG
+    assert time.monotonic() - began < 5
+
+
+def test_what_a_server_sends_after_the_file_is_not_read(server: Server, volume: Path) -> None:
+    server.script("/x", and_then(give(LONG + b"one line too many\n", length=False), silent))
+    assert fetch(f"{server.url}/x", volume) == LONG
+
+
+@pytest.mark.parametrize("position", [0, 1000])
+def test_no_more_than_the_size_is_read_of_wrong_bytes(server: Server, volume: Path, position: int) -> None:
+    wrong = give(b"x" * (len(LONG) - position), 206 if position else 200, {"Content-Range": f"bytes {position}-"})
+    server.script("/x", and_then(wrong, silent))
+    error = failure(f"{server.url}/x", volume, begun=LONG[:position])
+    assert not error.transient
+    assert ("wrong bytes" in str(error)) == (position == 0)
 
 
 def test_a_body_that_breaks_off_keeps_its_bytes_and_is_transient(server: Server, volume: Path) -> None:
@@ -111,14 +183,6 @@ def test_a_complete_body_that_is_too_short_is_not_the_file(server: Server, volum
     assert str(error) == "the body ended after 5,000 of 360,000 bytes"
 
 
-def test_a_part_of_a_compressed_body_is_not_appended(server: Server, volume: Path) -> None:
-    packed = gzip.compress(LONG)
-    coding = {"Content-Encoding": "GZIP"}
-    part = {**coding, "Content-Range": f"bytes 1000-{len(packed) - 1}/{len(packed)}"}
-    server.script("/x", give(packed[1000:], 206, headers=part), give(packed, headers=coding))
-    assert fetch(f"{server.url}/x", volume, begun=LONG[:1000]) == LONG
-
-
 def test_a_part_that_was_not_requested_is_not_the_file(server: Server, volume: Path) -> None:
     server.script("/x", give(LONG, 206))
     assert isinstance(failure(f"{server.url}/x", volume), NotFoundError)
@@ -126,7 +190,7 @@ def test_a_part_that_was_not_requested_is_not_the_file(server: Server, volume: P
 
 @pytest.mark.parametrize("length", [True, False], ids=["declared", "endless"])
 def test_a_body_that_is_too_long_is_not_the_file(server: Server, volume: Path, length: bool) -> None:
-    server.script("/x", give(LONG + b"x", length=length))
+    server.script("/x", give(b"x" * len(LONG) * 2, length=length))
     error = failure(f"{server.url}/x", volume)
     assert isinstance(error, NotFoundError)
     assert str(error) == "has more than 360,000 bytes"
@@ -175,12 +239,6 @@ def test_a_page_in_place_of_the_file_is_recognised(server: Server, volume: Path)
     assert said.startswith(f"redirected to {elsewhere.removeprefix('http://')}: answered with an HTML page")
 
 
-def chunked(body: bytes) -> Answer:
-    """Answer with a body of one chunk, without a header for its length."""
-    framed = f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
-    return give(framed, headers={"Transfer-Encoding": "chunked"}, length=False)
-
-
 def test_a_page_in_place_of_a_private_vocabulary_is_recognised(server: Server, volume: Path) -> None:
     private = vocabulary(LONG, size=None, max_size=2 * len(LONG))
     server.script("/x", chunked(HTML))
@@ -192,7 +250,9 @@ def test_a_page_in_place_of_a_private_vocabulary_is_recognised(server: Server, v
 
 def test_a_body_in_chunks_is_whole_although_no_header_tells_its_length(server: Server, volume: Path) -> None:
     server.script("/x", chunked(LONG[:1000]))
-    assert fetch(f"{server.url}/x", volume, vocabulary(LONG, size=None, max_size=2 * len(LONG))) == LONG[:1000]
+    error = failure(f"{server.url}/x", volume, vocabulary(LONG, size=None, max_size=2 * len(LONG)))
+    assert str(error).startswith("wrong bytes (1,000 bytes)")
+    assert not error.transient
 
 
 # Redirects and credentials.
