@@ -48,7 +48,7 @@ def driver(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if request.param == "host":
         return Host()
     places = [tmp_path_factory.getbasetemp(), vocabularies]
-    return Container(request.getfixturevalue("image"), places, ("--network", "host", "--memory", "256m"))
+    return Container(request.getfixturevalue("image"), places, ("--network", "host", "--memory", "64m"))
 
 
 @pytest.fixture

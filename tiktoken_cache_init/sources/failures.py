@@ -8,6 +8,7 @@ import ssl
 import time
 import urllib.parse
 import urllib.request
+import zlib
 from collections.abc import Iterator
 
 import httpx
@@ -73,7 +74,7 @@ def explain(error: Exception, position: int, timeout: float) -> SourceError:
         return _proxy_failure(error)
     if isinstance(error, httpx.InvalidURL | UnicodeError):
         return SourceError("its host name is not a valid one", advice="check its spelling")
-    if isinstance(error, httpx.DecodingError):
+    if isinstance(error, zlib.error):
         return SourceError("its body is not compressed as its header says")
     for cause in _causes(error):
         if found := _system_failure(cause):

@@ -5,6 +5,8 @@ No statement of a server is trusted: not the length, not the range, not the type
 
 import asyncio
 import re
+import zlib
+from collections.abc import Iterator
 
 import httpx
 
@@ -17,6 +19,9 @@ from .failures import PORTAL_ADVICE, CannotResumeError, NotFoundError, explain, 
 _MIN_SPEED = 1024
 """Bytes a second. A slower transfer counts as stalled."""
 _MAX_REDIRECTS = 5
+_PIECE = 1 << 16
+"""Maximum bytes that are unpacked at once: a small compressed body may hold any number of bytes."""
+_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 
 async def transfer(client: httpx.AsyncClient, url: str, staged: StagedFile, timeout: float) -> None:
@@ -79,18 +84,36 @@ async def _receive(response: httpx.Response, staged: StagedFile, window: asyncio
         staged.restart()
     received = marked = 0
     clock = asyncio.get_running_loop().time
-    async for chunk in response.aiter_bytes():
-        room = limit - staged.position
-        staged.write(chunk[:room])
-        if staged.is_right:
-            return
-        if len(chunk) >= room:
-            raise _wrong(_too_long(staged) if len(chunk) > room else wrong_bytes(staged), staged, resumed)
-        received += len(chunk)
+    unpacker = zlib.decompressobj(_GZIP_OR_ZLIB) if _coding(response) != "identity" else None
+    async for chunk in response.aiter_raw():
+        for piece in _unpacked(chunk, unpacker):
+            room = limit - staged.position
+            staged.write(piece[:room])
+            if staged.is_right:
+                return
+            if len(piece) >= room:
+                raise _wrong(_too_long(staged) if len(piece) > room else wrong_bytes(staged), staged, resumed)
+            received += len(piece)
+        if unpacker and unpacker.eof:
+            break
         if received - marked >= _MIN_SPEED * timeout:
             window.reschedule(clock() + timeout)
             marked = received
     raise _ended(response, staged, resumed)
+
+
+def _coding(response: httpx.Response) -> str:
+    return str(response.headers.get("Content-Encoding", "identity")).strip().lower()
+
+
+def _unpacked(chunk: bytes, unpacker: "zlib._Decompress | None") -> Iterator[bytes]:
+    """Yield the bytes of a part of a body. Some servers compress a body although that was not asked for."""
+    if unpacker is None:
+        yield chunk
+        return
+    while piece := unpacker.decompress(chunk, _PIECE):
+        yield piece
+        chunk = unpacker.unconsumed_tail
 
 
 def _is_continuation(response: httpx.Response, start: int) -> bool:
@@ -99,8 +122,7 @@ def _is_continuation(response: httpx.Response, start: int) -> bool:
     Raises:
         SourceError: the body is neither.
     """
-    status = response.status_code
-    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    status, coding = response.status_code, _coding(response)
     if start and status in (206, 416):
         first = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""), re.ASCII)
         # A part of a compressed body does not continue the bytes that were decoded before.
@@ -112,7 +134,8 @@ def _is_continuation(response: httpx.Response, start: int) -> bool:
     if status != 200:
         raise refusal(response)
     if coding not in ("identity", "gzip", "deflate"):
-        raise SourceError(f"its body is compressed as '{coding}', which was not asked for")
+        # The name of the coding is not printed, because the server may repeat credentials in it.
+        raise SourceError("its body is compressed in an unknown way, which was not asked for")
     return False
 
 

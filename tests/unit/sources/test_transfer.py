@@ -9,6 +9,7 @@ import selectors
 import socket
 import ssl
 import time
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ from tiktoken_cache_init.sources.failures import (
     refusal,
     with_place,
 )
-from tiktoken_cache_init.sources.transfer import transfer
+from tiktoken_cache_init.sources.transfer import _unpacked, transfer
 
 LONG = b"right bytes\n" * 30_000
 WANTED = vocabulary(LONG)
@@ -220,11 +221,37 @@ def test_a_private_vocabulary_may_look_like_anything_because_its_digest_decides(
     assert fetch(f"{server.url}/x", volume, vocabulary(content, size=None, max_size=1000)) == content
 
 
-def test_a_compressed_body_is_unpacked(server: Server, volume: Path) -> None:
-    server.script("/x", give(gzip.compress(LONG), headers={"Content-Encoding": "gzip"}))
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [("gzip", gzip.compress(LONG)), (" GZIP", gzip.compress(LONG)), ("deflate", zlib.compress(LONG))],
+)
+def test_a_compressed_body_is_unpacked(server: Server, volume: Path, coding: str, body: bytes) -> None:
+    server.script("/x", give(body + b"more", headers={"Content-Encoding": coding}))
     assert fetch(f"{server.url}/x", volume) == LONG
-    server.script("/x", give(b"no gzip", headers={"Content-Encoding": "gzip"}))
-    assert str(failure(f"{server.url}/x", volume)) == "its body is not compressed as its header says"
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "said"),
+    [
+        ("gzip", b"no gzip", "its body is not compressed as its header says"),
+        ("br", b"", "its body is compressed in an unknown way, which was not asked for"),
+        ("gzip", gzip.compress(b"x" * (len(LONG) + 1)), "has more than 360,000 bytes"),
+        ("gzip", gzip.compress(LONG[:5]) + gzip.compress(LONG[5:]), "the body ended after 5 of 360,000 bytes"),
+    ],
+    ids=["plain", "unknown", "too long", "two parts"],
+)
+def test_a_compressed_body_that_is_not_the_file_is_reported(
+    server: Server, volume: Path, coding: str, body: bytes, said: str
+) -> None:
+    server.script("/x", give(body, headers={"Content-Encoding": coding}))
+    error = failure(f"{server.url}/x", volume)
+    assert (str(error), error.transient) == (said, False)
+
+
+def test_a_compressed_body_is_never_unpacked_as_a_whole() -> None:
+    pieces = list(_unpacked(gzip.compress(LONG), zlib.decompressobj(31)))
+    assert b"".join(pieces) == LONG
+    assert max(map(len, pieces)) == 65_536
 
 
 def test_a_page_in_place_of_the_file_is_recognised(server: Server, volume: Path) -> None:
