@@ -147,7 +147,13 @@ def test_a_token_in_the_query_of_a_mirror_is_sent_and_never_shown(case: Case, se
     assert server.requests[0].target == f"{PATH}?sv=2022-11-02&sig={QUOTED}"
 
 
-def test_credentials_do_not_follow_a_redirect_to_another_host(case: Case, server: Server, second: Server) -> None:
+@pytest.mark.parametrize("place", ["url", "netrc"])
+def test_credentials_do_not_follow_a_redirect_to_another_port(
+    case: Case, server: Server, second: Server, tmp_path: Path, place: str
+) -> None:
     server.script(PATH, redirect(f"{second.url}{PATH}"))
-    case.fill(f"http://{USER}:{QUOTED}@{server.authority}").is_ready()
+    (tmp_path / "netrc").write_text(f"machine 127.0.0.1 login {USER} password {PASSWORD}\n")
+    user = f"{USER}:{QUOTED}@" if place == "url" else ""
+    case.fill(f"http://{user}{server.authority}", environment={"NETRC": str(tmp_path / "netrc")}).is_ready()
+    assert server.requests[0].headers["authorization"] == basic(USER, PASSWORD)
     assert "authorization" not in second.requests[0].headers

@@ -59,15 +59,16 @@ async def _request(client: httpx.AsyncClient, visited: list[str], start: int) ->
     """Ask for the bytes from ``start`` on. ``visited`` holds the URL, and then also the URLs of redirects."""
     headers = {"Range": f"bytes={start}-"} if start else {}
     request = client.build_request("GET", visited[0], headers=headers)
+    # The credentials of the URL, or else of the netrc file, are only for the origin of the first URL. httpx removes them from
+    # the request that follows a redirect to another origin.
+    auth = None if request.url.userinfo else httpx.USE_CLIENT_DEFAULT
     while len(visited) <= _MAX_REDIRECTS + 1:
         # Redirects are followed here, because httpx reads the whole body of each redirect.
-        url_has_credentials = bool(request.url.userinfo)
-        auth = (request.url.username, request.url.password) if url_has_credentials else httpx.USE_CLIENT_DEFAULT
         response = await client.send(request, stream=True, auth=auth)
         if response.next_request is None:
             return response
         await response.aclose()
-        request = response.next_request
+        request, auth = response.next_request, None
         if request.url.scheme not in ("http", "https"):
             raise NotFoundError("redirected to a URL that is not http(s)")
         visited.append(str(request.url))

@@ -298,15 +298,39 @@ def test_a_redirect_to_another_protocol_is_not_followed(server: Server, volume: 
     assert str(failure(f"{server.url}/x", volume)) == "redirected to a URL that is not http(s)"
 
 
-def test_credentials_of_the_url_win_and_are_not_sent_to_another_host(server: Server, volume: Path) -> None:
-    other = Server()
-    server.script("/x", redirect(f"{other.url}/y"))
-    other.script("/y", give(LONG))
-    url = f"http://user:secret@{server.host}/x"
-    assert fetch(url, volume, auth=httpx.BasicAuth("netrc", "other")) == LONG
-    assert server.requests[0].headers["Authorization"] == "Basic dXNlcjpzZWNyZXQ="
-    assert "dXNlcjpzZWNyZXQ" not in str(other.requests[0].headers)
-    other.close()
+@pytest.mark.parametrize("user", ["", "user:secret@"], ids=["netrc", "url"])
+@pytest.mark.parametrize(
+    ("url", "location", "is_sent"),
+    [
+        ("https://a.example/x", "/y", True),
+        ("https://a.example/x", "https://a.example:443/y", True),
+        ("http://a.example/x", "https://a.example/y", True),
+        ("https://a.example/x", "https://a.example:444/y", False),
+        ("https://a.example/x", "http://a.example/y", False),
+        ("https://a.example/x", "https://b.example/y", False),
+        ("https://a.example/x", "//b.example/y", False),
+    ],
+)
+def test_credentials_follow_a_redirect_only_to_the_same_origin(
+    volume: Path, tmp_path: Path, user: str, url: str, location: str, is_sent: bool
+) -> None:
+    netrc = "".join(f"machine {host}.example login user password {host}\n" for host in "ab")
+    (tmp_path / "netrc").write_text(netrc)
+    sent: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers.get("Authorization", ""))
+        is_first = request.url.path == "/x"
+        return (
+            httpx.Response(302, headers={"Location": location})
+            if is_first
+            else httpx.Response(200, stream=httpx.ByteStream(LONG))
+        )
+
+    options = {"transport": httpx.MockTransport(answer), "auth": httpx.NetRCAuth(str(tmp_path / "netrc"))}
+    assert fetch(url.replace("://", f"://{user}"), volume, **options) == LONG
+    expected = "Basic dXNlcjpzZWNyZXQ=" if user else "Basic dXNlcjph"
+    assert sent == [expected, expected if is_sent else ""]
 
 
 # Refusals.
