@@ -74,11 +74,13 @@ def public_directory() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def as_nobody() -> Iterator[None]:
-    """Switch to a user without privileges, if the tests run as root."""
+def as_nobody(directory: Path | None = None) -> Iterator[None]:
+    """Switch to a user without privileges, if the tests run as root. Give a directory to this user."""
     if os.geteuid():
         yield
         return
+    if directory:
+        os.chown(directory, NOBODY, NOBODY)
     groups, group = os.getgroups(), os.getegid()
     os.setgroups([])
     os.setegid(NOBODY)

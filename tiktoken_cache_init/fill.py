@@ -23,7 +23,7 @@ from .gateway import also_loaded
 from .settings import Settings
 from .sources import Delivery, Failure, Watch
 from .volume import search, staging
-from .volume.directory import is_read_only, prepare
+from .volume.directory import is_read_only, make_writable, prepare
 from .volume.inspect import Finding, State, inspect
 from .volume.mounts import require_mount, short_lived
 from .volume.staging import OccupiedError, StagedFile, VanishedError
@@ -129,6 +129,7 @@ class _Work:
         """
         if is_read_only(self._directory):
             raise self._read_only()
+        make_writable(self._directory)
         cause = ""
         try:
             self._repair_permissions()
@@ -153,12 +154,12 @@ class _Work:
         return {finding.target for finding in findings if finding.ready}
 
     def _repair_permissions(self) -> None:
-        """Set the mode and owner of files with the right bytes. If the kernel refuses, a copy replaces the file."""
+        """Set the mode and owner of files that are not readable, or not right. If the kernel refuses, a copy replaces them."""
         mode, owner = self._settings.mode, self._settings.owner
         changed = [
             target
             for target in self._missing()
-            if self._findings[target].lacks
+            if (self._findings[target].lacks or self._findings[target].state is State.UNREADABLE)
             and staging.repair_permissions(os.path.join(self._directory, target.name), mode, owner)
         ]
         ready = self._ready_now() if changed else set()

@@ -125,6 +125,10 @@ def serve(kind: str, root: str, mount_point: str) -> None:
             os.chown(root + path, *self._caller())
             return 0
 
+        def rmdir(self, path: str) -> int:
+            Path(self._change(path)).rmdir()
+            return 0
+
         def unlink(self, path: str) -> int:
             os.unlink(self._change(path))
             return 0

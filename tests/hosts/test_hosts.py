@@ -34,6 +34,11 @@ WITHOUT_CLONE3 = {
     "syscalls": [{"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1}],
 }
 """Seccomp profile that refuses clone3, like that of Docker before 20.10.10."""
+WITHOUT_CHMOD = {
+    "defaultAction": "SCMP_ACT_ALLOW",
+    "syscalls": [{"names": ["chmod", "fchmod", "fchmodat", "fchmodat2"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1}],
+}
+"""Seccomp profile that refuses chmod, as ZFS with NFSv4 ACLs does."""
 
 IN_POD = ("--env", "KUBERNETES_SERVICE_HOST=10.96.0.1")
 
@@ -298,12 +303,9 @@ def test_the_advice_for_storage_that_treats_root_as_nobody_works(
     hosts.cured(f"root_squash, {kind}", "FUSE: root is nobody", refused, followed, contained(image, volume, *options))
 
 
-@pytest.mark.parametrize(("kind", "umask"), [("no-chmod", ""), ("modes-0700", "0022")])
 @pytest.mark.parametrize("way", ["mount options", "MODE"])
-def test_the_advice_for_storage_without_modes_works(
-    way: str, kind: str, umask: str, image: str, at: Place, hosts: Hosts
-) -> None:
-    with stored(at, kind):
+def test_the_advice_for_storage_without_modes_works(way: str, image: str, at: Place, hosts: Hosts) -> None:
+    with stored(at, "modes-0700"):
         refused = contained(image, at.volume)
         if way == "MODE":
             followed = advice(refused, r"(TIKTOKEN_INIT_MODE=\d+)")
@@ -313,16 +315,35 @@ def test_the_advice_for_storage_without_modes_works(
         umask = followed.partition("umask=")[2]
         with storage.mounted(f"modes-{0o777 & ~int(umask, 8):04o}", at.directory / "behind", at.volume):
             ended = contained(image, at.volume)
-    hosts.cured(f"storage: {storage.KINDS[kind]}", "FUSE", refused, followed, ended)
+    hosts.cured(f"storage: {storage.KINDS['modes-0700']}", "FUSE", refused, followed, ended)
 
 
-@pytest.mark.parametrize("kind", ["modes-0777", "no-locks"])
+@pytest.mark.parametrize("kind", ["no-chmod", "modes-0777", "no-locks"])
 def test_storage_with_fixed_modes_or_without_locks_is_enough(kind: str, image: str, at: Place, hosts: Hosts) -> None:
     with stored(at, kind) as behind:
         (behind / CL100K.cache_key).mkdir()
         ended = contained(image, at.volume)
         assert not list(behind.glob(".tiktoken*"))
         hosts.works(f"storage: {storage.KINDS[kind]}", "FUSE", ended)
+
+
+@as_root
+@pytest.mark.parametrize("mode", [0o755, 0o770, 0o777])
+def test_storage_that_refuses_chmod_to_root_is_enough_or_one_advice_works(
+    mode: int, image: str, at: Place, tmp_path: Path, hosts: Hosts
+) -> None:
+    profile = tmp_path / "seccomp.json"
+    profile.write_text(json.dumps(WITHOUT_CHMOD))
+    limited = ("--security-opt", f"seccomp={profile}")
+    at.volume.chmod(mode)
+    ended = contained(image, at.volume, *limited)
+    host, made = "ZFS with NFSv4 ACLs (TrueNAS)", f"seccomp profile that refuses chmod, directory {mode:04o}"
+    if mode != 0o770:
+        hosts.works(host, made, ended)
+        return
+    assert "ZFS with NFSv4 ACLs" in last(ended)
+    followed = advice(ended, r"(TIKTOKEN_INIT_MODE=\d+)")
+    hosts.cured(host, made, ended, followed, contained(image, at.volume, *limited, "--env", followed))
 
 
 def test_storage_without_rename_is_reported(image: str, at: Place, hosts: Hosts) -> None:

@@ -21,7 +21,7 @@ def test_a_quoted_message_exists(quoted: str) -> None:
 
 
 def test_the_page_has_a_row_for_each_cause() -> None:
-    assert len(ROWS) == 14
-    assert len(QUOTED) == 14
+    assert len(ROWS) == 15
+    assert len(QUOTED) == 15
     # It has no row, because the command works there.
     assert "On macOS without Docker" in PAGE

@@ -529,18 +529,45 @@ def test_a_file_that_cannot_be_repaired_is_replaced_by_a_copy(
     assert stat.S_IMODE((volume / TINY.cache_key).stat().st_mode) == 0o644
 
 
-def test_a_volume_that_ignores_permissions_is_not_ready(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("ignored", [False, True])
+def test_storage_that_does_not_change_modes_is_enough_if_new_files_get_theirs(
+    volume: Path, refuse: Refuse, monkeypatch: pytest.MonkeyPatch, ignored: bool
+) -> None:
     volume.chmod(0o775)
     (volume / TINY.cache_key).write_bytes(CONTENT)
     (volume / TINY.cache_key).chmod(0o600)
-    monkeypatch.setattr(os, "chmod", lambda *_: None)
-    monkeypatch.setattr(os, "fchmod", lambda *_: None)
-    result = filled(volume, "/nowhere", TINY, mode=0o664)
-    assert isinstance(result.error, VolumeError)
-    assert "does not keep permissions" in str(result.error)
-    assert (volume / TINY.cache_key).read_bytes() == CONTENT
-    # The default mode needs no chmod: a copy with this mode replaces the file.
-    assert filled(volume, "/nowhere", TINY).error is None
+    for name in ("chmod", "fchmod"):
+        monkeypatch.setattr(os, name, lambda *_: None) if ignored else refuse(name, errno.EPERM)
+    with monkeypatch.context() as patch:
+        made = os.open
+        patch.setattr(os, "open", lambda path, flags, mode=0o777: made(path, flags, mode & 0o600))
+        result = filled(volume, "/nowhere", TINY)
+        assert "does not keep permissions: everything has mode 0600, but 0644 is needed" in str(result.error)
+        assert (volume / TINY.cache_key).read_bytes() == CONTENT
+    with process_state():
+        os.umask(0o077)
+        assert actions(filled(volume, "/nowhere", TINY, mode=0o664)) == [Action.REPLACED]
+    assert stat.S_IMODE((volume / TINY.cache_key).stat().st_mode) == 0o664
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o555])
+def test_a_closed_directory_of_this_user_is_opened(mode: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    supply_by(monkeypatch, lambda delivery: delivery.staged.write(CONTENT))
+    with public_directory() as above, as_nobody(above):
+        volume = above / "volume"
+        volume.mkdir(mode)
+        assert filled(volume, "/nowhere", TINY).error is None
+        assert stat.S_IMODE(volume.stat().st_mode) == 0o755
+        volume.chmod(0o555)
+        assert filled(volume, "/nowhere", TINY).error is None
+        assert stat.S_IMODE(volume.stat().st_mode) == 0o555, "a directory that is ready keeps its mode"
+
+
+def test_a_closed_file_of_this_user_is_opened() -> None:
+    with public_directory() as volume, as_nobody(volume):
+        (volume / TINY.cache_key).write_bytes(CONTENT)
+        (volume / TINY.cache_key).chmod(0)
+        assert actions(filled(volume, "/nowhere", TINY)) == [Action.REPAIRED]
 
 
 # Layouts.

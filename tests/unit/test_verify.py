@@ -123,6 +123,14 @@ def test_a_directory_that_not_every_user_can_read_is_a_problem(ready: Path, mode
     assert verified(ready, mode=0o640).ready == (mode == 0o750)
 
 
+def test_a_directory_that_the_owner_of_the_files_cannot_enter_is_a_problem(ready: Path) -> None:
+    ready.chmod(0o700)
+    assert verified(ready, mode=0o600).problems == ()
+    [problem] = verified(ready, mode=0o600, owner=(4711, -1)).problems
+    assert "the directory has mode 0700" in problem.text
+    assert "chmod 0705" in problem.text
+
+
 def test_a_directory_that_only_its_owner_may_write_to_is_no_problem(ready: Path) -> None:
     ready.chmod(0o555)
     assert verified(ready).ready

@@ -1,5 +1,6 @@
 """The directory that consumers mount: creation and permissions."""
 
+import contextlib
 import errno
 import os
 import stat
@@ -36,36 +37,45 @@ def prepare(path: str, mode: int, owner: tuple[int, int] | None) -> None:
             except OSError as error:
                 raise OwnerError(owner, error) from error
     missing = missing_bits(path, mode, owner)
-    found = permissions(path)
-    if os.stat(path).st_uid == os.geteuid() and not os.access(path, os.W_OK | os.X_OK):
-        # A NAS may hand out a directory that its owner may not write in.
-        missing |= stat.S_IRWXU
     if not missing:
         return
+    found = permissions(path)
     refused = None
     try:
         os.chmod(path, found | missing)
     except OSError as error:
         refused = error
     if missing := missing_bits(path, mode, owner):
-        raise _closed(path, mode, found, found | missing, refused)
+        raise _closed(path, mode, missing, refused)
 
 
-def _closed(path: str, mode: int, found: int, wanted: int, refused: OSError | None) -> VolumeError:
+def _closed(path: str, mode: int, missing: int, refused: OSError | None) -> VolumeError:
     """Return the error for a directory that did not get the permissions that readers need."""
     if refused and refused.errno not in (errno.EPERM, errno.EACCES, *NOT_SUPPORTED):
         return StorageError("change the mode of", path, refused)
     if refused and not os.access(path, os.W_OK | os.X_OK):
         # One remedy is enough: the owner of the directory can write in it and can change its mode.
         return StorageError("write in", path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+    found = permissions(path)
     if not refused or file_system(path).startswith(_WITHOUT_MODES):
-        return ModesError(path, found, wanted)
+        return ModesError(path, found, found | missing)
+    narrower = mode & _readers(found)
+    remedy = (
+        f", or set TIKTOKEN_INIT_MODE=0{narrower:03o} if the gateway's user can read it" if narrower != mode else ""
+    )
     return VolumeError(
         f"{path} has mode {found:04o}, so not every user can read its files, and its mode cannot be changed "
-        f"({refused.strerror}): run chmod {wanted:04o} on it, or, if the storage refuses that too (TrueNAS, ZFS with NFSv4 ACLs), "
-        f"let everyone@ read and traverse in its ACL, or set TIKTOKEN_INIT_MODE=0{mode & _readers(found):03o} if the gateway's "
-        "user can read it"
+        f"({refused.strerror}): run chmod {found | missing:04o} on it, or, if the storage refuses that too (TrueNAS, ZFS with "
+        f"NFSv4 ACLs), let everyone@ read and traverse in its ACL{remedy}"
     )
+
+
+def make_writable(path: str) -> None:
+    """Let the owner of the directory write in it, if this is the user who runs. Best effort: the first write will tell."""
+    with contextlib.suppress(OSError):
+        status = os.stat(path)
+        if status.st_uid == os.geteuid() and status.st_mode & 0o300 != 0o300:
+            os.chmod(path, stat.S_IMODE(status.st_mode) | stat.S_IRWXU)
 
 
 def directory_mode(mode: int) -> int:
@@ -93,25 +103,19 @@ def is_read_only(path: str) -> bool:
         return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
-def missing_bits(path: str, mode: int, owner: tuple[int, int] | None = None) -> int:
+def missing_bits(path: str, mode: int, owner: tuple[int, int] | None) -> int:
     """Return the permission bits that a directory lacks, so that its files can be read as their mode and owner say.
-
-    The owner's write bit is optional.
-
-    Args:
-        path: the directory.
-        mode: mode of its files.
-        owner: owner of its files, if it must be able to read them, or None.
 
     Raises:
         VolumeError: the path cannot be accessed.
     """
     with storage_errors("open", path):
         status = os.stat(path)
-    wanted = directory_mode(mode)
+    # A reader does not need the owner's write bit.
+    wanted = directory_mode(mode) & ~stat.S_IWUSR
     if owner and owner[0] != status.st_uid:
         wanted |= 0o050 if owner[1] == status.st_gid else 0o005
-    return wanted & ~stat.S_IMODE(status.st_mode) & ~stat.S_IWUSR
+    return wanted & ~stat.S_IMODE(status.st_mode)
 
 
 def _readers(mode: int) -> int:

@@ -55,14 +55,18 @@ class StagedFile:
         self._digest = hashlib.sha256()
 
     def create(self, mode: int = 0o644) -> None:
-        """Make the temporary file, with its final mode if possible: some storage refuses to change modes.
+        """Make the temporary file, with its final mode: some storage refuses to change modes, also to root.
 
         Raises:
             VolumeError: the directory cannot be written.
         """
         with storage_errors("write in", self._directory, self._needed):
             for _ in range(_MAX_ATTEMPTS):
-                self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode | 0o600)
+                umask = os.umask(0)
+                try:
+                    self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode | 0o600)
+                finally:
+                    os.umask(umask)
                 # Some network file systems have no locks. There, `sweep` checks the age of the file.
                 with contextlib.suppress(OSError):
                     fcntl.flock(self._fd, fcntl.LOCK_EX)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.conftest import Refuse
-from tiktoken_cache_init.errors import VolumeError
-from tiktoken_cache_init.volume.directory import directory_mode, missing_bits, permissions, prepare
+from tiktoken_cache_init.errors import ModesError, StorageError, VolumeError
+from tiktoken_cache_init.volume.directory import directory_mode, make_writable, missing_bits, permissions, prepare
 
 
 def mode_of(path: Path) -> int:
@@ -77,87 +77,122 @@ def test_a_directory_that_cannot_be_made_is_an_error(tmp_path: Path, refuse: Ref
 
 
 @pytest.mark.parametrize(
-    ("before", "after"), [(0o700, 0o755), (0o711, 0o755), (0o1777, 0o1777), (0o1770, 0o1775), (0o555, 0o555)]
+    ("before", "mode", "owner", "after"),
+    [
+        (0o700, 0o644, None, 0o755),
+        (0o711, 0o644, None, 0o755),
+        (0o1777, 0o644, None, 0o1777),
+        (0o1770, 0o644, None, 0o1775),
+        (0o555, 0o644, None, 0o555),
+        (0o000, 0o644, None, 0o555),
+        (0o700, 0o600, None, 0o700),
+        # The owner of the files is the user, in the group, or another user of the directory.
+        (0o700, 0o600, (0, 0), 0o700),
+        (0o700, 0o600, (1, 0), 0o750),
+        (0o700, 0o600, (1, 1), 0o705),
+        (0o700, 0o600, (1, -1), 0o705),
+    ],
 )
-def test_permissions_are_added_and_never_removed(volume: Path, before: int, after: int) -> None:
+def test_the_permissions_that_readers_need_are_added_and_none_is_removed(
+    volume: Path, before: int, mode: int, owner: tuple[int, int] | None, after: int
+) -> None:
     volume.chmod(before)
-    prepare(str(volume), 0o644, None)
+    if owner:
+        status = volume.stat()
+        owner = (status.st_uid + owner[0], -1 if owner[1] < 0 else status.st_gid + owner[1])
+    prepare(str(volume), mode, owner)
+    assert mode_of(volume) == after
+    assert missing_bits(str(volume), mode, owner) == 0
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EACCES, errno.ENOTSUP])
+def test_a_directory_that_not_every_user_can_read_is_reported_with_remedies_if_its_mode_cannot_be_changed(
+    volume: Path, refuse: Refuse, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    volume.chmod(0o705)
+    refuse("chmod", number)
+    monkeypatch.setattr("tiktoken_cache_init.volume.directory.file_system", lambda _: "zfs")
+    for mode, narrower in ((0o644, 0o604), (0o640, 0o600)):
+        with pytest.raises(VolumeError) as caught:
+            prepare(str(volume), mode, None)
+        assert str(caught.value) == (
+            f"{volume} has mode 0705, so not every user can read its files, and its mode cannot be changed "
+            f"({os.strerror(number)}): run chmod 0755 on it, or, if the storage refuses that too (TrueNAS, ZFS with NFSv4 "
+            "ACLs), let everyone@ read and traverse in its ACL, or set "
+            f"TIKTOKEN_INIT_MODE={narrower:04o} if the gateway's user can read it"
+        )
+
+
+def test_no_other_mode_of_the_files_is_proposed_if_it_does_not_help(volume: Path, refuse: Refuse) -> None:
+    volume.chmod(0o700)
+    refuse("chmod", errno.EPERM)
+    with pytest.raises(VolumeError) as caught:
+        prepare(str(volume), 0o600, (volume.stat().st_uid + 1, -1))
+    assert "run chmod 0705 on it" in str(caught.value)
+    assert "TIKTOKEN_INIT_MODE" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", [0o705, 0o755, 0o770, 0o777])
+def test_a_mode_that_cannot_be_changed_is_enough_if_it_lets_every_reader_in(
+    volume: Path, refuse: Refuse, mode: int
+) -> None:
+    volume.chmod(mode)
+    refuse("chmod", errno.EPERM)
+    prepare(str(volume), 0o604 if mode == 0o705 else 0o640 if mode == 0o770 else 0o644, None)
+
+
+def test_storage_that_fails_to_change_a_mode_is_an_error(volume: Path, refuse: Refuse) -> None:
+    volume.chmod(0o700)
+    refuse("chmod", errno.EIO)
+    with pytest.raises(StorageError, match=r"cannot change the mode of .*: Input/output error"):
+        prepare(str(volume), 0o644, None)
+
+
+def test_a_closed_directory_that_cannot_be_written_needs_one_remedy(
+    volume: Path, refuse: Refuse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume.chmod(0o700)
+    refuse("chmod", errno.EPERM)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(StorageError, match=r"cannot write in .*: Permission denied"):
+        prepare(str(volume), 0o644, None)
+
+
+@pytest.mark.parametrize("kind", ["", "cifs", "fuseblk"])
+def test_a_directory_that_keeps_no_permissions_is_reported_with_mount_options(
+    volume: Path, refuse: Refuse, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    volume.chmod(0o700)
+    if kind:
+        refuse("chmod", errno.EPERM)
+        monkeypatch.setattr("tiktoken_cache_init.volume.directory.file_system", lambda _: kind)
+    else:
+        monkeypatch.setattr(os, "chmod", lambda *_: None)
+    with pytest.raises(ModesError, match=r"everything has mode 0700, but 0755 is needed"):
+        prepare(str(volume), 0o644, None)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(0o000, 0o700), (0o555, 0o755), (0o655, 0o755), (0o755, 0o755), (0o300, 0o300)]
+)
+def test_the_owner_gets_the_right_to_write(volume: Path, before: int, after: int) -> None:
+    volume.chmod(before)
+    make_writable(str(volume))
     assert mode_of(volume) == after
 
 
-def test_no_permissions_are_added_that_the_files_do_not_need(volume: Path) -> None:
-    volume.chmod(0o700)
-    prepare(str(volume), 0o600, None)
-    assert mode_of(volume) == 0o700
-
-
-def test_an_unreadable_directory_of_another_user_is_reported_with_both_remedies(
+def test_the_directory_of_another_user_keeps_its_mode(
     volume: Path, refuse: Refuse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    volume.chmod(0o705)
+    volume.chmod(0o555)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: volume.stat().st_uid + 1)
+        make_writable(str(volume))
     refuse("chmod", errno.EPERM)
-    monkeypatch.setattr(os, "geteuid", lambda: volume.stat().st_uid + 1)
-    with pytest.raises(VolumeError) as caught:
-        prepare(str(volume), 0o644, None)
-    assert f"{volume} has mode 0705, so not every user can read its files" in str(caught.value)
-    assert "its mode cannot be changed (Operation not permitted): run chmod 0755 on it, or, if " in str(caught.value)
-    assert "TrueNAS" in str(caught.value)
-    assert str(caught.value).endswith("or set TIKTOKEN_INIT_MODE=0604 if the gateway's user can read it")
-    prepare(str(volume), 0o604, None)
-
-
-def test_our_directory_that_keeps_no_permissions_is_reported_with_mount_options(
-    volume: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    volume.chmod(0o700)
-    monkeypatch.setattr(os, "chmod", lambda *_: None)
-    with pytest.raises(VolumeError, match=r"everything has mode 0700, but 0755 is needed"):
-        prepare(str(volume), 0o644, None)
+    make_writable(str(volume))
+    assert mode_of(volume) == 0o555
 
 
 def test_a_directory_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(VolumeError, match="cannot open"):
         permissions(str(tmp_path / "none"))
-
-
-def test_a_missing_write_bit_of_the_owner_is_ignored(volume: Path) -> None:
-    volume.chmod(0o555)
-    assert missing_bits(str(volume), 0o644) == 0
-    volume.chmod(0o750)
-    assert missing_bits(str(volume), 0o644) == 0o005
-
-
-@pytest.mark.parametrize("mode", [0o000, 0o555, 0o111])
-def test_a_directory_that_its_owner_may_not_write_in_is_opened_for_its_owner(
-    volume: Path, monkeypatch: pytest.MonkeyPatch, mode: int
-) -> None:
-    volume.chmod(mode)
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    prepare(str(volume), 0o644, None)
-    assert mode_of(volume) == 0o755
-
-
-def test_storage_that_refuses_to_open_our_directory_is_reported_by_the_first_write(
-    volume: Path, refuse: Refuse
-) -> None:
-    volume.chmod(0o555)
-    refuse("chmod", errno.EPERM)
-    prepare(str(volume), 0o644, None)
-
-
-@pytest.mark.parametrize(
-    ("before", "owner", "after"), [((0, 0), (7, 8), 0o705), ((0, 8), (7, 8), 0o750), ((7, 8), (7, 8), 0o700)]
-)
-def test_the_named_owner_of_the_files_can_reach_them(
-    volume: Path, monkeypatch: pytest.MonkeyPatch, before: tuple[int, int], owner: tuple[int, int], after: int
-) -> None:
-    volume.chmod(0o700)
-    real = os.stat
-
-    def stat_as(path: str) -> os.stat_result:
-        found = real(path)
-        return os.stat_result((*found[:4], *before, *found[6:]))
-
-    monkeypatch.setattr(os, "stat", stat_as)
-    assert 0o700 | missing_bits(str(volume), 0o600, owner) == after
-    assert missing_bits(str(volume), 0o600, None) == 0
