@@ -315,7 +315,7 @@ def _warnings(settings: Settings) -> list[str]:
     # A pod's init containers and containers share its volumes, also one in memory.
     if place.in_image() and not place.in_pod() and (kind := short_lived(settings.cache_dir)):
         warnings.append(
-            f"{settings.cache_dir} is {kind}, which is empty for the next container: mount a named volume, as in "
+            f"{settings.cache_dir} is {kind}, which is empty for the next container: mount a named volume on a disk, as in "
             f"-v tiktoken:{settings.cache_dir}"
         )
     if settings.layout != "published":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import socket
 import subprocess
 import tarfile
@@ -53,6 +54,34 @@ def test_a_directory_that_the_daemon_makes_is_filled(image: str, bind_directory:
     done = run(image, [f"{made}:/cache/tiktoken"])
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in made.iterdir()) == sorted(WANTED)
+
+
+@pytest.mark.parametrize(
+    "kind", ["tmpfs", "tmpfs volume", "anonymous volume", "part of a tmpfs", "pod", "named volume"]
+)
+def test_a_volume_that_does_not_outlive_the_container_is_reported(image: str, volume: str, kind: str) -> None:
+    in_memory, at = f"{volume}-memory", "/cache/tiktoken"
+    docker("volume", "create", "--opt", "type=tmpfs", "--opt", "device=tmpfs", in_memory)
+    try:
+        options = {
+            "tmpfs": ["--tmpfs", at],
+            "tmpfs volume": ["--volume", f"{in_memory}:{at}"],
+            "anonymous volume": ["--volume", at],
+            "part of a tmpfs": ["--volume", f"/dev/shm/{volume}:{at}"],
+            "pod": ["--tmpfs", at, "--env", "KUBERNETES_SERVICE_HOST=10.0.0.1"],
+            "named volume": ["--volume", f"{volume}:{at}"],
+        }[kind]
+        done = run(image, [], options=[*LOCKED_DOWN, *options])
+    finally:
+        docker("volume", "rm", in_memory)
+        shutil.rmtree(f"/dev/shm/{volume}", ignore_errors=True)
+    assert done.returncode == 0, done.stderr
+    warned = next(
+        (word for word in ("a tmpfs", "an anonymous volume") if f"warning: {at} is {word}, " in done.stderr), ""
+    )
+    assert warned == {"tmpfs": "a tmpfs", "tmpfs volume": "a tmpfs", "anonymous volume": "an anonymous volume"}.get(
+        kind, ""
+    )
 
 
 def test_verify_is_ready_only_after_a_fill(image: str, volume: str) -> None:

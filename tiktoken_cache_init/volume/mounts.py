@@ -54,10 +54,12 @@ def short_lived(path: str) -> str:
     mount = table.get(_mount_point(path, table))
     if not mount:
         return ""
+    # An engine mounts a whole tmpfs. A part of one is a directory of the host, such as one below /tmp, and it stays.
+    in_memory = mount.file_system == "tmpfs" and mount.root == "/"
     # Engines keep a volume without a name in .../volumes/ID/_data, with 64 hex digits.
     *_, volumes, name, data = ("", "", *mount.root.split("/"))
     anonymous = (volumes, data) == ("volumes", "_data") and len(name) == 64 and not name.strip("0123456789abcdef")
-    return "a tmpfs" if mount.file_system == "tmpfs" else "an anonymous volume" if anonymous else ""
+    return "a tmpfs" if in_memory else "an anonymous volume" if anonymous else ""
 
 
 def _mount_point(path: str, points: Collection[str]) -> str:

@@ -120,6 +120,7 @@ def test_a_directory_counts_as_mounted_on_a_system_without_a_mount_table(monkeyp
     ("row", "kind"),
     [
         ("/ /cache rw - tmpfs tmpfs rw", "a tmpfs"),
+        ("/tiktoken /cache rw - tmpfs tmpfs rw", ""),
         (f"/var/lib/docker/volumes/{'0a' * 32}/_data /cache rw - ext4 /dev/vda rw", "an anonymous volume"),
         ("/var/lib/docker/volumes/tiktoken/_data /cache rw - ext4 /dev/vda rw", ""),
         (f"/home/volumes/{'xy' * 32}/_data /cache rw - ext4 /dev/vda rw", ""),
