@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -76,6 +77,14 @@ def test_a_run_without_arguments_fills(run: Run, volume: Path) -> None:
     assert lines[1] == f"tiny.tiktoken ({TINY.cache_key}): installed from baked"
     assert lines[-1].startswith(f"ready: 2 files in {volume} (")
     assert names_in(volume) == sorted([TINY.cache_key, OTHER.cache_key])
+
+
+def test_the_modes_of_new_directories_do_not_depend_on_the_umask(run: Run, tmp_path: Path, baked: Path) -> None:
+    with process_state():
+        os.umask(0o077)
+        arguments = ["fill", "--cache-dir", str(tmp_path / "a/b"), "--sources", "baked", "--baked-dir", str(baked)]
+        assert cli.main(arguments, {}, io.StringIO(), io.StringIO()) == 0
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "a", tmp_path / "a/b")} == {0o755}
 
 
 def test_a_fill_that_obtains_nothing_exits_with_4(run: Run) -> None:

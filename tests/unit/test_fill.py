@@ -188,6 +188,26 @@ def test_the_last_copies_survive_a_failure_between_two_renames(volume: Path, mon
     assert contents(volume) == RIGHT
 
 
+def test_every_file_is_synced_before_the_first_rename_and_the_directory_after_the_last(
+    volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    rename, fsync = os.rename, os.fsync
+
+    def recorded_rename(source: str, target: str) -> None:
+        steps.append("rename")
+        rename(source, target)
+
+    def recorded_fsync(fd: int) -> None:
+        steps.append("sync directory" if stat.S_ISDIR(os.fstat(fd).st_mode) else "sync file")
+        fsync(fd)
+
+    monkeypatch.setattr(os, "rename", recorded_rename)
+    monkeypatch.setattr(os, "fsync", recorded_fsync)
+    filled(volume, baked)
+    assert steps == [*["sync file"] * 2, *["rename"] * 2, "sync directory"]
+
+
 @pytest.mark.parametrize(
     ("mode", "content", "kept"),
     [
