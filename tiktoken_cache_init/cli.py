@@ -40,6 +40,11 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, 
         try:
             interrupts.unblock()
             return _main(arguments, environment, console)
+        except RuntimeError as error:
+            # Python 3.11 wraps an exception that is raised while an imported module makes a class.
+            if isinstance(error.__cause__, Stopped):
+                raise error.__cause__ from None
+            raise
         finally:
             # From here on, no signal changes the exit code.
             interrupts.block()

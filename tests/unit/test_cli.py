@@ -226,6 +226,13 @@ def test_a_signal_has_its_exit_code(run: Run, monkeypatch: pytest.MonkeyPatch, n
     assert ended.stderr.endswith(f"error: stopped by signal {number:d}: run again to continue\n")
 
 
+def test_a_signal_that_python_has_wrapped_has_its_exit_code(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrapped = RuntimeError("Error calling __set_name__")
+    wrapped.__cause__ = Stopped(signal.SIGTERM)
+    fail_with(monkeypatch, wrapped)
+    assert run().code == 143
+
+
 def test_storage_that_does_not_answer_is_given_up_at_the_deadline(
     run: Run, volume: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

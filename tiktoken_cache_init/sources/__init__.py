@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple, Protocol
 
+from .. import interrupts
 from ..errors import DeadlinePassed
 from ..settings import Settings
 from ..volume.identify import Kind, identify
@@ -120,7 +121,9 @@ def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch
         if not missing:
             return
         try:
-            source = _load(name, settings, end, watch)
+            # A signal that is raised in the import system can end in another exception.
+            with interrupts.blocked():
+                source = _load(name, settings, end, watch)
         except ImportError as error:
             for delivery in missing:
                 with delivery.attempt(name):
