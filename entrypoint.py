@@ -5,6 +5,8 @@ import sys
 
 # Disable the garbage collector: the process lives for milliseconds.
 gc.disable()
+# With -I, Python does not look for modules beside the program.
+sys.path.insert(0, __file__.rpartition("/")[0])
 
 try:
     from tiktoken_cache_init.__main__ import run

@@ -15,13 +15,15 @@ from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
+from tiktoken_cache_init.place import IMAGE_DIR
+
 from . import contents, inventory
 
 INTERPRETER = Path("/usr/bin/python3.13")
 STDLIB = Path("/usr/lib/python3.13")
 SITE = Path("/usr/local/lib/python3.13/dist-packages")
 """Directory where Debian's Python looks for packages that pip installed."""
-OURS = Path("/usr/lib/tiktoken-cache-init")
+OURS = Path(IMAGE_DIR)
 
 OS_RELEASE = "/etc/os-release"
 """File that tells scanners the distribution of the packages."""
@@ -138,7 +140,7 @@ def chosen(network: bool, wheels: Path, project: Path) -> dict[Path, Path]:
     """Return path in the image -> present path, for each file to take."""
     files = {path: path for path in debian_files(network)}
     files[OURS / "entrypoint.py"] = project / "entrypoint.py"
-    files |= {SITE / path.relative_to(project): path for path in project.glob("tiktoken_cache_init/**/*.py")}
+    files |= {OURS / path.relative_to(project): path for path in project.glob("tiktoken_cache_init/**/*.py")}
     if network:
         files |= {SITE / path.relative_to(wheels): path for path in wheel_files(wheels)}
     leave_out(files, (*contents.LEFT_OUT, *(() if network else contents.LEFT_OUT_OFFLINE)))
@@ -167,6 +169,7 @@ def main(profile: str, root: Path, wheels: Path = Path("/wheels"), project: Path
         place.write_bytes(content)
         place.chmod(0o644)
     compile_sources(root)
+    (root / OURS.relative_to("/") / "tiktoken_cache_init" / "vocabularies").symlink_to("/vocabularies")
     set_times(root)
 
 

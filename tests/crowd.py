@@ -1,4 +1,4 @@
-"""Program that starts many fills of one volume at once: ``python -m tests.crowd COUNT ARGUMENTS...``
+"""Program that starts many fills of one volume at once: ``python -m tests.crowd COUNT BAKED ARGUMENTS...``
 
 Each run is a separate process, and all start at the same moment. They are forked from a process that has imported every
 module, because an interpreter takes longer to start than a fill. The exit code and the log of each run are printed as
@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 
 import tiktoken_cache_init
+from tiktoken_cache_init import place
 from tiktoken_cache_init.cli import main
 
 
@@ -45,4 +46,5 @@ def together(count: int, arguments: Sequence[str]) -> list[tuple[int, str]]:
 
 
 if __name__ == "__main__":
-    json.dump(together(int(sys.argv[1]), sys.argv[2:]), sys.stdout)
+    place.BAKED_DIR = sys.argv[2]
+    json.dump(together(int(sys.argv[1]), sys.argv[3:]), sys.stdout)

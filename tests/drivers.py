@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ from tests.machine import ROOT, needs, python_for_all
 Words = Sequence[str]
 Table = Mapping[str, str]
 Options = dict[str, Any]
+
+TWO = {"TIKTOKEN_INIT_ENCODINGS": "cl100k_base,o200k_base"}
+"""Variables of a run that wants only the two vocabularies of a gateway, whatever is baked in."""
 
 LONGEST = 120.0
 """Seconds after which a run is killed and its test fails."""
@@ -99,10 +103,26 @@ class Running:
         self._process.wait()
 
 
+def install(directory: Path, baked: Path) -> Path:
+    """Install the program in a new directory, with the vocabularies of another one baked in; return its entry point.
+
+    The modules and their byte-code are links to those of this tree.
+    """
+    package = directory / "tiktoken_cache_init"
+    package.mkdir(parents=True)
+    (ROOT / package.name / "__pycache__").mkdir(exist_ok=True)
+    for path in (ROOT / package.name).iterdir():
+        (package / path.name).symlink_to(path)
+    (package / "vocabularies").symlink_to(baked)
+    return Path(shutil.copy(ROOT / "entrypoint.py", directory))
+
+
 class Driver(ABC):
     """Way to run the command. A path is the same for the test and for the command."""
 
     name: str
+    variables: Table
+    """Variables of each run, unless the run gives others."""
 
     def start(
         self,
@@ -123,7 +143,7 @@ class Driver(ABC):
             resolver: resolv.conf of the command, in place of the machine's.
             streams: options of `subprocess.Popen`, such as ``stdout``. In a container these are the engine's streams.
         """
-        return self._start(arguments, environment or {}, user, hosts or {}, resolver, streams)
+        return self._start(arguments, {**self.variables, **(environment or {})}, user, hosts or {}, resolver, streams)
 
     @abstractmethod
     def _start(
@@ -143,12 +163,15 @@ class Host(Driver):
     """Program that runs the command, such as strace, with its options."""
     unprivileged: bool = False
     """Whether the wrapper makes another user of root."""
+    program: Path = ROOT / "entrypoint.py"
+    """Entry point. That of this tree has no baked vocabularies; `install` makes one that has."""
+    variables: Table = field(default_factory=dict)
     name = "host"
 
     def _start(
         self, arguments: Words, environment: Table, user: str, hosts: Table, resolver: Path | None, streams: Options
     ) -> Running:
-        command = [*self.wrapper, interpreter(bool(user) or self.unprivileged), str(ROOT / "entrypoint.py"), *arguments]
+        command = [*self.wrapper, interpreter(bool(user) or self.unprivileged), str(self.program), *arguments]
         if user:
             uid, _, gid = user.partition(":")
             streams |= {"user": int(uid), "group": int(gid or uid), "extra_groups": []}
@@ -185,6 +208,7 @@ class Container(Driver):
     """Directories and files of this machine that are mounted under the same paths."""
     options: Sequence[str] = LOCKED_DOWN
     """Options of ``docker run``."""
+    variables: Table = field(default_factory=dict)
     name = "image"
 
     def _start(

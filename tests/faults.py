@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.drivers import Host
+from tests.drivers import install
 from tests.states import REPEATED, Entry, Place, State, changed, is_right, place, snapshot, temporary
 from tests.vocabularies import SMALL, obtain, shared_directory
 from tiktoken_cache_init.catalogue import VOCABULARIES
@@ -52,7 +52,7 @@ class Start(NamedTuple):
     def arguments(self, at: Place) -> list[str]:
         """Return the command line of the fill."""
         sources = {
-            "baked": ["--sources", "baked", "--baked-dir", str(at.vocabularies)],
+            "baked": ["--sources", "baked"],
             "mirror": ["--sources", "fetch", "--origin", "off", "--mirror", str(at.vocabularies)],
         }[self.source]
         return ["fill", "--encodings", "gpt2", "--cache-dir", str(at.volume), *sources, *self.state.arguments]
@@ -60,7 +60,7 @@ class Start(NamedTuple):
 
 STARTS = (
     *(Start(state, "baked") for state in REPEATED),
-    *(Start(state, "mirror") for state in REPEATED if not state.arguments),
+    *(Start(state, "mirror") for state in REPEATED if state.baked),
 )
 
 
@@ -99,14 +99,15 @@ def traced(start: Start, at: Place, *options: str) -> tuple[int, str, list[tuple
     """Run a fill under strace; return its exit code, its output and its calls on the volume."""
     log = at.directory / "strace"
     trace = ["-f", "-y", "-qq", "-s", "0", "-o", str(log), "-e", "trace=%file,%desc", *options]
-    ended = Host(("strace", *trace)).run(*start.arguments(at))
+    ended = at.host("strace", *trace, baked=start.state.baked).run(*start.arguments(at))
     return ended.code, ended.said, list(points(log, at.volume))
 
 
 def attempt(start: Start, vocabularies: Path, fault: Fault) -> list[Problem] | None:
     """Run with a fault and then without it; return the problems, or None if the run did not reach the call."""
     for _ in range(_MOST_TRIES):
-        at = Place(Path(tempfile.mkdtemp(prefix="tiktoken-fault-")).resolve(), vocabularies, SMALL)
+        directory = Path(tempfile.mkdtemp(prefix="tiktoken-fault-")).resolve()
+        at = Place(directory, vocabularies, install(directory / "program", vocabularies), SMALL)
         try:
             at.make(start.state)
             before = snapshot(at.volume)
@@ -117,7 +118,7 @@ def attempt(start: Start, vocabularies: Path, fault: Fault) -> list[Problem] | N
             found = [*_of_the_run(at, fault, code, said), *_of_the_volume(at, before, after)]
             if fault.what != "SIGKILL" and fault.call != "unlink":
                 found += _left(at, before, after)
-            ended = Host().run(*start.arguments(at))
+            ended = at.host(baked=start.state.baked).run(*start.arguments(at))
             return [*found, *_of_the_next_run(at, before, ended.code, ended.said)]
         finally:
             shutil.rmtree(at.directory)
@@ -181,7 +182,7 @@ def faults(start: Start, vocabularies: Path) -> list[Fault]:
     with place(vocabularies, SMALL) as at:
         at.make(start.state)
         # The first run may write byte-code, so its calls may differ from those of the next runs.
-        Host().run(*start.arguments(at))
+        at.host().run(*start.arguments(at))
         shutil.rmtree(at.volume)
         at.make(start.state)
         code, said, calls = traced(start, at)

@@ -17,13 +17,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.drivers import TWO, Host, install
+from tests.machine import ROOT
 from tests.vocabularies import DEFAULT, R50K
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.volume.identify import Kind
 from tiktoken_cache_init.volume.staging import PREFIX
 
-NOWHERE = ("--sources", "baked", "--baked-dir", "/nowhere")
-"""Options of a fill whose only source is the volume itself."""
 FAILS, COUNTS_WRONG, COUNTS_RIGHT = "fails", "counts-wrong", "counts-right"
 READY = (
     "ready: the volume is right: a gateway that mounts it and sets TIKTOKEN_CACHE_DIR to the mount point starts and "
@@ -47,6 +47,8 @@ class State(NamedTuple):
     line: str = ""
     """Part of the output of the fill, with the same variables."""
     arguments: tuple[str, ...] = ()
+    baked: bool = True
+    """Whether vocabularies are baked in. If not, the volume itself is the only source."""
     gateway: str = ""
     """Effect on a gateway. Empty if `verify` is not tried."""
     told: str = ""
@@ -204,7 +206,7 @@ _CONTENT = (
         f"cp $S/$B $V; cp $S/$A $V/{PREFIX}0123",
         0,
         f"($A): installed from {PREFIX}0123 in the volume",
-        NOWHERE,
+        baked=False,
         gateway=FAILS,
         told=f"the right bytes are under another name, {PREFIX}0123: run fill",
     ),
@@ -232,7 +234,7 @@ _FOUND = (
         _PUBLISHED,
         0,
         "installed from cl100k_base.tiktoken in the volume",
-        NOWHERE,
+        baked=False,
         gateway=FAILS,
         told="the right bytes have the published name, which gateways do not look for: run fill, or copy $PA to $A",
         fixes=("fill", "copy"),
@@ -242,7 +244,7 @@ _FOUND = (
         "cp $S/$A $V/'cl100k_base (1).tiktoken'; cp $S/$B $V/o200k_base.tiktoken.txt",
         0,
         "installed from cl100k_base (1).tiktoken in the volume",
-        NOWHERE,
+        baked=False,
         gateway=FAILS,
         told="the right bytes are under another name, cl100k_base (1).tiktoken: run fill, or copy cl100k_base (1).tiktoken to $A",
         fixes=("fill", "copy"),
@@ -252,7 +254,7 @@ _FOUND = (
         "mkdir $V/tiktoken; cp $S/$A $S/$B $V/tiktoken",
         0,
         "installed from tiktoken/$A in the volume",
-        NOWHERE,
+        baked=False,
         gateway=FAILS,
         told="the right bytes are in a subdirectory, in tiktoken/$A: mount that directory, or run fill",
         fixes=("fill", "mount"),
@@ -267,24 +269,24 @@ _FOUND = (
         told="the right bytes are one directory too high, in ../$A: mount that directory, or copy ../$A to $A",
         fixes=("mount", "copy"),
     ),
-    State("three directories too deep", _OTHER + "mkdir -p $V/a/b/c; cp $S/$A $V/a/b/c/x", 0, "installed from a/b/c/x in", NOWHERE),
+    State("three directories too deep", _OTHER + "mkdir -p $V/a/b/c; cp $S/$A $V/a/b/c/x", 0, "installed from a/b/c/x in", baked=False),
     State(
         "names swapped, no source",
         _SWAPPED,
         0,
         "the bytes of another vocabulary, o200k_base.tiktoken: replaced from $B in the volume",
-        NOWHERE,
+        baked=False,
         gateway=COUNTS_WRONG,
         told="the right bytes are under another vocabulary's name, $B: run fill",
         repeated=True,
     ),
-    State("under a directory in the way", _OTHER + "mkdir $V/$A; cp $S/$A $V/$A", 3, "$V/$A is a directory with content: move or remove it, then run again", NOWHERE, gateway=""),
+    State("under a directory in the way", _OTHER + "mkdir $V/$A; cp $S/$A $V/$A", 3, "$V/$A is a directory with content: move or remove it, then run again", baked=False, gateway=""),
     State(
         "among files that must not be read",
         _OTHER + "mkfifo $V/a; truncate -s 10G $V/b; ln -s /dev/zero $V/c; mkdir $V/d; cp $S/$A $V/d/x",
         0,
         "installed from d/x in the volume",
-        NOWHERE,
+        baked=False,
     ),
     State("one in the volume, one baked", "cp $S/$A $V/x", 0, "($B): installed from baked"),
     State(
@@ -292,14 +294,14 @@ _FOUND = (
         _OTHER + "ln -s $S/$A $V/cl100k_base.tiktoken",
         4,
         "error: could not obtain cl100k_base.tiktoken: ",
-        NOWHERE,
+        baked=False,
     ),
     State(
         "only one of the two, no source",
         "cp $S/$A $V/x; echo keep >$V/$B",
         4,
         "error: could not obtain o200k_base.tiktoken: ",
-        NOWHERE,
+        baked=False,
         after="test -f $A && grep -q keep $B",
         unchanged=False,
     ),
@@ -378,7 +380,7 @@ _PERMISSIONS = (
         _SWAPPED + "; chmod 1777 $V",
         3,
         "Operation not permitted: this runs as 4321:4321",
-        NOWHERE,
+        baked=False,
         user="4321:4321",
     ),
     State(
@@ -405,7 +407,7 @@ _PERMISSIONS = (
     State("our directory, 0555", _THEIRS + "chmod 0555 $V", 0, _INSTALLED, user="1234:1234", after="test $(stat -c %a .) = 755"),
     State("our directory, 0700, ready", _BOTH + "; chmod 0700 $V", 0, "($A): already right", after="test $(stat -c %a .) = 755"),
     State("our directory, 0555, ready", _BOTH + "; chmod 0555 $V", 0, "($A): already right", unchanged=True),
-    State("our file, 0000", _BOTH + "; chmod 0000 $V/$A", 0, "($A): unreadable for user 0 (Permission denied): repaired", NOWHERE),
+    State("our file, 0000", _BOTH + "; chmod 0000 $V/$A", 0, "($A): unreadable for user 0 (Permission denied): repaired", baked=False),
     State("MODE=0600", "chmod 0700 $V", 0, _INSTALLED, ("--mode", "0600"), mode=0o600, after="test $(stat -c %a .) = 700"),
     State("MODE=0640", "", 0, _INSTALLED, ("--mode", "0640"), mode=0o640, after="test $(stat -c %a $A) = 640"),
     State("MODE=0664", _BOTH, 0, "right, but lacks permissions (mode 0644): repaired", ("--mode", "0664"), mode=0o664),
@@ -480,7 +482,7 @@ _MOUNTS = (
     ),
     _full("4 MB, one right", "size=4m", "cp $S/$A $V", 3, "free at least 3,613,922 bytes"),
     _full("full to the last byte", "size=2m", "cat /dev/zero >$V/theirs 2>&- || true", 3, f"{_NO_SPACE} (0 bytes and "),
-    _full("7 MB, names swapped, no room for two copies", "size=7m", _SWAPPED, 3, _NO_SPACE, arguments=NOWHERE),
+    _full("7 MB, names swapped, no room for two copies", "size=7m", _SWAPPED, 3, _NO_SPACE, baked=False),
     _full("6 MB, nothing there: just enough", "size=6m", "", 0, _INSTALLED),
     _full("no inodes", "size=20m,nr_inodes=2", ": >$V/theirs", 3, "and 0 inodes are free); every file that was right is still right"),
     _full("one inode, both wrong", "size=20m,nr_inodes=4", ": >$V/$A; : >$V/$B", 3, "and 0 inodes are free)"),
@@ -562,12 +564,19 @@ class Place(NamedTuple):
     directory: Path
     vocabularies: Path
     """Every vocabulary under its cache key, readable by every user."""
+    program: Path
+    """Entry point with these vocabularies baked in."""
     pair: tuple[Vocabulary, Vocabulary] = DEFAULT
 
     @property
     def volume(self) -> Path:
         """The volume."""
         return self.directory / "volume"
+
+    def host(self, *wrapper: str, baked: bool = True, unprivileged: bool = False) -> Host:
+        """Return a driver for this machine, with the vocabularies of this place baked in or without any."""
+        program = self.program if baked else ROOT / "entrypoint.py"
+        return Host(wrapper, unprivileged, program, TWO)
 
     def text(self, text: str) -> str:
         """Replace the variables of the table in a text by their values."""
@@ -633,7 +642,7 @@ def place(
         readable.mkdir(mode=0o755)
         for vocabulary in (*pair, R50K):
             shutil.copy(vocabularies / vocabulary.cache_key, readable)
-        yield Place(directory, readable, pair)
+        yield Place(directory, readable, install(directory / "program", readable), pair)
     finally:
         # os.path.ismount does not recognise a bind mount of a directory on itself, so umount is tried.
         while not subprocess.run(["umount", str(directory / "volume")], check=False, capture_output=True).returncode:

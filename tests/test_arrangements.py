@@ -11,8 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.drivers import Host
-from tests.states import NOWHERE, Place, changed, is_right, place, snapshot, temporary
+from tests.states import Place, changed, is_right, place, snapshot, temporary
 from tests.vocabularies import SMALL
 
 A, B = (vocabulary.cache_key for vocabulary in SMALL)
@@ -66,9 +65,8 @@ def test_a_fill_of_any_arrangement_succeeds_or_reports_an_error(
     build(at.volume, arrangement, content)
     try:
         before = snapshot(at.volume)
-        sources = ["--sources", "baked", "--baked-dir", str(at.vocabularies)] if baked else NOWHERE
-        fill = ("fill", "--encodings", "gpt2", "--cache-dir", str(at.volume), *sources)
-        ended = Host().run(*fill)
+        fill = ("fill", "--encodings", "gpt2", "--cache-dir", str(at.volume), "--sources", "baked")
+        ended = at.host(baked=baked).run(*fill)
         after = snapshot(at.volume)
         occupied = any(isinstance(arrangement.get(name), dict) and arrangement[name] for name in (A, B))
         assert ended.code in ((3,) if occupied and baked else (0,) if baked else (0, 3, 4)), ended.said
@@ -80,7 +78,7 @@ def test_a_fill_of_any_arrangement_succeeds_or_reports_an_error(
         assert temporary(after) == set()
         if ended.code == 0:
             assert all(is_right(at.volume / vocabulary.cache_key, vocabulary) for vocabulary in SMALL)
-            assert Host().run(*fill).code == 0
+            assert at.host(baked=baked).run(*fill).code == 0
             assert snapshot(at.volume) == after
     finally:
         shutil.rmtree(at.volume)

@@ -83,9 +83,8 @@ def test_a_hundred_fills_at_once_succeed_and_no_reader_sees_half_a_file(
             "-m",
             "tests.crowd",
             str(COUNT),
+            str(at.vocabularies) if state.baked else "/nowhere",
             *fill,
-            "--baked-dir",
-            str(at.vocabularies),
         ]
         with Watcher(at) as watcher:
             done = subprocess.run(

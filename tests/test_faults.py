@@ -43,7 +43,7 @@ def test_a_fault_at_any_system_call_loses_no_file_and_the_next_run_repairs_the_v
 PROGRAM = """
 import os, pathlib, sys
 volume = sys.argv[sys.argv.index("--cache-dir") + 1]
-right = pathlib.Path(sys.argv[sys.argv.index("--baked-dir") + 1], "{name}").read_bytes()
+right = pathlib.Path(__file__).with_name("tiktoken_cache_init").joinpath("vocabularies", "{name}").read_bytes()
 final, temporary = os.path.join(volume, "{name}"), os.path.join(volume, ".tiktoken-cache-init-0")
 def write(path, flags):
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | flags)
@@ -74,6 +74,7 @@ def test_a_program_that_damages_a_volume_is_detected(
     body: str, fault: Fault, kind: str, shared: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "entrypoint.py").write_text(PROGRAM.format(name=MERGES.cache_key) + body)
+    (tmp_path / "tiktoken_cache_init").mkdir()
     monkeypatch.setattr(drivers, "ROOT", tmp_path)
     [start] = [start for start in STARTS if str(start).startswith("poisoned") and start.source == "baked"]
     problems = attempt(start, shared.vocabularies, fault)

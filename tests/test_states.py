@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.containers.engine import LOCKED_DOWN
-from tests.drivers import Container, Driver, Host
+from tests.drivers import TWO, Container, Driver
 from tests.machine import needs
 from tests.states import STATES, Place, State, check_filled, mount, place, slug, snapshot
 
@@ -22,16 +22,16 @@ sys.exit({TOO_MUCH} if resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss > 
 """Program that runs a command, and reports if it needed more than 64 MiB. A limit of the address space is not exact."""
 
 
-def host(state: State) -> Driver:
+def host(state: State, place: Place) -> Driver:
     """Return a driver with the state's user, groups and capabilities."""
     limited = (sys.executable, "-ISc", LIMITED)
     if os.geteuid():
-        return Host(limited)
+        return place.host(*limited, baked=state.baked)
     user, _, group = (state.user or "0:0").partition(":")
     groups = f"--groups={state.groups}" if state.groups else "--clear-groups"
     kept = ",".join(["-all", *(f"+{name.lower()}" for name in state.capabilities)])
     rights = ["--inh-caps=-all", f"--bounding-set={kept}", f"--reuid={user}", f"--regid={group}", groups]
-    return Host((*limited, "setpriv", *rights), unprivileged=bool(state.user))
+    return place.host(*limited, "setpriv", *rights, baked=state.baked, unprivileged=bool(state.user))
 
 
 def image(name: str, state: State, place: Place) -> Driver:
@@ -41,7 +41,8 @@ def image(name: str, state: State, place: Place) -> Driver:
     options += ["--group-add", state.groups] if state.groups else []
     options += [word for capability in state.capabilities for word in ("--cap-add", capability)]
     options += ["--volume", f"{place.volume}:{place.volume}:ro"] if state.read_only else []
-    return Container(name, [place.directory], options)
+    options += [] if state.baked else ["--tmpfs", "/vocabularies"]
+    return Container(name, [place.directory], options, TWO)
 
 
 @pytest.mark.parametrize("state", STATES, ids=slug)
@@ -57,11 +58,10 @@ def test_a_fill_ends_as_the_table_says_and_changes_no_other_file(
         if state.read_only and driven == "host":
             mount("--bind", str(at.volume), str(at.volume))
             mount("-o", "remount,bind,ro", str(at.volume))
-        driver = host(state) if driven == "host" else image(request.getfixturevalue("image"), state, at)
+        driver = host(state, at) if driven == "host" else image(request.getfixturevalue("image"), state, at)
         for command in ("verify", "export") if driven == "host" else ():
             looked = driver.run(command, "--cache-dir", str(at.volume / state.inside))
             assert (looked.code in (0, 1, 3), "Traceback" in looked.stderr) == (True, False), looked.stderr
-        sources = ["--sources", "baked", *(["--baked-dir", str(at.vocabularies)] if driven == "host" else [])]
         arguments = [at.text(argument) for argument in state.arguments]
-        ended = driver.run("fill", "--cache-dir", str(at.volume / state.inside), *sources, *arguments)
+        ended = driver.run("fill", "--cache-dir", str(at.volume / state.inside), "--sources", "baked", *arguments)
         check_filled(state, at, ended.code, ended.said, before)

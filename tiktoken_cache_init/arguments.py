@@ -170,7 +170,7 @@ def _add_options(parser: _Parser, command: str) -> None:
                 dest=setting.field,
                 metavar=setting.metavar,
                 action="append",
-                help=setting.help + f" ({default})" * bool(default) if setting.help else argparse.SUPPRESS,
+                help=setting.help + f" ({default})" * bool(default),
             )
     if command in _JSON:
         parser.add_argument("--json", action="store_true", help=_JSON[command])
@@ -190,7 +190,7 @@ def _unknown_option(command: str, word: str) -> str:
         return f"unexpected argument '{word}': {_meant_option(word, command) or f'see {_PROGRAM} {command} --help'}"
     # Show only the name, because the text after it may be a secret.
     name, rest = re.findall("(?s)^(-*[A-Za-z_-]*)(.*)", word)[0]
-    options = {setting.option: setting.commands for setting in SETTINGS if setting.help} | {"--json": tuple(_JSON)}
+    options = {setting.option: setting.commands for setting in SETTINGS} | {"--json": tuple(_JSON)}
     if command not in options.get(name, (command,)):
         return f"{command} takes no {name}: leave it out (it belongs to {', '.join(options[name])})"
     return f"there is no option {name}{'...' if rest and not rest.startswith('=') else ''}: {_option_hint(command, name, options)}"

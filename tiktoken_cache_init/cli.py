@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
-from . import REPORT_TO, interrupts
+from . import REPORT_TO, interrupts, place
 from .advice import advised
 from .errors import (
     DeadlinePassed,
@@ -125,7 +125,8 @@ def _settings(arguments: Sequence[str], environment: Mapping[str, str], console:
 def _run(settings: Settings, console: _Console) -> int:
     for warning in settings.warnings:
         console.log.warning(warning)
-    return {"fill": _fill, "verify": _verify, "list": _list, "export": _export}[settings.command](settings, console)
+    commands = {"fill": _fill, "verify": _verify, "list": _list, "export": _export, "path": _path}
+    return commands[settings.command](settings, console)
 
 
 @contextlib.contextmanager
@@ -223,6 +224,15 @@ def _export(settings: Settings, console: _Console) -> int:
             export(settings, console.out.buffer)
     except NotMountedError as error:
         raise NotReadyError(str(advised(error))) from error
+    return ExitCode.READY
+
+
+def _path(_: Settings, console: _Console) -> int:
+    if not os.path.isdir(place.BAKED_DIR):
+        raise NotReadyError(
+            "no vocabulary is baked into this installation: install the wheel of a release, or run fill and use its directory"
+        )
+    console.lines([os.path.realpath(place.BAKED_DIR)])
     return ExitCode.READY
 
 

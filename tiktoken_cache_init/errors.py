@@ -30,7 +30,7 @@ class ExitCode(IntEnum):
 
 EXIT_CODES = {
     "0": "ready: every wanted file is in the directory, right and readable",
-    "1": "not ready (verify, export)",
+    "1": "not ready (verify, export), or nothing is baked in (path)",
     "2": "bad setting",
     "3": "the directory or standard output cannot be read or written",
     "4": "a vocabulary cannot be obtained",
@@ -47,7 +47,7 @@ class InitError(Exception):
 
 
 class NotReadyError(InitError):
-    """The directory does not hold the wanted files (verify, export)."""
+    """The directory does not hold the wanted files (verify, export), or nothing is baked in (path)."""
 
     exit_code = ExitCode.NOT_READY
 

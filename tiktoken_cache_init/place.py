@@ -2,14 +2,17 @@
 
 import os
 
-BAKED_DIR = "/vocabularies"
-"""Directory of the vocabularies that were baked into the image."""
+IMAGE_DIR = "/usr/lib/tiktoken-cache-init"
+"""Directory of the program in the image, where `image/lay_out.py` puts it."""
+_PACKAGE_DIR = os.path.dirname(__file__)
+BAKED_DIR = os.path.join(_PACKAGE_DIR, "vocabularies")
+"""Directory of the vocabularies that were baked in: files of the wheel, and in the image a link to ``/vocabularies``."""
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io"
 
 
 def in_image() -> bool:
-    """Return whether the program runs in the image. Only the image has the directory of baked vocabularies."""
-    return os.path.isdir(BAKED_DIR)
+    """Return whether the program runs in the image."""
+    return os.path.dirname(_PACKAGE_DIR) == IMAGE_DIR
 
 
 def in_pod() -> bool:
@@ -20,3 +23,8 @@ def in_pod() -> bool:
 def in_container() -> bool:
     """Return whether the program is what a container runs. A shell in a container is as good as a host."""
     return in_image() or in_pod() or os.getpid() == 1
+
+
+def is_baked(name: str) -> bool:
+    """Return whether the directory of the baked vocabularies has a file with this name."""
+    return os.path.exists(os.path.join(BAKED_DIR, name))

@@ -5,13 +5,13 @@ documentation are made from it. An option wins over its variable. An empty ``TIK
 because compose files pass ``${NAME:-}``.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from . import catalogue, place
 from .catalogue import Encoding, Target, Vocabulary
 from .errors import SettingError
-from .place import BAKED_DIR
 from .redact import entries, redacted
 from .values import (
     Owner,
@@ -36,11 +36,13 @@ COMMANDS = {
     "verify": "show the state of each file, what a gateway does with it, and the fix",
     "list": "print the encodings, their files and cache keys",
     "export": "write the directory's vocabularies as a tar to stdout",
+    "path": "print the directory of the baked vocabularies, a cache itself",
 }
 
 _PREFIX = "TIKTOKEN_INIT_"
 _CACHE_DIR = "TIKTOKEN_CACHE_DIR"
 _EVERY_COMMAND = tuple(COMMANDS)
+_ENCODING_COMMANDS = ("fill", "verify", "list", "export")
 _FILE_COMMANDS = ("fill", "verify", "export")
 _HARMONY_VARIABLES = ("TIKTOKEN_RS_CACHE_DIR", "TIKTOKEN_ENCODINGS_BASE")
 """Variables of openai-harmony that look like misspellings of ours."""
@@ -68,7 +70,6 @@ class Settings(NamedTuple):
     mode: int
     owner: Owner | None
     sources: tuple[SourceName, ...]
-    baked_dir: str
     mirrors: tuple[str, ...]
     origin: bool
     deadline: float
@@ -138,24 +139,32 @@ def load(command: str, given: Mapping[str, list[str]], as_json: bool, environmen
             # A variable that the command does not use is ignored, even if its value is wrong.
             used = environment if command in setting.commands else {}
             values[setting.field] = _from_variable(setting, used, default_of(setting, command))
-    if not values["cache_dir"] and command != "list":
+    if not values["cache_dir"] and command in _FILE_COMMANDS:
         raise SettingError(f"no directory is named: give --cache-dir DIR, or set {_CACHE_DIR}")
     if not values["sources"]:
-        values["sources"] = _default_sources(values["baked_dir"])
+        values["sources"] = _default_sources()
     settings = Settings(command=command, json=as_json, warnings=tuple(warnings), **values)
     _refuse_clashes(settings)
     return settings
 
 
 def default_of(setting: Setting, command: str) -> str:
-    """Return the text that a command uses if a setting is not given."""
-    return "all" if (command, setting.field) == ("list", "encodings") else setting.default
+    """Return the text that a command uses if a setting is not given. Two settings depend on what is baked in."""
+    if setting.field == "encodings":
+        return "all" if command == "list" else _baked_encodings() or setting.default
+    return ",".join(_default_sources()) if setting.field == "sources" else setting.default
 
 
-def _default_sources(baked_dir: str) -> tuple[SourceName, ...]:
-    if place.in_image():
-        return ("baked", "fetch")
-    return ("fetch", "wheel") if baked_dir == BAKED_DIR else ("baked", "fetch", "wheel")
+def _baked_encodings() -> str:
+    """Return the encodings whose vocabularies are all baked in."""
+    baked = {known for known in catalogue.VOCABULARIES if place.is_baked(known.cache_key)}
+    names = [known.name for known in catalogue.ENCODINGS if baked.issuperset(known.vocabularies)]
+    return "all" if len(names) == len(catalogue.ENCODINGS) else ",".join(names)
+
+
+def _default_sources() -> tuple[SourceName, ...]:
+    baked: tuple[SourceName, ...] = ("baked",) if os.path.isdir(place.BAKED_DIR) else ()
+    return (*baked, "fetch") if place.in_image() else (*baked, "fetch", "wheel")
 
 
 def _from_option(setting: Setting, texts: list[str]) -> Any:
@@ -244,7 +253,8 @@ SETTINGS: tuple[Setting, ...] = (
         "cl100k_base,o200k_base",
         "encodings, separated by commas, or 'all'",
         parse_encodings,
-        _EVERY_COMMAND,
+        _ENCODING_COMMANDS,
+        default_note="the encodings that are baked in; `cl100k_base,o200k_base` if there are none",
     ),
     Setting(
         "extra",
@@ -254,7 +264,7 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         "private vocabularies; &size=BYTES may follow",
         parse_extra,
-        _EVERY_COMMAND,
+        _ENCODING_COMMANDS,
         repeatable=True,
     ),
     Setting(
@@ -290,9 +300,8 @@ SETTINGS: tuple[Setting, ...] = (
         "sources to try, in order: baked, fetch, wheel",
         parse_sources,
         ("fill",),
-        default_note="`baked,fetch` in the image; `fetch,wheel` on a host",
+        default_note="`baked` if there is any, then `fetch`, then `wheel` outside the image",
     ),
-    Setting("baked_dir", f"{_PREFIX}BAKED_DIR", "--baked-dir", "DIR", BAKED_DIR, "", str, ("fill",)),
     Setting(
         "mirrors",
         f"{_PREFIX}MIRRORS",
@@ -341,4 +350,4 @@ SETTINGS: tuple[Setting, ...] = (
         _EVERY_COMMAND,
     ),
 )
-"""All settings, in the order of the help. A setting without a help text is for tests, and is not documented."""
+"""All settings, in the order of the help."""

@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.consumers.known import Consumer
 from tests.consumers.texts import TEXTS
-from tests.machine import NO_NETWORK, ROOT, needs
+from tests.drivers import install
+from tests.machine import NO_NETWORK, needs
 from tests.vocabularies import CL100K, O200K
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
 
@@ -66,9 +68,10 @@ def tokenize(
 
 def fill(directory: Path, vocabularies: Path, *flags: str) -> None:
     """Fill ``directory`` with the entry point, as the init container does, from ``vocabularies`` only."""
-    command = [sys.executable, str(ROOT / "entrypoint.py"), "fill", "--sources", "baked", "--encodings", "all"]
-    command += ["--baked-dir", str(vocabularies), "--cache-dir", str(directory), *flags]
-    done = offline(command, {})
+    with tempfile.TemporaryDirectory() as name:
+        program = install(Path(name, "program"), vocabularies)
+        command = [sys.executable, str(program), "--sources", "baked", "--cache-dir", str(directory), *flags]
+        done = offline(command, {})
     assert done.returncode == 0, done.stderr
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 SITE = "/usr/local/lib/python3.13/dist-packages"
 WHEELS = "/wheels"
+OUR_PLACE = "/usr/lib/tiktoken-cache-init"
 OURS = {
     "/etc/group",
     "/etc/nsswitch.conf",
@@ -84,12 +85,12 @@ class Origins:
         return found == stated
 
     def _our_source(self, name: str) -> Path | None:
-        if name == "/usr/lib/tiktoken-cache-init/entrypoint.py":
+        if name == f"{OUR_PLACE}/entrypoint.py":
             return self.project / "entrypoint.py"
         if name == "/usr/share/doc/tiktoken-cache-init/copyright":
             return self.project / "LICENSE"
-        if name.startswith(f"{SITE}/tiktoken_cache_init/"):
-            return self.project / name.removeprefix(f"{SITE}/")
+        if name.startswith(f"{OUR_PLACE}/tiktoken_cache_init/"):
+            return self.project / name.removeprefix(f"{OUR_PLACE}/")
         return None
 
     def source(self, name: str) -> tuple[str, Path] | None:

@@ -52,7 +52,7 @@ def test_each_file_has_an_origin(
         "usr/bin/python3.13",
         "usr/lib/python3.13/json/decoder.pyc",
         "usr/local/lib/python3.13/dist-packages/httpx/_client.pyc",
-        "usr/local/lib/python3.13/dist-packages/tiktoken_cache_init/cli.pyc",
+        "usr/lib/tiktoken-cache-init/tiktoken_cache_init/cli.pyc",
         "usr/share/doc/zlib1g/copyright",
         "etc/ssl/certs/ca-certificates.crt",
         "var/lib/dpkg/status.d/libc6",

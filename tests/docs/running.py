@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.drivers import interpreter
+from tests.drivers import TWO, install, interpreter
 from tests.machine import NO_NETWORK, ROOT, needs
 from tests.vocabularies import DEFAULT
 from tiktoken_cache_init.catalogue import VOCABULARIES
@@ -50,6 +50,7 @@ class Place:
         self.vocabularies.mkdir(mode=0o755)
         for vocabulary in VOCABULARIES:
             shutil.copy(vocabularies / vocabulary.cache_key, self.vocabularies)
+        self._program = install(directory / "program", self.vocabularies)
         self._gateway = shutil.copy(program, directory / "gateway")
 
     def put(self, change: Callable[[bytes], bytes] = bytes) -> None:
@@ -59,13 +60,12 @@ class Place:
             (self.volume / vocabulary.cache_key).write_bytes(change(content))
 
     def tool(self, *arguments: str, variables: Variables | None = None, nobody: bool = False) -> Said:
-        """Run the program on the volume. Its only source is the directory of vocabularies."""
+        """Run the program on the volume. Its only source is the baked vocabularies."""
         given = {
             "TIKTOKEN_CACHE_DIR": str(self.volume),
             "TIKTOKEN_INIT_SOURCES": "baked",
-            "TIKTOKEN_INIT_BAKED_DIR": str(self.vocabularies),
         }
-        return tool(*arguments, variables={**given, **(variables or {})}, nobody=nobody)
+        return tool(*arguments, variables={**TWO, **given, **(variables or {})}, nobody=nobody, program=self._program)
 
     def gateway(self, *, variables: Variables | None = None, nobody: bool = False) -> Said:
         """Start the gateway stand-in, on the volume if no variables are given. It prints its counts and ends."""
@@ -79,9 +79,15 @@ class Place:
         return counts
 
 
-def tool(*arguments: str, variables: Variables | None = None, nobody: bool = False, online: bool = False) -> Said:
+def tool(
+    *arguments: str,
+    variables: Variables | None = None,
+    nobody: bool = False,
+    online: bool = False,
+    program: Path = ROOT / "entrypoint.py",
+) -> Said:
     """Run the program as a separate process, optionally as the user nobody or with this machine's network."""
-    command = [*(_AS_NOBODY if nobody else []), interpreter(nobody), str(ROOT / "entrypoint.py"), *arguments]
+    command = [*(_AS_NOBODY if nobody else []), interpreter(nobody), str(program), *arguments]
     return _run(command, variables or {}, online=online)
 
 

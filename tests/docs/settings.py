@@ -22,10 +22,9 @@ COMMAND_CODES = {
     "verify": ("0", "1", "2", "3"),
     "list": ("0", "2", "3"),
     "export": ("0", "1", "2", "3"),
+    "path": ("0", "1", "2", "3"),
 }
 """Command -> the exit codes that it ends with, unless a signal or a bug stops it."""
-
-DOCUMENTED = [setting for setting in SETTINGS if setting.help]
 
 HEADS = {
     "en": {
@@ -57,17 +56,19 @@ CHINESE = {
 CHINESE_DEFAULTS = {
     "cache_dir": "镜像内为 `/cache/tiktoken`；在宿主机上必须指定",
     "owner": "运行程序的用户",
-    "sources": "镜像内为 `baked,fetch`；宿主机上为 `fetch,wheel`",
+    "encodings": "已内置的全部编码；没有内置时为 `cl100k_base,o200k_base`",
+    "sources": "有内置词表时先用 `baked`，然后 `fetch`；不在镜像内时最后用 `wheel`",
 }
 CHINESE_COMMANDS = {
     "fill": "把所需的词表全部写入目录（默认命令）",
     "verify": "说明每个文件的状态、对网关有什么影响、如何修复",
     "list": "列出编码、对应的文件和缓存键",
     "export": "把目录里的词表打成 tar 包，写到标准输出",
+    "path": "输出内置词表所在的目录，它本身就是一个缓存",
 }
 CHINESE_CODES = {
     "0": "就绪：所需文件都在目录里，内容正确且可读",
-    "1": "未就绪（`verify`、`export`）",
+    "1": "未就绪（`verify`、`export`），或没有内置词表（`path`）",
     "2": "设置有误",
     "3": "无法读写目录或标准输出",
     "4": "有词表取不到",
@@ -83,7 +84,7 @@ def tables(language: str) -> dict[str, str]:
     purposes = COMMANDS if english else CHINESE_COMMANDS
     between = ", " if english else "、"
     return {
-        "settings": table(heads["settings"], (_row(setting, english, between) for setting in DOCUMENTED)),
+        "settings": table(heads["settings"], (_row(setting, english, between) for setting in SETTINGS)),
         "commands": table(
             heads["commands"],
             ((f"`{name}`", purposes[name], between.join(COMMAND_CODES[name])) for name in COMMANDS),

@@ -57,7 +57,7 @@ def documents(shared_place: Place) -> dict[str, list[Document]]:
         found[command].append(said.document)
 
     run("verify")
-    run("fill", TIKTOKEN_INIT_BAKED_DIR="/nowhere")
+    run("fill", "--sources", "fetch", "--origin", "off")
     run("fill", TIKTOKEN_INIT_ENCODINGS="cl100k_base")
     run("fill", "--extra", PRIVATE)
     (shared_place.volume / CL100K.cache_key).chmod(0o600)
@@ -187,7 +187,7 @@ def lines(place: Place) -> list[Document]:
     def fill(**variables: str) -> str:
         return place.tool("fill", variables={"TIKTOKEN_INIT_LOG": "json", **variables}).err
 
-    logs = [fill(TIKTOKEN_INIT_BAKED_DIR="/nowhere")]
+    logs = [fill(TIKTOKEN_INIT_EXTRA=PRIVATE)]
     (place.volume / CL100K.cache_key).touch()
     logs += [
         fill(TIKTOKEN_INIT_ENCODINGS="cl100k_base"),

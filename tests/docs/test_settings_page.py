@@ -11,9 +11,10 @@ import pytest
 from tests.containers.engine import ROOT
 from tests.docs.markdown import section, spans
 from tests.docs.running import tool
-from tests.docs.settings import COMMAND_CODES, DOCUMENTED, PAGES, written
+from tests.docs.settings import COMMAND_CODES, PAGES, written
+from tests.drivers import install
 from tiktoken_cache_init.catalogue import ENCODINGS
-from tiktoken_cache_init.settings import COMMANDS
+from tiktoken_cache_init.settings import COMMANDS, SETTINGS
 
 
 @pytest.mark.parametrize("language", PAGES)
@@ -24,7 +25,7 @@ def test_the_tables_are_those_of_the_program(language: str) -> None:
 
 def test_the_help_has_every_option_of_the_page() -> None:
     for command in COMMANDS:
-        options = {setting.option for setting in DOCUMENTED if command in setting.commands}
+        options = {setting.option for setting in SETTINGS if command in setting.commands}
         said = tool(command, "--help").out
         assert {word for word in said.split() if word.startswith("--")} >= options
 
@@ -47,14 +48,13 @@ def test_a_command_ends_with_each_of_its_exit_codes(
         "1": (tmp_path, ()),
         "2": (tmp_path, ("--encodings", "none")),
         "3": (file, ()),
-        "4": (tmp_path, ("--sources", "baked", "--baked-dir", "/nowhere")),
+        "4": (tmp_path, ("--sources", "baked")),
     }[code]
-    if command == "list":
-        # It reads no directory. It exits with 3 if it cannot write to standard output.
+    if command in ("list", "path"):
+        # They take no directory. They exit with 3 if they cannot write to standard output.
+        program = ROOT / "entrypoint.py" if code == "1" else install(tmp_path / "program", vocabularies)
         with Path("/dev/full" if code == "3" else "/dev/null").open("w") as out:
-            done = subprocess.run(
-                [sys.executable, ROOT / "entrypoint.py", "list", *more], stdout=out, stderr=out, check=False
-            )
+            done = subprocess.run([sys.executable, program, command, *more], stdout=out, stderr=out, check=False)
         assert done.returncode == int(code)
     else:
         assert tool(command, "--cache-dir", str(directory), *more).code == int(code)
@@ -65,6 +65,6 @@ def test_json_is_offered_where_the_page_says(command: str, vocabularies: Path) -
     [sentence] = [
         line for line in section("docs/settings.md", "Commands").prose.splitlines() if "take `--json`" in line
     ]
-    directory = () if command == "list" else ("--cache-dir", str(vocabularies))
+    directory = () if command in ("list", "path") else ("--cache-dir", str(vocabularies))
     said = tool(command, *directory, "--json")
     assert (said.code == 0 and said.out.startswith("{")) is (command in spans(sentence))

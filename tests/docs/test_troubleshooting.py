@@ -165,7 +165,7 @@ PRINTED: dict[str, Output] = {
     "nothing is mounted at ...": of_container_without_a_mount,
     "... is mounted read-only and is not ready: ...": of_container(mount=":ro"),
     "... does not keep permissions: ...": lambda _: str(advised(ModesError("/cache/tiktoken", 0o700, 0o755))),
-    "could not obtain ...": of_fill(TIKTOKEN_INIT_BAKED_DIR="/nowhere"),
+    "could not obtain ...": of_fill(TIKTOKEN_INIT_SOURCES="fetch", TIKTOKEN_INIT_ORIGIN="off"),
     "the deadline of ... passed and ... does not answer: ...": of_verify_at_the_deadline,
     "no such setting exists: write ...": of_fill(TIKTOKEN_INIT_MIRROR="/mirror"),
     "the path is relative, ...": of_fill(TIKTOKEN_CACHE_DIR="data/cache"),

@@ -15,7 +15,7 @@ import pytest
 from tests.consumers.known import RIGHT
 from tests.consumers.running import offline
 from tests.containers.engine import LOCKED_DOWN
-from tests.drivers import Container, Driver, Host
+from tests.drivers import TWO, Container, Driver
 from tests.states import COUNTS_RIGHT, COUNTS_WRONG, FAILS, STATES, Place, State, place, slug, snapshot
 
 READER = "65534:65534"
@@ -51,8 +51,7 @@ class Case(NamedTuple):
 
     def fill(self, directory: Path, *arguments: str) -> None:
         """Run a fill, which must succeed."""
-        baked = [] if self.driver.name == "image" else ["--baked-dir", str(self.at.vocabularies)]
-        done = self.driver.run("fill", "--sources", "baked", *baked, "--cache-dir", str(directory), *arguments)
+        done = self.driver.run("fill", "--sources", "baked", "--cache-dir", str(directory), *arguments)
         assert done.code == 0, done.said
 
 
@@ -60,11 +59,11 @@ class Case(NamedTuple):
 def case(request: pytest.FixtureRequest, vocabularies: Path, gateway_program: Path) -> Iterator[Case]:
     with place(vocabularies) as at:
         program = Path(shutil.copy(gateway_program, at.directory / "gateway"))
-        driver: Driver = Host()
+        driver: Driver = at.host()
         if request.param == "image":
             # `verify` must read files of any user, so it keeps the capabilities of root, as on the front page.
             options = ["--network", "none", "--memory", "64m", "--volume", f"{at.volume}:{MOUNT_POINT}"]
-            driver = Container(request.getfixturevalue("image"), [at.directory], options)
+            driver = Container(request.getfixturevalue("image"), [at.directory], options, TWO)
         yield Case(at, driver, program)
 
 
@@ -175,7 +174,7 @@ def test_verify_as_a_user_reports_whether_that_user_can_read(mode: int, case: Ca
         path.chmod(mode)
     driver = case.driver
     if isinstance(driver, Container):
-        driver = Container(driver.image, driver.places, LOCKED_DOWN)
+        driver = Container(driver.image, driver.places, LOCKED_DOWN, TWO)
     for user in ("1234:5678", "1234:1", "1:5678", "1:1"):
         said = driver.run("verify", "--mode", "0400", "--cache-dir", str(case.at.volume), user=user)
         reads = case.gateway(str(case.at.volume), user) == COUNTS_RIGHT

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.containers.engine import LOCKED_DOWN, docker
-from tests.drivers import Container, Ended, Host
+from tests.drivers import TWO, Container, Ended, Host
 from tests.hosts import storage
 from tests.hosts.conftest import Hosts, last
 from tests.machine import needs
@@ -68,13 +68,13 @@ def contained(image: str, volume: object, *options: str, command: tuple[str, ...
     """Run the image with a volume, without any capability except those that the options add."""
     mount = f"{volume}" if f":{PLACE}" in f"{volume}" else f"{volume}:{PLACE}"
     limits = [word for word in LOCKED_DOWN if "--network" not in options or word not in ("--network", "none")]
-    return Container(image, [], [*limits, "--volume", mount, *options]).run(*command)
+    return Container(image, [], [*limits, "--volume", mount, *options], TWO).run(*command)
 
 
 def on_host(at: Place, *arguments: str, user: str = "", **environment: str) -> Ended:
     """Run a fill on this machine."""
-    baked = ["--sources", "baked", "--baked-dir", str(at.vocabularies)]
-    return Host().run("fill", "--cache-dir", str(at.volume), *baked, *arguments, user=user, environment=environment)
+    fill = ("fill", "--cache-dir", str(at.volume), "--sources", "baked", *arguments)
+    return at.host().run(*fill, user=user, environment=environment)
 
 
 def advice(ended: Ended, pattern: str) -> str:
@@ -133,9 +133,8 @@ def test_no_thread_and_no_process_is_started_without_a_network(command: str, at:
     log = tmp_path / "strace"
     on_host(at) if command == "verify" else None
     calls = "trace=clone,clone3,fork,vfork"
-    driver = Host(("strace", "-f", "-qq", "-o", str(log), "-e", calls))
-    sources = ["--sources", "baked", "--baked-dir", str(at.vocabularies)] if command == "fill" else []
-    assert driver.run(command, "--cache-dir", str(at.volume), *sources).code == 0
+    driver = at.host("strace", "-f", "-qq", "-o", str(log), "-e", calls)
+    assert driver.run(command, "--cache-dir", str(at.volume)).code == 0
     assert log.read_text() == ""
 
 

@@ -6,25 +6,37 @@ from pathlib import Path
 
 import pytest
 
-from tests.drivers import Container, Driver, Host
+from tests.drivers import TWO, Container, Driver, Host, install
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory, vocabularies: Path) -> Path:
+    """Install the program with every vocabulary baked in; return its entry point."""
+    return install(tmp_path_factory.mktemp("program") / "installed", vocabularies)
+
+
+@pytest.fixture
+def host(program: Path) -> Host:
+    """Return the driver for this host."""
+    return Host(program=program, variables=TWO)
 
 
 @pytest.fixture(params=["host", "image"])
-def driver(request: pytest.FixtureRequest, tmp_path: Path, vocabularies: Path) -> Driver:
+def driver(request: pytest.FixtureRequest, tmp_path: Path, vocabularies: Path, host: Host) -> Driver:
     """Return the driver for this host or for the image."""
     if request.param == "host":
-        return Host()
-    return Container(request.getfixturevalue("image"), [tmp_path, vocabularies])
+        return host
+    return Container(request.getfixturevalue("image"), [tmp_path, vocabularies], variables=TWO)
 
 
 @pytest.fixture
-def offline(vocabularies: Path) -> list[str]:
-    """Return the options of a run whose only source is a directory with every vocabulary."""
-    return ["--sources=baked", f"--baked-dir={vocabularies}"]
+def offline() -> list[str]:
+    """Return the options of a run whose only source is the baked vocabularies."""
+    return ["--sources=baked"]
 
 
 @pytest.fixture
-def filled(volume: Path, offline: list[str]) -> Path:
+def filled(volume: Path, host: Host, offline: list[str]) -> Path:
     """Fill the volume."""
-    assert Host().run("--cache-dir", str(volume), *offline).code == 0
+    assert host.run("--cache-dir", str(volume), *offline).code == 0
     return volume

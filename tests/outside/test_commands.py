@@ -19,11 +19,13 @@ from tests.machine import needs
 from tests.states import READY
 from tests.vocabularies import CL100K, O200K
 from tiktoken_cache_init import __version__
-from tiktoken_cache_init.catalogue import ENCODINGS
+from tiktoken_cache_init.catalogue import ENCODINGS, VOCABULARIES
 
 NAMES = sorted(known.cache_key for known in (CL100K, O200K))
 DIGEST = "ab" * 32
-COMMANDS = ("fill", "verify", "list", "export")
+NOWHERE = ("--sources", "fetch", "--origin", "off")
+"""Options of a fill whose only source is the volume itself."""
+COMMANDS = ("fill", "verify", "list", "export", "path")
 RED, GREEN, PLAIN = b"\x1b[31m", b"\x1b[32m", b"\x1b[0m"
 
 
@@ -92,9 +94,11 @@ def test_fill_does_not_warn_if_the_directory_holds_the_other_file_of_a_gateway(
     assert "warning" not in done.stderr
 
 
-def test_the_environment_alone_is_enough(driver: Driver, volume: Path, vocabularies: Path) -> None:
-    environment = {"TIKTOKEN_CACHE_DIR": str(volume), "TIKTOKEN_INIT_BAKED_DIR": str(vocabularies)}
+def test_the_environment_alone_is_enough_and_fills_what_is_baked(driver: Driver, volume: Path) -> None:
+    # Compose files pass an empty variable if it is not set. Then every baked encoding is wanted.
+    environment = {"TIKTOKEN_CACHE_DIR": str(volume), "TIKTOKEN_INIT_ENCODINGS": ""}
     assert driver.run(environment=environment).code == 0
+    assert names_in(volume) == sorted(known.cache_key for known in VOCABULARIES)
     assert driver.run("verify", environment=environment).code == 0
 
 
@@ -116,7 +120,7 @@ def test_fill_writes_its_result_as_json_on_stdout_and_its_log_as_json_on_stderr(
 
 
 def test_a_fill_that_fails_gives_the_reason_in_its_exit_code_its_json_and_its_log(driver: Driver, volume: Path) -> None:
-    done = driver.run("--json", "--cache-dir", str(volume), "--sources=baked", "--baked-dir=/nowhere")
+    done = driver.run("--json", "--cache-dir", str(volume), *NOWHERE)
     assert done.code == 4
     document = json.loads(done.stdout)
     assert document["ready"] is False
@@ -126,7 +130,7 @@ def test_a_fill_that_fails_gives_the_reason_in_its_exit_code_its_json_and_its_lo
 @pytest.mark.parametrize("deadline", ["0.05", "0.1"])
 def test_a_deadline_after_failed_sources_reports_the_sources(driver: Driver, volume: Path, deadline: str) -> None:
     # A fill tries again after a tenth of a second, so the deadline passes while it sleeps.
-    done = driver.run("--cache-dir", str(volume), "--sources=baked", "--baked-dir=/nowhere", "--deadline", deadline)
+    done = driver.run("--cache-dir", str(volume), *NOWHERE, "--deadline", deadline)
     assert done.code == 4
     assert "could not obtain cl100k_base.tiktoken" in done.stderr
 
@@ -149,7 +153,7 @@ def test_right_bytes_are_found_among_thousands_of_other_files(
     shutil.copy(vocabularies / O200K.cache_key, tmp_path / O200K.cache_key)
     for number in range(20_001):
         (tmp_path / f"{number:06}").touch()
-    assert driver.run("--cache-dir", str(tmp_path), "--sources", "baked", "--baked-dir", "/nowhere").code == 0
+    assert driver.run("--cache-dir", str(tmp_path), *NOWHERE).code == 0
 
 
 @pytest.mark.parametrize("way", ["./", "d/", "d/./"])
@@ -307,7 +311,7 @@ def test_an_export_to_a_terminal_is_refused(driver: Driver, filled: Path) -> Non
 
 
 def test_list_shows_each_file_once_for_each_encoding_and_fits_80_columns(driver: Driver) -> None:
-    done = driver.run("list")
+    done = driver.run("list", environment={"TIKTOKEN_INIT_ENCODINGS": ""})
     assert (done.code, done.stderr) == (0, "")
     head, *lines = done.stdout.decode().splitlines()
     assert head.split() == ["ENCODING", "FILE", "CACHE", "KEY"]
@@ -369,7 +373,8 @@ def test_list_marks_private_vocabularies_and_hides_their_secrets(driver: Driver)
 @pytest.mark.parametrize("password", ["null", "true", "size", "1681126", "sha256", "encoding"])
 def test_a_password_that_is_a_word_of_the_json_does_not_break_it(driver: Driver, password: str) -> None:
     entry = f"https://user:{password}@vocabularies.example/x#sha256={DIGEST}"
-    [*known, private] = json.loads(driver.run("list", "--json", "--extra", entry).stdout)["encodings"]
+    given = ["list", "--json", "--extra", entry, "--encodings", "all"]
+    [*known, private] = json.loads(driver.run(*given).stdout)["encodings"]
     assert [sorted(each) for each in known] == [["encoding", "files", "models"]] * len(ENCODINGS)
     assert private["files"][0]["url"] == "https://***@vocabularies.example/x"
 

@@ -13,7 +13,6 @@ from tests.drivers import Host
 from tests.vocabularies import DEFAULT
 
 NAMES = sorted(known.cache_key for known in DEFAULT)
-host = Host()
 
 
 def is_filled(volume: Path) -> bool:
@@ -21,7 +20,7 @@ def is_filled(volume: Path) -> bool:
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["list", "--json"], ["verify"], ["export"], ["--help"], ["--version"]])
-def test_a_stdout_on_a_full_disk_is_reported(filled: Path, arguments: list[str]) -> None:
+def test_a_stdout_on_a_full_disk_is_reported(host: Host, filled: Path, arguments: list[str]) -> None:
     with Path("/dev/full").open("wb") as full:
         done = host.run(*arguments, environment={"TIKTOKEN_CACHE_DIR": str(filled)}, stdout=full)
     assert done.code == 3
@@ -30,7 +29,9 @@ def test_a_stdout_on_a_full_disk_is_reported(filled: Path, arguments: list[str])
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["verify"], ["export"]])
-def test_a_reader_that_closes_the_pipe_ends_the_run_without_a_message(filled: Path, arguments: list[str]) -> None:
+def test_a_reader_that_closes_the_pipe_ends_the_run_without_a_message(
+    host: Host, filled: Path, arguments: list[str]
+) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = host.run(*arguments, environment={"TIKTOKEN_CACHE_DIR": str(filled)}, stdout=writer)
@@ -38,14 +39,14 @@ def test_a_reader_that_closes_the_pipe_ends_the_run_without_a_message(filled: Pa
     assert (done.code, done.stderr) == (141, "")
 
 
-def test_a_log_that_cannot_be_written_does_not_stop_a_fill(volume: Path, offline: list[str]) -> None:
+def test_a_log_that_cannot_be_written_does_not_stop_a_fill(host: Host, volume: Path, offline: list[str]) -> None:
     with Path("/dev/full").open("wb") as full:
         done = host.run("--cache-dir", str(volume), *offline, stderr=full)
     assert done.code == 0
     assert is_filled(volume)
 
 
-def test_a_log_that_no_process_reads_does_not_stop_a_fill(volume: Path, offline: list[str]) -> None:
+def test_a_log_that_no_process_reads_does_not_stop_a_fill(host: Host, volume: Path, offline: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = host.run("--cache-dir", str(volume), *offline, stderr=writer)
@@ -65,7 +66,9 @@ def closing(*numbers: int) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)])
-def test_closed_streams_do_not_stop_a_fill(volume: Path, offline: list[str], closed: tuple[int, ...]) -> None:
+def test_closed_streams_do_not_stop_a_fill(
+    host: Host, volume: Path, offline: list[str], closed: tuple[int, ...]
+) -> None:
     assert host.run("--cache-dir", str(volume), *offline, **closing(*closed)).code == 0
     assert is_filled(volume)
     assert host.run("verify", "--cache-dir", str(volume)).code == 0
@@ -73,7 +76,7 @@ def test_closed_streams_do_not_stop_a_fill(volume: Path, offline: list[str], clo
 
 @pytest.mark.parametrize("arguments", [["export"], ["verify"], ["verify", "--json"], ["list"], ["fill", "--json"]])
 def test_a_closed_stdout_is_an_error_for_each_command_with_a_result(
-    filled: Path, offline: list[str], arguments: list[str]
+    host: Host, filled: Path, offline: list[str], arguments: list[str]
 ) -> None:
     given = [*arguments, "--cache-dir", str(filled)] if arguments[0] != "list" else arguments
     if arguments[0] == "fill":
@@ -83,7 +86,7 @@ def test_a_closed_stdout_is_an_error_for_each_command_with_a_result(
     assert "cannot write to standard output: Bad file descriptor" in done.stderr
 
 
-def test_a_directory_whose_name_is_not_utf8_is_filled(tmp_path: Path, offline: list[str]) -> None:
+def test_a_directory_whose_name_is_not_utf8_is_filled(host: Host, tmp_path: Path, offline: list[str]) -> None:
     directory = tmp_path / os.fsdecode(b"caf\xe9")
     done = host.run("--json", "--cache-dir", str(directory), *offline)
     assert done.code == 0
@@ -92,7 +95,7 @@ def test_a_directory_whose_name_is_not_utf8_is_filled(tmp_path: Path, offline: l
 
 
 @pytest.mark.parametrize("argument", [b"\xff", b"\xed\xa0\x80"])
-def test_an_argument_that_is_not_utf8_is_reported_in_printable_characters(argument: bytes) -> None:
+def test_an_argument_that_is_not_utf8_is_reported_in_printable_characters(host: Host, argument: bytes) -> None:
     done = host.run(os.fsdecode(argument))
     assert (done.code, done.stdout) == (2, b"")
     [line] = done.stderr.splitlines()
@@ -100,13 +103,13 @@ def test_an_argument_that_is_not_utf8_is_reported_in_printable_characters(argume
     assert line.isprintable()
 
 
-def test_four_fills_at_once_succeed(volume: Path, offline: list[str]) -> None:
+def test_four_fills_at_once_succeed(host: Host, volume: Path, offline: list[str]) -> None:
     running = [host.start("--cache-dir", str(volume), *offline) for _ in range(4)]
     assert [each.wait().code for each in running] == [0] * 4
     assert is_filled(volume)
 
 
-def test_a_signal_stops_an_export_that_no_process_reads(filled: Path) -> None:
+def test_a_signal_stops_an_export_that_no_process_reads(host: Host, filled: Path) -> None:
     reader, writer = os.pipe()
     running = host.start("export", environment={"TIKTOKEN_CACHE_DIR": str(filled)}, stdout=writer)
     os.close(writer)

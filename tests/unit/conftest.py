@@ -34,12 +34,13 @@ def _on_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def baked(tmp_path: Path) -> Path:
-    """Make a directory that holds `TINY` and `OTHER` under their cache keys."""
+def baked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a directory that holds `TINY` and `OTHER` under their cache keys, as if they were baked in."""
     directory = tmp_path / "baked"
     directory.mkdir()
     (directory / TINY.cache_key).write_bytes(CONTENT)
     (directory / OTHER.cache_key).write_bytes(OTHER_CONTENT)
+    monkeypatch.setattr("tiktoken_cache_init.place.BAKED_DIR", str(directory))
     return directory
 
 

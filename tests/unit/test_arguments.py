@@ -60,8 +60,8 @@ HELP = "see tiktoken-cache-init fill --help"
         ("verfy", "'verfy' is no command: did you mean verify?"),
         ("EXPORT", "'EXPORT' is no command: did you mean export?"),
         ("doctor", "'doctor' is no command: did you mean verify?"),
-        ("zzz", "'zzz' is no command: write one of fill, verify, list, export"),
-        ("help zzz", "'zzz' is no command: write one of fill, verify, list, export"),
+        ("zzz", "'zzz' is no command: write one of fill, verify, list, export, path"),
+        ("help zzz", "'zzz' is no command: write one of fill, verify, list, export, path"),
         ("--json verify", "the command comes first: write tiktoken-cache-init verify ..."),
         # Options.
         ("--deadlin 5", "there is no option --deadlin: did you mean --deadline?"),
@@ -143,7 +143,7 @@ def test_the_help_of_a_command_has_its_options_with_their_defaults() -> None:
     for default in (
         "(300)",
         "(cl100k_base,o200k_base)",
-        "(baked,fetch in the image; ",
+        "(fetch,wheel)",
         "(/cache/tiktoken in the image; ",
     ):
         assert default in " ".join(parse(["fill", "--help"]).text.split())

@@ -31,7 +31,7 @@ from tests.samples import (
     wait_until,
 )
 from tests.unit.sources.server import Server, silent
-from tiktoken_cache_init import REPORT_TO, __version__, catalogue, cli
+from tiktoken_cache_init import REPORT_TO, __version__, catalogue, cli, place
 from tiktoken_cache_init.catalogue import Encoding
 from tiktoken_cache_init.errors import Stopped
 from tiktoken_cache_init.fill import Filled
@@ -51,7 +51,6 @@ def run(volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     def act(*arguments: str, **environment: str) -> Ended:
         usual = {
             "TIKTOKEN_CACHE_DIR": str(volume),
-            "TIKTOKEN_INIT_BAKED_DIR": str(baked),
             "TIKTOKEN_INIT_SOURCES": "baked",
         }
         return command(*arguments, environment=usual | environment)
@@ -82,13 +81,13 @@ def test_a_run_without_arguments_fills(run: Run, volume: Path) -> None:
 def test_the_modes_of_new_directories_do_not_depend_on_the_umask(run: Run, tmp_path: Path, baked: Path) -> None:
     with process_state():
         os.umask(0o077)
-        arguments = ["fill", "--cache-dir", str(tmp_path / "a/b"), "--sources", "baked", "--baked-dir", str(baked)]
+        arguments = ["fill", "--cache-dir", str(tmp_path / "a/b"), "--sources", "baked"]
         assert cli.main(arguments, {}, io.StringIO(), io.StringIO()) == 0
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "a", tmp_path / "a/b")} == {0o755}
 
 
 def test_a_fill_that_obtains_nothing_exits_with_4(run: Run) -> None:
-    ended = run(TIKTOKEN_INIT_BAKED_DIR="/nowhere")
+    ended = run(TIKTOKEN_INIT_SOURCES="fetch", TIKTOKEN_INIT_ORIGIN="off")
     assert ended.code == 4
     assert ended.stderr.splitlines()[-1].startswith("tiktoken-cache-init: error: could not obtain tiny.tiktoken, ")
 
@@ -145,6 +144,19 @@ def test_list_needs_no_directory(run: Run) -> None:
     assert ended.code == 0
     assert ended.stdout.decode().startswith("ENCODING ")
     assert json.loads(command("list", "--json").stdout)["schema"] == 1
+
+
+def test_path_prints_the_directory_of_the_baked_vocabularies(
+    baked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # In the image, the directory of the package is a link.
+    (tmp_path / "link").symlink_to(baked)
+    monkeypatch.setattr(place, "BAKED_DIR", str(tmp_path / "link"))
+    assert command("path")[:2] == (0, f"{baked}\n".encode())
+    monkeypatch.setattr(place, "BAKED_DIR", str(tmp_path / "none"))
+    ended = command("path")
+    assert (ended.code, ended.stdout) == (1, b"")
+    assert ended.stderr.startswith("tiktoken-cache-init: error: no vocabulary is baked into this installation: ")
 
 
 def test_export_writes_a_tar_to_stdout(run: Run, tmp_path: Path) -> None:
@@ -390,12 +402,12 @@ def test_a_terminal_without_unicode_gets_escapes(tmp_path: Path) -> None:
 def test_a_fill_from_baked_files_imports_no_network_code_and_nothing_for_failures(volume: Path, baked: Path) -> None:
     program = (
         "import sys\n"
-        "from tiktoken_cache_init import catalogue, cli\n"
+        "from tiktoken_cache_init import catalogue, cli, place\n"
         "from tests.samples import OTHER, TINY\n"
         "known = catalogue.Encoding\n"
         "catalogue.ENCODINGS = (known('cl100k_base', (TINY,), ''), known('o200k_base', (OTHER,), ''))\n"
-        f"environment = {{'TIKTOKEN_CACHE_DIR': {str(volume)!r}, 'TIKTOKEN_INIT_BAKED_DIR': {str(baked)!r}, "
-        "'TIKTOKEN_INIT_SOURCES': 'baked'}\n"
+        f"place.BAKED_DIR = {str(baked)!r}\n"
+        f"environment = {{'TIKTOKEN_CACHE_DIR': {str(volume)!r}, 'TIKTOKEN_INIT_SOURCES': 'baked'}}\n"
         "code = cli.main([], environment, sys.stdout, sys.stderr)\n"
         "print(*sys.modules); sys.exit(code)"
     )

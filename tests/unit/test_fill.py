@@ -42,8 +42,8 @@ def watch(_: object) -> None:
     """Ignore the progress."""
 
 
-def filled(directory: Path, baked: Path | str, *wanted: Vocabulary, **changes: Any) -> Filled:
-    result = fill(settings(directory, *(wanted or (TINY, OTHER)), baked_dir=str(baked), **changes), watch)
+def filled(directory: Path, *wanted: Vocabulary, **changes: Any) -> Filled:
+    result = fill(settings(directory, *(wanted or (TINY, OTHER)), **changes), watch)
     assert not left_behind(directory)
     return result
 
@@ -85,7 +85,7 @@ RIGHT = {TINY.cache_key: CONTENT, OTHER.cache_key: OTHER_CONTENT}
 
 
 def test_an_empty_directory_is_filled(volume: Path, baked: Path) -> None:
-    result = filled(volume, baked)
+    result = filled(volume)
     assert result.error is None
     assert actions(result) == [Action.INSTALLED] * 2
     assert {outcome.source for outcome in result.outcomes} == {"baked"}
@@ -95,14 +95,14 @@ def test_an_empty_directory_is_filled(volume: Path, baked: Path) -> None:
 
 
 def test_a_missing_directory_is_made(tmp_path: Path, baked: Path) -> None:
-    filled(tmp_path / "a/b", baked)
+    filled(tmp_path / "a/b")
     assert contents(tmp_path / "a/b") == RIGHT
 
 
 def test_a_second_fill_writes_nothing(volume: Path, baked: Path) -> None:
-    filled(volume, baked)
+    filled(volume)
     before = state(volume)
-    result = filled(volume, "/nowhere")
+    result = filled(volume)
     assert actions(result) == [Action.KEPT] * 2
     assert not result.replaced
     assert state(volume) == before
@@ -126,7 +126,7 @@ def test_anything_under_the_name_that_is_not_right_is_replaced(
     (volume / OTHER.cache_key).write_bytes(OTHER_CONTENT)
     before = state(volume)
     spoil(volume / TINY.cache_key)
-    assert actions(filled(volume, baked)) == [Action.REPLACED, Action.KEPT]
+    assert actions(filled(volume)) == [Action.REPLACED, Action.KEPT]
     assert contents(volume) == RIGHT
     assert not (volume / TINY.cache_key).is_symlink()
     assert state(volume)[OTHER.cache_key] == before[OTHER.cache_key]
@@ -137,20 +137,20 @@ def test_a_directory_with_content_under_a_name_does_not_keep_other_files_from_be
 ) -> None:
     (volume / TINY.cache_key).mkdir()
     (volume / TINY.cache_key / "precious").touch()
-    result = filled(volume, baked)
+    result = filled(volume)
     assert (
         str(result.error) == f"{volume}/{TINY.cache_key} is a directory with content: move or remove it, then run again"
     )
     assert actions(result) == [Action.FAILED, Action.INSTALLED]
     assert names_in(volume) == sorted(RIGHT)
     (volume / TINY.cache_key / "precious").unlink()
-    assert actions(filled(volume, baked)) == [Action.REPLACED, Action.KEPT]
+    assert actions(filled(volume)) == [Action.REPLACED, Action.KEPT]
 
 
 def test_bytes_under_another_name_need_no_source(volume: Path) -> None:
     (volume / "sub").mkdir()
     (volume / "sub/tiny (1).tiktoken").write_bytes(CONTENT)
-    [outcome] = filled(volume, "/nowhere", TINY).outcomes
+    [outcome] = filled(volume, TINY).outcomes
     assert (outcome.action, outcome.source) == (Action.INSTALLED, "sub/tiny (1).tiktoken in the volume")
     assert (volume / "sub/tiny (1).tiktoken").exists()
 
@@ -162,7 +162,7 @@ def swap(directory: Path) -> None:
 
 def test_two_swapped_files_are_repaired_without_a_source(volume: Path) -> None:
     swap(volume)
-    result = filled(volume, "/nowhere")
+    result = filled(volume)
     assert result.error is None, failures(result)
     assert contents(volume) == RIGHT
 
@@ -184,7 +184,7 @@ def test_the_last_copies_survive_a_failure_between_two_renames(volume: Path, mon
     assert actions(result) == [Action.REPLACED, Action.FAILED]
     assert set(contents(volume).values()) == {CONTENT, OTHER_CONTENT}
     assert len(left_behind(volume)) == 1
-    assert filled(volume, "/nowhere").error is None
+    assert filled(volume).error is None
     assert contents(volume) == RIGHT
 
 
@@ -204,7 +204,7 @@ def test_every_file_is_synced_before_the_first_rename_and_the_directory_after_th
 
     monkeypatch.setattr(os, "rename", recorded_rename)
     monkeypatch.setattr(os, "fsync", recorded_fsync)
-    filled(volume, baked)
+    filled(volume)
     assert steps == [*["sync file"] * 2, *["rename"] * 2, "sync directory"]
 
 
@@ -236,7 +236,7 @@ def test_a_file_that_may_be_the_only_copy_of_a_vocabulary_that_failed_is_not_rep
         refuse("chmod", errno.EPERM)
         monkeypatch.setattr("tiktoken_cache_init.sources.volume.Volume.supply", lambda *_: None)
         with as_nobody():
-            result = filled(volume, "/nowhere")
+            result = filled(volume)
         assert actions(result) == [Action.FAILED if kept else Action.REPLACED, Action.FAILED]
         assert (file.stat().st_size == len(content)) is (kept or content == CONTENT)
         advice = f"{'move away' if mode else 'run fill as a user who can read'} {TINY.cache_key}"
@@ -250,7 +250,7 @@ def test_a_file_is_not_replaced_if_a_directory_keeps_its_bytes_from_their_own_na
     (volume / TINY.cache_key).write_bytes(OTHER_CONTENT)
     (volume / OTHER.cache_key).mkdir()
     (volume / OTHER.cache_key / "precious").touch()
-    assert "is a directory with content" in str(filled(volume, baked).error)
+    assert "is a directory with content" in str(filled(volume).error)
     assert (volume / TINY.cache_key).read_bytes() == OTHER_CONTENT
 
 
@@ -258,7 +258,7 @@ def test_a_file_is_not_replaced_if_a_directory_keeps_its_bytes_from_their_own_na
 def test_a_temporary_file_of_a_killed_run_is_used_and_then_removed(volume: Path, spoil: bytes) -> None:
     (volume / TINY.cache_key).write_bytes(spoil)
     (volume / f"{PREFIX}0123").write_bytes(CONTENT)
-    [outcome] = filled(volume, "/nowhere", TINY).outcomes
+    [outcome] = filled(volume, TINY).outcomes
     assert outcome.source == f"{PREFIX}0123 in the volume"
     assert contents(volume) == {TINY.cache_key: CONTENT}
 
@@ -277,11 +277,11 @@ def test_a_fill_that_fails_keeps_a_killed_runs_file_only_if_its_bytes_are_wanted
 
 def test_the_right_files_are_installed_even_if_others_cannot_be_obtained(volume: Path, baked: Path) -> None:
     (baked / TINY.cache_key).unlink()
-    result = filled(volume, baked)
+    result = filled(volume)
     assert actions(result) == [Action.FAILED, Action.INSTALLED]
     assert isinstance(result.error, NotObtainedError)
     assert str(result.error).startswith("could not obtain tiny.tiktoken: ")
-    assert failures(result) == [("baked", f"{baked} does not hold it")]
+    assert failures(result) == [("baked", "it is not baked in")]
 
 
 def test_the_next_source_is_tried_if_one_fails(volume: Path, baked: Path, tmp_path: Path) -> None:
@@ -289,7 +289,7 @@ def test_the_next_source_is_tried_if_one_fails(volume: Path, baked: Path, tmp_pa
     mirror = tmp_path / "usb"
     mirror.mkdir()
     (mirror / "tiny.tiktoken").write_bytes(CONTENT)
-    result = filled(volume, baked, sources=("baked", "fetch"), mirrors=(str(mirror),))
+    result = filled(volume, sources=("baked", "fetch"), mirrors=(str(mirror),))
     assert result.error is None
     [(label, reason)] = failures(result)
     assert label == "baked"
@@ -299,7 +299,7 @@ def test_the_next_source_is_tried_if_one_fails(volume: Path, baked: Path, tmp_pa
 
 def test_wrong_bytes_are_never_installed(volume: Path, baked: Path) -> None:
     (baked / TINY.cache_key).write_bytes(b"x" * len(CONTENT))
-    assert actions(filled(volume, baked, TINY)) == [Action.FAILED]
+    assert actions(filled(volume, TINY)) == [Action.FAILED]
     assert not names_in(volume)
 
 
@@ -308,7 +308,7 @@ def test_the_advice_of_each_failure_is_given_once(volume: Path, monkeypatch: pyt
         raise SourceError("no", advice="pull the plug")
 
     supply_by(monkeypatch, fail)
-    error = str(filled(volume, "/nowhere").error)
+    error = str(filled(volume).error)
     assert error.startswith(
         "could not obtain tiny.tiktoken, other.tiktoken: pull the plug; or set TIKTOKEN_INIT_MIRRORS"
     )
@@ -329,7 +329,7 @@ def test_a_fill_tries_again_if_another_program_removes_its_temporary_files(
 
     monkeypatch.setattr(StagedFile, "finish", finish)
     monkeypatch.setattr(module, "_BETWEEN_PASSES", 0.0)
-    [outcome] = filled(volume, baked, TINY).outcomes
+    [outcome] = filled(volume, TINY).outcomes
     assert outcome.action is Action.INSTALLED
     assert len(taken) == 2
     assert (volume / TINY.cache_key).read_bytes() == CONTENT
@@ -344,7 +344,7 @@ def test_a_file_that_another_run_installs_meanwhile_is_reported_with_that_source
         raise SourceError("no")
 
     supply_by(monkeypatch, meanwhile)
-    [outcome] = filled(volume, "/nowhere", TINY).outcomes
+    [outcome] = filled(volume, TINY).outcomes
     assert (outcome.action, outcome.source) == (Action.INSTALLED, "another run")
 
 
@@ -359,7 +359,7 @@ def test_files_that_are_complete_at_the_deadline_are_installed(volume: Path, mon
         delivery.staged.write(CONTENT)
 
     supply_by(monkeypatch, supply)
-    result = filled(volume, "/nowhere", deadline=0.5)
+    result = filled(volume, deadline=0.5)
     assert actions(result) == [Action.INSTALLED, Action.FAILED]
     assert str(result.error).startswith(
         "could not obtain other.tiktoken (the deadline of 0.5 s passed): increase TIKTOKEN_INIT_DEADLINE; "
@@ -375,7 +375,7 @@ def test_a_file_that_was_not_tried_before_the_deadline_has_no_failure(
         raise DeadlinePassed
 
     supply_by(monkeypatch, supply)
-    result = filled(volume, "/nowhere")
+    result = filled(volume)
     assert [len(outcome.failures) for outcome in result.outcomes] == [1, 0]
 
 
@@ -391,7 +391,7 @@ def test_a_deadline_after_the_last_install_is_ignored(
             raise DeadlinePassed
 
     monkeypatch.setattr(StagedFile, "discard", late)
-    result = filled(volume, baked)
+    result = filled(volume)
     assert (result.error, actions(result)) == (None, [Action.INSTALLED] * 2)
 
 
@@ -412,9 +412,9 @@ def test_a_signal_or_the_deadline_does_not_interrupt_the_install(
         interrupts.listen()
         if number == signal.SIGTERM:
             with pytest.raises(Stopped):
-                filled(volume, baked)
+                filled(volume)
         else:
-            result = filled(volume, baked)
+            result = filled(volume)
             assert (result.error, actions(result)) == (None, [Action.REPLACED] * 2)
     assert contents(volume) == RIGHT
 
@@ -431,9 +431,9 @@ def test_files_that_are_right_are_installed_whatever_ends_the_staging(
     supply_by(monkeypatch, supply)
     if isinstance(ended, Stopped):
         with pytest.raises(Stopped):
-            filled(volume, "/nowhere")
+            filled(volume)
     else:
-        error = filled(volume, "/nowhere").error
+        error = filled(volume).error
         assert error is ended or isinstance(error, NotObtainedError)
     assert contents(volume) == {TINY.cache_key: CONTENT}
 
@@ -446,7 +446,7 @@ def test_the_deadline_during_the_last_sweep_is_ignored(
             raise DeadlinePassed
 
     monkeypatch.setattr(staging, "sweep", sweep)
-    assert filled(volume, baked).error is None
+    assert filled(volume).error is None
 
 
 def test_a_signal_leaves_no_temporary_file(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -456,7 +456,7 @@ def test_a_signal_leaves_no_temporary_file(volume: Path, monkeypatch: pytest.Mon
 
     supply_by(monkeypatch, supply)
     with pytest.raises(Stopped):
-        filled(volume, "/nowhere")
+        filled(volume)
     assert not names_in(volume)
 
 
@@ -468,7 +468,7 @@ def test_a_wrong_setting_that_a_source_finds_ends_the_fill(volume: Path, monkeyp
         raise SettingError("no such bundle")
 
     supply_by(monkeypatch, fail)
-    result = filled(volume, "/nowhere")
+    result = filled(volume)
     assert isinstance(result.error, SettingError)
     assert actions(result) == [Action.FAILED] * 2
     assert not names_in(volume)
@@ -477,7 +477,7 @@ def test_a_wrong_setting_that_a_source_finds_ends_the_fill(volume: Path, monkeyp
 def test_a_full_disk_leaves_the_files_that_were_there(volume: Path, baked: Path, refuse: Refuse) -> None:
     (volume / TINY.cache_key).write_bytes(b"old")
     refuse("write", errno.ENOSPC)
-    result = filled(volume, baked)
+    result = filled(volume)
     assert isinstance(result.error, VolumeError)
     assert f"free at least {len(CONTENT) + len(OTHER_CONTENT)} bytes" in str(result.error and advised(result.error))
     assert actions(result) == [Action.FAILED] * 2
@@ -490,10 +490,10 @@ def test_a_directory_of_the_image_without_a_mount_is_not_filled(
     monkeypatch.setattr("tiktoken_cache_init.place.in_image", lambda: True)
     monkeypatch.setattr(module, "require_mount", not_mounted)
     with pytest.raises(VolumeError, match=f"nothing is mounted at {volume}"):
-        filled(volume, baked)
+        filled(volume)
     assert not names_in(volume)
     monkeypatch.setattr(module, "require_mount", lambda _: None)
-    assert filled(volume, baked).error is None
+    assert filled(volume).error is None
 
 
 class ReadOnly:
@@ -503,9 +503,9 @@ class ReadOnly:
 def test_a_fill_of_a_ready_read_only_directory_succeeds(
     volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    filled(volume, baked)
+    filled(volume)
     monkeypatch.setattr(os, "statvfs", lambda _: ReadOnly)
-    assert filled(volume, "/nowhere").error is None
+    assert filled(volume).error is None
 
 
 def test_a_read_only_directory_that_is_not_ready_is_reported_with_what_it_lacks(
@@ -514,7 +514,7 @@ def test_a_read_only_directory_that_is_not_ready_is_reported_with_what_it_lacks(
     (volume / OTHER.cache_key).write_bytes(OTHER_CONTENT)
     (volume / OTHER.cache_key).chmod(0o600)
     monkeypatch.setattr(os, "statvfs", lambda _: ReadOnly)
-    result = filled(volume, "/nowhere")
+    result = filled(volume)
     assert isinstance(result.error, VolumeError)
     assert (
         "is mounted read-only and is not ready: tiny.tiktoken (missing); other.tiktoken (right, but not readable"
@@ -530,7 +530,7 @@ def test_a_right_file_that_not_every_user_can_read_is_repaired_in_place(volume: 
     (volume / TINY.cache_key).write_bytes(CONTENT)
     (volume / TINY.cache_key).chmod(0o620)
     inode = (volume / TINY.cache_key).stat().st_ino
-    result = filled(volume, "/nowhere", TINY)
+    result = filled(volume, TINY)
     assert actions(result) == [Action.REPAIRED]
     assert not result.replaced
     status = (volume / TINY.cache_key).stat()
@@ -543,7 +543,7 @@ def test_a_file_that_cannot_be_repaired_is_replaced_by_a_copy(
     (volume / TINY.cache_key).write_bytes(CONTENT)
     (volume / TINY.cache_key).chmod(0o600)
     refuse("chmod", errno.EPERM)
-    [outcome] = filled(volume, "/nowhere", TINY).outcomes
+    [outcome] = filled(volume, TINY).outcomes
     assert (outcome.action, outcome.source) == (Action.REPLACED, f"{TINY.cache_key} in the volume")
     monkeypatch.undo()
     assert stat.S_IMODE((volume / TINY.cache_key).stat().st_mode) == 0o644
@@ -561,12 +561,12 @@ def test_storage_that_does_not_change_modes_is_enough_if_new_files_get_theirs(
     with monkeypatch.context() as patch:
         made = os.open
         patch.setattr(os, "open", lambda path, flags, mode=0o777: made(path, flags, mode & 0o600))
-        result = filled(volume, "/nowhere", TINY)
+        result = filled(volume, TINY)
         assert "does not keep permissions: everything has mode 0600, but 0644 is needed" in str(result.error)
         assert (volume / TINY.cache_key).read_bytes() == CONTENT
     with process_state():
         os.umask(0o077)
-        assert actions(filled(volume, "/nowhere", TINY, mode=0o664)) == [Action.REPLACED]
+        assert actions(filled(volume, TINY, mode=0o664)) == [Action.REPLACED]
     assert stat.S_IMODE((volume / TINY.cache_key).stat().st_mode) == 0o664
 
 
@@ -576,10 +576,10 @@ def test_a_closed_directory_of_this_user_is_opened(mode: int, monkeypatch: pytes
     with public_directory() as above, as_nobody(above):
         volume = above / "volume"
         volume.mkdir(mode)
-        assert filled(volume, "/nowhere", TINY).error is None
+        assert filled(volume, TINY).error is None
         assert stat.S_IMODE(volume.stat().st_mode) == 0o755
         volume.chmod(0o555)
-        assert filled(volume, "/nowhere", TINY).error is None
+        assert filled(volume, TINY).error is None
         assert stat.S_IMODE(volume.stat().st_mode) == 0o555, "a directory that is ready keeps its mode"
 
 
@@ -587,7 +587,7 @@ def test_a_closed_file_of_this_user_is_opened() -> None:
     with public_directory() as volume, as_nobody(volume):
         (volume / TINY.cache_key).write_bytes(CONTENT)
         (volume / TINY.cache_key).chmod(0)
-        assert actions(filled(volume, "/nowhere", TINY)) == [Action.REPAIRED]
+        assert actions(filled(volume, TINY)) == [Action.REPAIRED]
 
 
 # Layouts.
@@ -598,18 +598,18 @@ def test_a_closed_file_of_this_user_is_opened() -> None:
     [("both", [TINY.cache_key, "tiny.tiktoken"]), ("published", ["tiny.tiktoken"]), ("cache", [TINY.cache_key])],
 )
 def test_each_name_of_the_layout_gets_its_own_file(volume: Path, baked: Path, layout: str, names: list[str]) -> None:
-    result = filled(volume, baked, TINY, layout=layout)
+    result = filled(volume, TINY, layout=layout)
     assert actions(result) == [Action.INSTALLED] * len(names)
     assert contents(volume) == dict.fromkeys(names, CONTENT)
     assert not any(path.is_symlink() for path in volume.iterdir())
     before = state(volume)
-    filled(volume, "/nowhere", TINY, layout=layout)
+    filled(volume, TINY, layout=layout)
     assert state(volume) == before
 
 
 def test_a_right_file_under_one_name_serves_the_other(volume: Path) -> None:
     (volume / "tiny.tiktoken").write_bytes(CONTENT)
-    assert actions(filled(volume, "/nowhere", TINY, layout="both")) == [Action.INSTALLED, Action.KEPT]
+    assert actions(filled(volume, TINY, layout="both")) == [Action.INSTALLED, Action.KEPT]
 
 
 # Warnings and progress.
@@ -618,13 +618,13 @@ def test_a_right_file_under_one_name_serves_the_other(volume: Path) -> None:
 def test_a_fill_warns_if_a_gateway_needs_another_file_that_is_not_there(volume: Path, baked: Path) -> None:
     cl100k = published("cl100k_base.tiktoken")
     (baked / cl100k.cache_key).write_bytes(CONTENT)
-    [warning] = filled(volume, baked, cl100k).warnings
+    [warning] = filled(volume, cl100k).warnings
     assert "also loads o200k_base.tiktoken when it starts: add o200k_base to TIKTOKEN_INIT_ENCODINGS" in warning
-    assert filled(volume, baked, cl100k, layout="published").warnings == ()
-    assert filled(volume, baked, TINY).warnings == ()
+    assert filled(volume, cl100k, layout="published").warnings == ()
+    assert filled(volume, TINY).warnings == ()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_is_ready", lambda *_: True)
-        assert filled(volume, baked, cl100k).warnings == ()
+        assert filled(volume, cl100k).warnings == ()
 
 
 def test_a_file_that_is_not_wanted_and_cannot_be_read_causes_only_a_warning(volume: Path, refuse: Refuse) -> None:
@@ -639,9 +639,9 @@ def test_a_fill_in_the_image_warns_if_the_next_container_gets_another_volume(
 ) -> None:
     monkeypatch.setattr(module, "require_mount", lambda _: None)
     monkeypatch.setattr(module, "short_lived", lambda _: "a tmpfs")
-    assert filled(volume, baked).warnings == ()
+    assert filled(volume).warnings == ()
     monkeypatch.setattr("tiktoken_cache_init.place.in_image", lambda: True)
-    [warning] = filled(volume, baked).warnings
+    [warning] = filled(volume).warnings
     assert f"{volume} is a tmpfs, which is empty for the next container: mount a named volume" in warning
     monkeypatch.setattr("tiktoken_cache_init.place.in_pod", lambda: True)
-    assert filled(volume, baked).warnings == ()
+    assert filled(volume).warnings == ()

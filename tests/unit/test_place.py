@@ -7,20 +7,30 @@ import pytest
 
 from tiktoken_cache_init import place
 
+IN_IMAGE = "/usr/lib/tiktoken-cache-init/tiktoken_cache_init"
 
-def test_the_image_is_recognised_by_its_baked_vocabularies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+
+def test_only_the_place_of_the_program_makes_it_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A host may also have a directory called /vocabularies.
     monkeypatch.undo()
-    monkeypatch.setattr(place, "BAKED_DIR", str(tmp_path))
-    assert place.in_image()
-    monkeypatch.setattr(place, "BAKED_DIR", str(tmp_path / "none"))
+    monkeypatch.setattr(os.path, "isdir", lambda _: True)
     assert not place.in_image()
+    monkeypatch.setattr(place, "_PACKAGE_DIR", IN_IMAGE)
+    assert place.in_image()
 
 
-@pytest.mark.parametrize("mark", ["BAKED_DIR", "_SERVICE_ACCOUNT", "KUBERNETES_SERVICE_HOST", "PID 1", ""])
+def test_a_vocabulary_is_baked_in_if_the_package_has_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Path(place.__file__).with_name("vocabularies") == Path(place.BAKED_DIR)
+    monkeypatch.setattr(place, "BAKED_DIR", str(tmp_path))
+    (tmp_path / "key").touch()
+    assert (place.is_baked("key"), place.is_baked("other")) == (True, False)
+
+
+@pytest.mark.parametrize("mark", ["image", "_SERVICE_ACCOUNT", "KUBERNETES_SERVICE_HOST", "PID 1", ""])
 def test_a_pod_and_a_container_are_recognised(mark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    for name in ("_SERVICE_ACCOUNT", "BAKED_DIR"):
-        monkeypatch.setattr(place, name, str(tmp_path if mark == name else tmp_path / "none"))
+    monkeypatch.setattr(place, "_PACKAGE_DIR", IN_IMAGE if mark == "image" else "/nowhere")
+    monkeypatch.setattr(place, "_SERVICE_ACCOUNT", str(tmp_path if mark == "_SERVICE_ACCOUNT" else tmp_path / "none"))
     monkeypatch.setattr(os, "environ", {mark: "10.0.0.1"})
     monkeypatch.setattr(os, "getpid", lambda: 1 if mark == "PID 1" else 2)
     assert place.in_pod() == (mark in ("_SERVICE_ACCOUNT", "KUBERNETES_SERVICE_HOST"))

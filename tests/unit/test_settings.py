@@ -22,7 +22,6 @@ VALUES: dict[str, list[tuple[str, Any]]] = {
     "encodings": [("gpt2", (GPT2,)), ("all", ENCODINGS)],
     "extra": [],
     "sources": [("wheel", ("wheel",)), ("fetch baked", ("fetch", "baked"))],
-    "baked_dir": [("/one", "/one"), ("two", "two")],
     "mirrors": [("http://one.example", ("http://one.example",)), ("/two", ("/two",))],
     "origin": [("off", False), ("on", True)],
     "deadline": [("0.5", 0.5), ("301", 301.0)],
@@ -38,7 +37,6 @@ DEFAULTS: dict[str, Any] = {
     "encodings": (encoding("cl100k_base"), encoding("o200k_base")),
     "extra": (),
     "sources": ("fetch", "wheel"),
-    "baked_dir": "/vocabularies",
     "mirrors": (),
     "origin": True,
     "deadline": 300.0,
@@ -246,7 +244,7 @@ def test_a_wrong_variable_stops_only_the_commands_that_use_it(command: str, sett
     environment = DIRECTORY | {setting.variable: "" if setting.field == "cache_dir" else "x y\0ftp://"}
     if command not in setting.commands:
         assert load(command, {}, False, environment) == load(command, {}, False, DIRECTORY)
-    elif setting.field not in ("ca", "baked_dir"):
+    elif setting.field != "ca":
         with pytest.raises(SettingError, match=f"^{setting.variable}: "):
             load(command, {}, False, environment)
 
@@ -371,11 +369,35 @@ def test_an_unknown_source_is_refused_with_the_right_one() -> None:
     assert "one of baked, fetch, wheel" in refused("sources", "zzz")
 
 
-def test_the_default_sources_are_those_available_in_the_image_or_on_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_sources_are_those_available_in_the_image_or_on_a_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert read().sources == ("fetch", "wheel")
-    assert read(baked_dir=["/elsewhere"]).sources == ("baked", "fetch", "wheel")
+    monkeypatch.setattr("tiktoken_cache_init.place.BAKED_DIR", str(tmp_path))
+    assert read().sources == ("baked", "fetch", "wheel")
     monkeypatch.setattr("tiktoken_cache_init.place.in_image", lambda: True)
     assert read().sources == ("baked", "fetch")
+
+
+@pytest.mark.parametrize(
+    ("baked", "wanted"),
+    [
+        ("cl100k_base", "cl100k_base"),
+        ("gpt2,o200k_base", "o200k_base,o200k_harmony,gpt2"),
+        ("all", "all"),
+        ("", "cl100k_base,o200k_base"),
+    ],
+)
+@pytest.mark.parametrize("variable", [{}, {"TIKTOKEN_INIT_ENCODINGS": " "}])
+def test_the_default_encodings_are_those_whose_files_are_all_baked_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, baked: str, wanted: str, variable: dict[str, str]
+) -> None:
+    monkeypatch.setattr("tiktoken_cache_init.place.BAKED_DIR", str(tmp_path))
+    # One of the two files of gpt2 is not enough.
+    for vocabulary in read(encodings=[baked]).vocabularies if baked else read(encodings=["gpt2"]).vocabularies[:1]:
+        (tmp_path / vocabulary.cache_key).touch()
+    assert read(variable).encodings == read(encodings=[wanted]).encodings
+    assert read(variable, encodings=["p50k_base"]).encodings == read(encodings=["p50k_base"]).encodings
 
 
 @pytest.mark.parametrize(("field", "right"), [("layout", "both"), ("log", "json")])

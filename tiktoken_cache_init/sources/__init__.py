@@ -17,7 +17,7 @@ from ..volume.staging import StagedFile
 Name = Literal["volume", "baked", "directories", "fetch", "wheel"]
 
 _NOT_INSTALLED = {
-    "fetch": "use the default image, or install the packages in requirements/runtime.txt (make fill installs them)",
+    "fetch": "use the default image, or run pip install 'tiktoken-cache-init[fetch]'",
     "wheel": "remove wheel from TIKTOKEN_INIT_SOURCES: it needs pip, so it works outside the image only",
 }
 """Source that some installations leave out -> remedy."""
@@ -157,7 +157,7 @@ def _load(name: Name, settings: Settings, end: float, watch: Watch) -> Source:
         case "baked":
             from .baked import Baked
 
-            return Baked(settings.baked_dir)
+            return Baked()
         case "directories":
             from .directories import Directories
 

@@ -4,22 +4,20 @@ import os
 import stat
 from collections.abc import Sequence
 
+from .. import place
 from ..volume.staging import StagedFile, TooLongError
 from . import Delivery, SourceError, wrong_bytes
 
 
 class Baked:
-    """Directory with vocabularies that were put there when the image was built."""
-
-    def __init__(self, directory: str) -> None:
-        self._directory = directory
+    """Directory with vocabularies that were put there when the image or the wheel was built."""
 
     def supply(self, deliveries: Sequence[Delivery]) -> None:
         """Copy the baked vocabularies. For the errors, see `Source.supply`."""
         for delivery in deliveries:
-            path = os.path.join(self._directory, delivery.vocabulary.cache_key)
+            path = os.path.join(place.BAKED_DIR, delivery.vocabulary.cache_key)
             with delivery.attempt("baked"):
-                copy(delivery.staged, path, f"{self._directory} does not hold it")
+                copy(delivery.staged, path, "it is not baked in")
 
 
 def copy(staged: StagedFile, path: str, absent: str) -> None:

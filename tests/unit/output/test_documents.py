@@ -24,7 +24,7 @@ CL100K = published("cl100k_base.tiktoken")
 def test_the_document_of_a_fill_has_what_was_found_and_what_was_done(volume: Path, baked: Path) -> None:
     (volume / TINY.cache_key).write_bytes(b"")
     (baked / OTHER.cache_key).unlink()
-    chosen = settings(volume, TINY, OTHER, baked_dir=str(baked))
+    chosen = settings(volume, TINY, OTHER)
     filled = fill(chosen, lambda _: None)
     document = fill_document(chosen, filled)
     assert json.loads(json.dumps(document)) == document
@@ -52,7 +52,7 @@ def test_the_document_of_a_fill_has_what_was_found_and_what_was_done(volume: Pat
         "tried": [],
     }
     assert (files[1]["found"], files[1]["action"], files[1]["ready"]) == ("missing", "failed", False)
-    assert files[1]["tried"] == [{"source": "baked", "reason": f"{baked} does not hold it"}]
+    assert files[1]["tried"] == [{"source": "baked", "reason": "it is not baked in"}]
 
 
 def test_the_document_of_verify_has_the_state_the_gateway_and_the_fix(volume: Path) -> None:

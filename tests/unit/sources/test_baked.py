@@ -30,18 +30,21 @@ def copied(volume: Path, path: Path | str) -> str:
 def test_a_baked_vocabulary_is_copied_from_its_cache_key(volume: Path, baked: Path) -> None:
     with staged_file(volume) as staged:
         delivery = Delivery(staged)
-        Baked(str(baked)).supply([delivery])
+        Baked().supply([delivery])
         assert delivery.complete
         assert (delivery.label, delivery.failures) == ("baked", [])
 
 
-def test_a_vocabulary_that_is_not_baked_is_a_failure(volume: Path, baked: Path) -> None:
+def test_a_vocabulary_that_is_not_baked_is_a_failure(
+    volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (baked / KEY).unlink()
     for directory in (baked, baked / "none", __file__):
+        monkeypatch.setattr("tiktoken_cache_init.place.BAKED_DIR", str(directory))
         with staged_file(volume) as staged:
             delivery = Delivery(staged)
-            Baked(str(directory)).supply([delivery])
-            assert delivery.failures == [("baked", f"{directory} does not hold it", "")]
+            Baked().supply([delivery])
+            assert delivery.failures == [("baked", "it is not baked in", "")]
 
 
 def test_a_copy_replaces_the_bytes_of_another_source(volume: Path, baked: Path) -> None:

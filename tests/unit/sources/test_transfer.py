@@ -327,7 +327,10 @@ def test_credentials_follow_a_redirect_only_to_the_same_origin(
             else httpx.Response(200, stream=httpx.ByteStream(LONG))
         )
 
-    options: dict[str, Any] = {"transport": httpx.MockTransport(answer), "auth": httpx.NetRCAuth(str(tmp_path / "netrc"))}
+    options: dict[str, Any] = {
+        "transport": httpx.MockTransport(answer),
+        "auth": httpx.NetRCAuth(str(tmp_path / "netrc")),
+    }
     assert fetch(url.replace("://", f"://{user}"), volume, **options) == LONG
     expected = "Basic dXNlcjpzZWNyZXQ=" if user else "Basic dXNlcjph"
     assert sent == [expected, expected if is_sent else ""]
