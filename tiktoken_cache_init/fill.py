@@ -93,7 +93,7 @@ def fill(settings: Settings, watch: Watch) -> Filled:
             work.run()
         except InitError as failure:
             error = failure
-    warnings: list[str] = []
+    warnings = work.warnings()
     # Every file is right now, so the deadline is no error any more.
     with contextlib.suppress(DeadlinePassed):
         if error is None:
@@ -120,6 +120,10 @@ class _Work:
             self._done.get(target) or Outcome(finding, Action.FAILED, failures=self._failures(target))
             for target, finding in self._findings.items()
         )
+
+    def warnings(self) -> list[str]:
+        """Return the warnings of the sources, each once."""
+        return list(dict.fromkeys(text for delivery in self._deliveries.values() for text in delivery.warnings))
 
     def run(self) -> None:
         """Repair and install as many targets as possible.

@@ -5,10 +5,10 @@ from hypothesis import example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from tests.samples import Ended, command, settings
+from tests.samples import Ended, command
 from tiktoken_cache_init.errors import SettingError
 from tiktoken_cache_init.redact import HIDDEN, Scrubber, redacted
-from tiktoken_cache_init.sources.client import make_client
+from tiktoken_cache_init.sources.proxies import Proxies
 
 # Parts of passwords, and characters that users and password generators put between them. No message has such a part.
 PARTS = ("QxQxQx", "ZvZvZv", "WkWkWk")
@@ -183,9 +183,8 @@ def test_no_part_of_a_proxys_credentials_is_printed_if_the_client_cannot_use_the
     with pytest.MonkeyPatch.context() as patch:
         # httpx reads the environment of the process.
         patch.setenv(variable, value)
-        patch.setattr("tiktoken_cache_init.sources.client._trust", lambda _: False)
         try:
-            make_client(settings())
+            Proxies()
         except SettingError as error:
             said = Scrubber([value])(str(error))
     assert not parts_of(token + password, said)

@@ -52,6 +52,8 @@ class Delivery:
         self.vocabulary = staged.vocabulary
         self.staged = staged
         self.failures: list[Failure] = []
+        self.warnings: list[str] = []
+        """Warnings about the environment, which did not stop an attempt."""
         self.label = ""
         """Name of the place of the last attempt. After a success, that place supplied the bytes."""
 

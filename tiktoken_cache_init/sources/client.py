@@ -4,20 +4,36 @@ import contextlib
 import netrc
 import os
 import ssl
-import urllib.request
 
 import httpx
 
 from .. import __version__
 from ..errors import SettingError
-from ..redact import redacted
 from ..settings import Settings
-from ..values import url_problem
-
-_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+from .proxies import Proxies
 
 
-def make_client(settings: Settings) -> httpx.AsyncClient:
+class _Network(httpx.AsyncBaseTransport):
+    """Sends each request through the proxy for its URL. Every TLS connection has the same trust, that to a proxy too."""
+
+    def __init__(self, proxies: Proxies, trust: ssl.SSLContext) -> None:
+        self._proxies = proxies
+        self._transports: dict[httpx.URL | None, httpx.AsyncHTTPTransport] = {
+            None: httpx.AsyncHTTPTransport(verify=trust)
+        }
+        for url in proxies.all:
+            proxy = httpx.Proxy(url, ssl_context=trust if url.scheme == "https" else None)
+            self._transports[url] = httpx.AsyncHTTPTransport(verify=trust, proxy=proxy)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self._transports[self._proxies.for_url(request.url)].handle_async_request(request)
+
+    async def aclose(self) -> None:
+        for transport in self._transports.values():
+            await transport.aclose()
+
+
+def make_client(settings: Settings, proxies: Proxies) -> httpx.AsyncClient:
     """Return a client for one fetch.
 
     Raises:
@@ -28,23 +44,16 @@ def make_client(settings: Settings) -> httpx.AsyncClient:
         # A compressed body cannot be resumed.
         "Accept-Encoding": "identity",
     }
-    for name, url in urllib.request.getproxies().items():
-        if name in ("http", "https", "all"):
-            whole = url if "://" in url else f"http://{url}"
-            problem = url_problem(whole)
-            if not problem and whole.partition("://")[0].lower() not in _PROXY_SCHEMES:
-                problem = "is not the URL of a proxy"
-            if problem:
-                raise SettingError(f"{name.upper()}_PROXY: '{redacted(url)}' {problem}: write http://HOST:PORT")
-    trust, credentials = _trust(settings.ca), _netrc()
     try:
-        # asyncio.timeout bounds each transfer as a whole, so httpx needs no time-outs.
-        return httpx.AsyncClient(verify=trust, headers=headers, auth=credentials, timeout=httpx.Timeout(None))
-    except (ValueError, ImportError, httpx.InvalidURL) as error:
-        # The text of the error may contain credentials, so it is not printed.
+        network = _Network(proxies, _trust(settings.ca))
+    except ImportError as error:
         raise SettingError(
-            "a proxy cannot be used: correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, and write only hosts and domains in NO_PROXY"
+            "a SOCKS proxy needs the package socksio: install httpx[socks], or set another proxy"
         ) from error
+    # asyncio.timeout bounds each transfer as a whole, so httpx needs no time-outs.
+    return httpx.AsyncClient(
+        transport=network, headers=headers, auth=_netrc(), timeout=httpx.Timeout(None), trust_env=False
+    )
 
 
 def _trust(extra: str) -> ssl.SSLContext:

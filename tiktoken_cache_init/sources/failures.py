@@ -6,14 +6,13 @@ import re
 import socket
 import ssl
 import time
-import urllib.parse
-import urllib.request
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import httpx
 
 from . import SourceError
+from .proxies import Proxies
 
 PORTAL_ADVICE = "check that no proxy or login page answers instead of the server"
 _PROXY_ADVICE = "check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY"
@@ -52,8 +51,11 @@ def refusal(response: httpx.Response) -> SourceError:
     wait = _retry_after(response.headers.get("Retry-After", ""))
     if wait:
         answer += f", and asks to wait {wait:.0f} s"
-    transient = code in (408, 425, 429) or (code >= 500 and code not in (501, 505, 511))
-    return SourceError(answer, transient=transient, wait=wait, advice=advice)
+    return SourceError(answer, transient=_is_transient(code), wait=wait, advice=advice)
+
+
+def _is_transient(status: int) -> bool:
+    return status in (408, 425, 429) or (status >= 500 and status not in (501, 505, 511))
 
 
 def _retry_after(text: str) -> float:
@@ -112,28 +114,32 @@ def _system_failure(error: BaseException) -> SourceError | None:
 
 def _proxy_failure(error: httpx.ProxyError) -> SourceError:
     """Return the error for a failure of the proxy. httpx gives the status of its answer only in the message."""
-    match = re.match(r"(\d{3}) ", f"{error} ")
-    status = int(match[1]) if match else 0
-    transient = status in (0, 408, 425, 429) or status >= 500
-    advice = _STATUS_ADVICE.get(status, _PROXY_ADVICE)
-    return SourceError(
-        f"the proxy {'answered' if status else 'failed:'} {error}".strip(), transient=transient, advice=advice
-    )
+    if match := re.match(r"(\d{3}) ", f"{error} "):
+        # The proxy's own phrase is not printed, because it may repeat credentials.
+        status = int(match[1])
+        answer = f"the proxy answered {status} {httpx.codes.get_reason_phrase(status)}".strip()
+        return SourceError(answer, transient=_is_transient(status), advice=_STATUS_ADVICE.get(status, _PROXY_ADVICE))
+    return SourceError(f"the proxy failed: {error}", transient=True, advice=_PROXY_ADVICE)
 
 
-def with_place(error: SourceError, visited: list[str]) -> SourceError:
+def with_place(error: SourceError, visited: Sequence[httpx.URL]) -> SourceError:
     """Add to an error the host that redirects led to, and the proxy if the environment sets one for the URL."""
-    place = urllib.parse.urlsplit(visited[-1])
+    if not visited:
+        return error
+    first, last = visited[0], visited[-1]
     reason, advice = str(error), error.advice
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(place.scheme) or proxies.get("all")
-    if proxy and not urllib.request.proxy_bypass(place.netloc.rpartition("@")[2]):
-        where = httpx.URL(proxy if "://" in proxy else f"http://{proxy}").netloc.decode()
-        reason = f"through the proxy {where}: {reason}"
+    proxy = Proxies().for_url(last)
+    if proxy:
+        reason = f"through the proxy {_place(proxy)}: {reason}"
         # Through a tunnel, this answer came from the server.
-        if not (place.scheme == "https" and isinstance(error, NotFoundError)):
+        if not (last.scheme == "https" and isinstance(error, NotFoundError)):
             advice = advice or _PROXY_ADVICE
-    if place.netloc != urllib.parse.urlsplit(visited[0]).netloc:
-        reason = f"redirected to {place.netloc.rpartition('@')[2]}: {reason}"
+    if (last.host, last.port) != (first.host, first.port):
+        reason = f"redirected to {_place(last)}: {reason}"
     kind = type(error)
     return kind(reason, transient=error.transient, wait=error.wait, advice=advice)
+
+
+def _place(url: httpx.URL) -> str:
+    """Return the host and the port of a URL."""
+    return url.netloc.decode()

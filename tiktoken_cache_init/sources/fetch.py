@@ -19,6 +19,7 @@ from . import Delivery, SourceError, Watch
 from .client import make_client
 from .directories import directory_of, names_at_mirror
 from .failures import CannotResumeError, NotFoundError
+from .proxies import Proxies
 from .transfer import transfer
 
 _MAX_ATTEMPTS = 5
@@ -128,7 +129,12 @@ async def _close(loop: asyncio.AbstractEventLoop) -> None:
 
 
 async def _fetch_all(routes: dict[Delivery, list[_Route]], settings: Settings, end: float, watch: Watch) -> None:
-    async with make_client(settings) as client:
+    proxies = Proxies()
+    for delivery in routes:
+        delivery.warnings += [
+            f"NO_PROXY: '{part}' is no host, domain or network: correct it" for part in proxies.unusable
+        ]
+    async with make_client(settings, proxies) as client:
         ticker = asyncio.create_task(_tick(watch, list(routes)))
         try:
             async with asyncio.TaskGroup() as group:

@@ -39,10 +39,10 @@ async def transfer(client: httpx.AsyncClient, url: str, staged: StagedFile, time
         SourceError: the transfer failed in another way.
         VolumeError: the temporary file cannot be written.
     """
-    visited = [url]
+    visited: list[httpx.URL] = []
     try:
         async with asyncio.timeout(timeout) as window:
-            response = await _request(client, visited, staged.position)
+            response = await _request(client, url, visited, staged.position)
             try:
                 await _receive(response, staged, window, timeout)
             finally:
@@ -55,14 +55,15 @@ async def transfer(client: httpx.AsyncClient, url: str, staged: StagedFile, time
         raise with_place(reason, visited) from error
 
 
-async def _request(client: httpx.AsyncClient, visited: list[str], start: int) -> httpx.Response:
-    """Ask for the bytes from ``start`` on. ``visited`` holds the URL, and then also the URLs of redirects."""
+async def _request(client: httpx.AsyncClient, url: str, visited: list[httpx.URL], start: int) -> httpx.Response:
+    """Ask for the bytes from ``start`` on. The URL and those of redirects are added to ``visited``."""
     headers = {"Range": f"bytes={start}-"} if start else {}
-    request = client.build_request("GET", visited[0], headers=headers)
+    request = client.build_request("GET", url, headers=headers)
     # The credentials of the URL, or else of the netrc file, are only for the origin of the first URL. httpx removes them from
     # the request that follows a redirect to another origin.
     auth = None if request.url.userinfo else httpx.USE_CLIENT_DEFAULT
-    while len(visited) <= _MAX_REDIRECTS + 1:
+    while len(visited) <= _MAX_REDIRECTS:
+        visited.append(request.url)
         # Redirects are followed here, because httpx reads the whole body of each redirect.
         response = await client.send(request, stream=True, auth=auth)
         if response.next_request is None:
@@ -71,7 +72,6 @@ async def _request(client: httpx.AsyncClient, visited: list[str], start: int) ->
         request, auth = response.next_request, None
         if request.url.scheme not in ("http", "https"):
             raise NotFoundError("redirected to a URL that is not http(s)")
-        visited.append(str(request.url))
     raise NotFoundError(f"redirected more than {_MAX_REDIRECTS} times")
 
 

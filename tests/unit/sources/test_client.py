@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ from tests.unit.sources.server import Server, give
 from tiktoken_cache_init.errors import SettingError
 from tiktoken_cache_init.sources import client as module
 from tiktoken_cache_init.sources.client import _netrc, _trust, make_client
+from tiktoken_cache_init.sources.proxies import Proxies
 
 # Certificate authorities.
 
@@ -121,7 +123,7 @@ def test_an_invalid_netrc_file_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "netrc").write_bytes(content)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     with pytest.raises(SettingError, match=f"^{tmp_path}/netrc is not a netrc file: correct it, or set NETRC"):
-        make_client(settings())
+        make_client(settings(), Proxies())
 
 
 def test_a_directory_in_place_of_the_netrc_file_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,34 +148,34 @@ def test_a_host_of_no_proxy_is_asked_directly(server: Server, volume: Path, monk
     assert found.label.endswith(": complete")
 
 
-@pytest.mark.parametrize(
-    "value",
-    ["http://p.example:x", "http://:3128", "http://user:secret@", "p q", "http://p:99999", '"http://p:1"', "ftp://p:1"],
-)
-def test_a_proxy_that_cannot_be_used_is_reported_by_its_variable(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", value)
-    with pytest.raises(SettingError, match=r"^HTTPS_PROXY: .*: write http://HOST:PORT$") as caught:
-        make_client(settings())
-    assert "secret" not in str(caught.value)
-
-
 def test_a_socks_proxy_without_its_library_is_an_error_without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks5://user:secret@p.example:1080")
     monkeypatch.setitem(sys.modules, "socksio", None)
-    with pytest.raises(SettingError, match=r"^a proxy cannot be used: correct HTTPS_PROXY") as caught:
-        make_client(settings())
+    with pytest.raises(
+        SettingError, match=r"^a SOCKS proxy needs the package socksio: install httpx\[socks\]"
+    ) as caught:
+        make_client(settings(), Proxies())
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("value", ["a.example:port", "[::1"])
-def test_an_invalid_no_proxy_list_is_named(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    monkeypatch.setenv("NO_PROXY", value)
-    with pytest.raises(SettingError, match="write only hosts and domains in NO_PROXY"):
-        make_client(settings())
+def test_a_proxy_is_trusted_like_any_other_server(
+    monkeypatch: pytest.MonkeyPatch, bundle: Callable[[str], str]
+) -> None:
+    made: list[Any] = []
 
+    class Recorded(httpx.AsyncHTTPTransport):
+        def __init__(self, **options: Any) -> None:
+            made.append(options)
+            super().__init__(**options)
 
-@pytest.mark.parametrize("value", ["p:1", "http://u:p@p.example", "https://p:1", "socks5://p:1", "SOCKS5H://p:1"])
-def test_every_usual_kind_of_proxy_is_accepted(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    monkeypatch.setenv("ALL_PROXY", value)
-    monkeypatch.setattr(module, "_trust", lambda _: False)
-    assert make_client(settings())
+    monkeypatch.setattr(httpx, "AsyncHTTPTransport", Recorded)
+    monkeypatch.setenv("HTTP_PROXY", "http://a.example")
+    monkeypatch.setenv("HTTPS_PROXY", "https://b.example")
+    make_client(settings(ca=bundle("ours")), Proxies())
+    trust = made[0]["verify"]
+    assert "ours" in names(trust)
+    assert {(options["proxy"].url.host, options["proxy"].ssl_context) for options in made[1:]} == {
+        ("a.example", None),
+        ("b.example", trust),
+    }
+    assert all(options["verify"] is trust for options in made)
