@@ -155,7 +155,7 @@ def test_a_proxy_whose_name_cannot_be_resolved_is_named(case: Case) -> None:
 def test_a_proxy_that_refuses_connections_is_named(case: Case) -> None:
     with refusing() as port:
         outcome = case.fill("https://mirror.test", environment={"HTTPS_PROXY": f"http://127.0.0.1:{port}"})
-    outcome.is_failure(f"through the proxy 127.0.0.1:{port}: connection refused", ADVICE)
+    outcome.is_failure(f"through the proxy 127.0.0.1:{port}: connection refused", ADVICE, "--network host")
 
 
 def test_a_proxy_that_answers_502_is_named(case: Case) -> None:

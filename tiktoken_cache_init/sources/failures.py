@@ -1,6 +1,7 @@
 """Reasons of failed transfers: what an answer or an exception means, and what the operator can do."""
 
 import email.utils
+import errno
 import os
 import re
 import socket
@@ -17,6 +18,10 @@ from .proxies import Proxies
 PORTAL_ADVICE = "check that no proxy or login page answers instead of the server"
 _PROXY_ADVICE = "check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY"
 _CERTIFICATE_ADVICE = "if a proxy intercepts TLS, set TIKTOKEN_INIT_CA to a PEM file with its certificate authority"
+_LOOPBACK_ADVICE = (
+    "in a container or an image build, 127.0.0.1 is the container itself: add --network host to docker run or docker build, "
+    "or use another address of the host"
+)
 _THREAD_ADVICE = "on Docker before 20.10.10, update Docker, or add --security-opt seccomp=unconfined"
 _STATUS_ADVICE = {
     401: "put USER:PASSWORD@ into the mirror's URL, or add an entry to the netrc file",
@@ -34,6 +39,10 @@ class NotFoundError(SourceError):
 
 class CannotResumeError(SourceError):
     """The bytes that are in the file cannot be continued from this URL. The transfer must begin again."""
+
+
+class RefusedError(SourceError):
+    """Nothing listens at the port."""
 
 
 def refusal(response: httpx.Response) -> SourceError:
@@ -108,7 +117,8 @@ def _system_failure(error: BaseException) -> SourceError | None:
     if isinstance(error, socket.gaierror):
         return SourceError(f"its name cannot be resolved ({error.strerror})", transient=True)
     if isinstance(error, OSError) and error.errno is not None:
-        return SourceError(os.strerror(error.errno).lower(), transient=True)
+        kind = RefusedError if error.errno == errno.ECONNREFUSED else SourceError
+        return kind(os.strerror(error.errno).lower(), transient=True)
     return None
 
 
@@ -129,6 +139,8 @@ def with_place(error: SourceError, visited: Sequence[httpx.URL]) -> SourceError:
     first, last = visited[0], visited[-1]
     reason, advice = str(error), error.advice
     proxy = Proxies().for_url(last)
+    if isinstance(error, RefusedError) and _is_loopback((proxy or last).host):
+        advice = f"{_PROXY_ADVICE if proxy else 'start the server'}; {_LOOPBACK_ADVICE}"
     if proxy:
         reason = f"through the proxy {_place(proxy)}: {reason}"
         # Through a tunnel, this answer came from the server.
@@ -138,6 +150,10 @@ def with_place(error: SourceError, visited: Sequence[httpx.URL]) -> SourceError:
         reason = f"redirected to {_place(last)}: {reason}"
     kind = type(error)
     return kind(reason, transient=error.transient, wait=error.wait, advice=advice)
+
+
+def _is_loopback(host: str) -> bool:
+    return host.startswith("127.") or host in ("localhost", "::1")
 
 
 def _place(url: httpx.URL) -> str:

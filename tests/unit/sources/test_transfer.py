@@ -5,6 +5,7 @@ import contextlib
 import email.utils
 import errno
 import gzip
+import re
 import selectors
 import socket
 import ssl
@@ -570,6 +571,30 @@ def test_a_failure_behind_a_proxy_names_the_proxy_without_its_credentials(
     assert str(with_place(NotFoundError("404 Not Found"), [httpx.URL("https://a.example:8080/x")])) == "404 Not Found"
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     assert str(failure(f"{server.url}/x", volume)) == "404 Not Found"
+
+
+@pytest.mark.parametrize(
+    ("proxy", "url", "advice"),
+    [
+        (
+            "http://127.0.0.1:7890",
+            "https://a.example/x",
+            "check HTTPS_PROXY, .* 127.0.0.1 is the container itself: .*--network host",
+        ),
+        ("", "http://localhost:1/x", "start the server; .*--network host"),
+        ("", "http://[::1]:1/x", "start the server; .*--network host"),
+        ("http://10.0.0.1:7890", "http://127.0.0.1/x", "check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY$"),
+        ("", "http://a.example/x", "$"),
+    ],
+)
+def test_a_refused_connection_to_loopback_has_advice_for_a_container(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, url: str, advice: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    refused = explain(ConnectionRefusedError(errno.ECONNREFUSED, "x"), 0, 15)
+    assert re.match(advice, with_place(refused, [httpx.URL(url)]).advice)
+    unreachable = explain(OSError(errno.ENETUNREACH, "x"), 0, 15)
+    assert "--network host" not in with_place(unreachable, [httpx.URL(url)]).advice
 
 
 def test_a_proxy_without_a_scheme_is_named_too(server: Server, volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
