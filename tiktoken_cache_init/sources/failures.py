@@ -91,11 +91,16 @@ def explain(error: Exception, position: int, timeout: float) -> SourceError:
         if found := _system_failure(cause):
             return found
     if isinstance(error, httpx.TransportError):
-        return SourceError(f"the connection broke: {str(error) or type(error).__name__}", transient=True)
+        return SourceError(f"the connection broke: {_own_text(error) or type(error).__name__}", transient=True)
     if isinstance(error, RuntimeError):
         return SourceError(f"no name look-up: {error}", advice=_THREAD_ADVICE)
     [*_, cause] = _causes(error)
-    return SourceError(f"{type(cause).__name__}: {cause}")
+    return SourceError(f"{type(cause).__name__}: {_own_text(cause)}")
+
+
+def _own_text(error: BaseException) -> str:
+    """Return the message of a library up to the part that it quotes: a server may repeat credentials there."""
+    return re.split(r": |\(b?'|['\"\n]", str(error))[0]
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -110,8 +115,10 @@ def _system_failure(error: BaseException) -> SourceError | None:
         if error.verify_code == _EXPIRED:
             return SourceError("its certificate has expired", advice="check this machine's clock")
         if error.verify_code in _WRONG_HOST:
-            return SourceError(f"its certificate is for another host ({error.verify_message})")
+            return SourceError("its certificate is for another host")
         return SourceError(f"its certificate is not trusted ({error.verify_message})", advice=_CERTIFICATE_ADVICE)
+    if isinstance(error, OverflowError):
+        return SourceError("its port is not a valid one", advice="check its spelling")
     if isinstance(error, ssl.SSLError):
         return SourceError(f"TLS failed ({error.reason or error})", transient=True)
     if isinstance(error, socket.gaierror):

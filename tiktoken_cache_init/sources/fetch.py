@@ -75,8 +75,9 @@ def _routes(vocabulary: Vocabulary, settings: Settings) -> list[_Route]:
             names = names_at_mirror(vocabulary)
             routes.append(_Route(redacted(mirror), [f"{base.rstrip('/')}/{name}{question}{query}" for name in names]))
     if settings.origin:
-        host = "/".join(vocabulary.url.split("/")[:3])
-        routes.append(_Route(f"{'origin' if host == ORIGIN else 'its own URL'} {redacted(host)}", [vocabulary.url]))
+        is_published = vocabulary.url.startswith(f"{ORIGIN}/")
+        label = f"origin {ORIGIN}" if is_published else f"its own URL {redacted(vocabulary.url)}"
+        routes.append(_Route(label, [vocabulary.url]))
     return routes
 
 

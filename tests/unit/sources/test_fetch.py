@@ -45,7 +45,7 @@ def test_the_mirrors_come_before_the_origin_and_directories_are_no_routes() -> N
     assert labels(chosen) == [
         "https://***@m.example",
         "http://n.example",
-        "its own URL https://vocabularies.example",
+        "its own URL https://vocabularies.example/tiny.tiktoken",
     ]
     assert labels(chosen._replace(origin=False))[2:] == []
     [origin] = _routes(CL100K, settings(origin=True))
