@@ -135,3 +135,8 @@ def vocabularies_of(encodings: tuple[Encoding, ...]) -> tuple[Vocabulary, ...]:
 
 VOCABULARIES = vocabularies_of(ENCODINGS)
 """All vocabularies, in the order of the encodings."""
+
+
+def same_bytes(vocabulary: Vocabulary) -> tuple[Vocabulary, ...]:
+    """Return the vocabulary, and the published one with the same digest if that has another URL."""
+    return tuple(dict.fromkeys((vocabulary, *(known for known in VOCABULARIES if known.sha256 == vocabulary.sha256))))

@@ -228,9 +228,10 @@ def parse_extra(text: str) -> Vocabulary:
     if ampersand and not (size.isascii() and size.isdigit() and len(size) < 12 and int(size)):
         raise SettingError(f"'{redacted(url)}': '{size}' is not a size: write the number of bytes")
     vocabulary = Vocabulary(url, digest, int(size) if size else None, int(size or EXTRA_LIMIT))
+    # The size of published bytes is known.
+    vocabulary = catalogue.same_bytes(vocabulary)[-1]._replace(url=url)
     if not url.startswith(("http://", "https://")) or url_problem(url) or vocabulary.published_name[:1] in ("", "."):
         raise SettingError(
             f"'{redacted(url)}' is not the http(s) URL of a file: write the URL that the consumer asks for"
         )
-    # The entry in the catalogue has the size of the file.
-    return next((known for known in catalogue.VOCABULARIES if (known.url, known.sha256) == (url, digest)), vocabulary)
+    return vocabulary

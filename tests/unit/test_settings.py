@@ -573,6 +573,12 @@ def test_a_vocabulary_of_the_catalogue_that_is_given_as_a_private_one_is_wanted_
     assert read(extra=extra(CL100K.url, digest=CL100K.sha256)).vocabularies == DEFAULT
 
 
+def test_a_private_vocabulary_with_the_bytes_of_a_published_one_has_its_size() -> None:
+    known = CL100K
+    [found] = read(extra=extra("https://a.example/x", digest=known.sha256)).extra
+    assert found == known._replace(url="https://a.example/x")
+
+
 @pytest.mark.parametrize("layout", ["published", "both"])
 def test_two_vocabularies_that_would_have_one_name_are_refused(layout: str) -> None:
     two = extra("https://a.example/x.bin", "https://b.example/x.bin")

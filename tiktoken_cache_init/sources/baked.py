@@ -1,10 +1,13 @@
 """The baked vocabularies: local files under their cache keys."""
 
+import contextlib
 import os
 import stat
 from collections.abc import Sequence
 
 from .. import place
+from ..catalogue import Vocabulary
+from ..volume.inspect import holds
 from ..volume.staging import StagedFile, TooLongError
 from . import Delivery, SourceError, wrong_bytes
 
@@ -15,9 +18,20 @@ class Baked:
     def supply(self, deliveries: Sequence[Delivery]) -> None:
         """Copy the baked vocabularies. For the errors, see `Source.supply`."""
         for delivery in deliveries:
-            path = os.path.join(place.BAKED_DIR, delivery.vocabulary.cache_key)
             with delivery.attempt("baked"):
-                copy(delivery.staged, path, "it is not baked in")
+                copy(delivery.staged, _path(delivery.vocabulary), "it is not baked in")
+
+
+def _path(vocabulary: Vocabulary) -> str:
+    """Return the path of the vocabulary, or of a file with its bytes, which was baked under another URL."""
+    path = os.path.join(place.BAKED_DIR, vocabulary.cache_key)
+    with contextlib.suppress(OSError):
+        for entry in () if os.path.lexists(path) else os.scandir(place.BAKED_DIR):
+            if entry.is_file() and vocabulary.size in (None, entry.stat().st_size):
+                with open(entry.path, "rb", buffering=0) as file:
+                    if holds(file, vocabulary):
+                        return entry.path
+    return path
 
 
 def copy(staged: StagedFile, path: str, absent: str) -> None:

@@ -1,9 +1,11 @@
 """Mirrors that are directories. They come before other mirrors, because they need no HTTP client."""
 
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from urllib.parse import unquote, urlsplit
 
+from .. import catalogue
 from ..catalogue import Vocabulary
 from ..redact import redacted
 from ..volume import search
@@ -36,7 +38,8 @@ def directory_of(mirror: str) -> str | None:
 
 def names_at_mirror(vocabulary: Vocabulary) -> list[str]:
     """Return the possible paths below the base of a mirror: the origin's path, the published name, the cache key."""
-    return list(dict.fromkeys((vocabulary.path.lstrip("/"), vocabulary.published_name, vocabulary.cache_key)))
+    names = [(each.path.lstrip("/"), each.published_name, each.cache_key) for each in catalogue.same_bytes(vocabulary)]
+    return list(dict.fromkeys(itertools.chain(*names)))
 
 
 def _copy_from(directory: str, delivery: Delivery) -> None:

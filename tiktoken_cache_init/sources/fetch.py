@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from .. import interrupts
-from ..catalogue import ORIGIN, Vocabulary
+from ..catalogue import ORIGIN, Vocabulary, same_bytes
 from ..errors import DeadlinePassed
 from ..redact import redacted
 from ..settings import Settings
@@ -74,10 +74,9 @@ def _routes(vocabulary: Vocabulary, settings: Settings) -> list[_Route]:
             base, question, query = mirror.partition("?")
             names = names_at_mirror(vocabulary)
             routes.append(_Route(redacted(mirror), [f"{base.rstrip('/')}/{name}{question}{query}" for name in names]))
-    if settings.origin:
-        is_published = vocabulary.url.startswith(f"{ORIGIN}/")
-        label = f"origin {ORIGIN}" if is_published else f"its own URL {redacted(vocabulary.url)}"
-        routes.append(_Route(label, [vocabulary.url]))
+    for url in [each.url for each in same_bytes(vocabulary)] if settings.origin else []:
+        is_published = url.startswith(f"{ORIGIN}/")
+        routes.append(_Route(f"origin {ORIGIN}" if is_published else f"its own URL {redacted(url)}", [url]))
     return routes
 
 

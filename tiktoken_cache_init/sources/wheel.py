@@ -11,7 +11,7 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 
-from ..catalogue import ORIGIN, VOCABULARIES, cache_key
+from ..catalogue import ORIGIN, VOCABULARIES, cache_key, same_bytes
 from ..errors import InitError
 from ..redact import Scrubber
 from ..volume.staging import StagedFile
@@ -53,8 +53,9 @@ class Wheel:
         downloads: dict[str, str | SourceError] = {}
         with scratch as directory:
             for delivery in deliveries:
-                holder = _HOLDERS.get(delivery.vocabulary.published_name)
-                if holder is None or delivery.vocabulary not in VOCABULARIES:
+                published = same_bytes(delivery.vocabulary)[-1]
+                holder = _HOLDERS.get(published.published_name)
+                if holder is None or published not in VOCABULARIES:
                     with delivery.attempt("wheel"):
                         raise SourceError("no wheel holds it")
                     continue

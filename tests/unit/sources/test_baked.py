@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.samples import CONTENT, TINY, as_nobody, public_directory, staged_file
+from tests.samples import CONTENT, TINY, as_nobody, public_directory, staged_file, vocabulary
 from tests.unit.conftest import Refuse
 from tiktoken_cache_init.errors import VolumeError
 from tiktoken_cache_init.sources import Delivery, SourceError
@@ -33,6 +33,19 @@ def test_a_baked_vocabulary_is_copied_from_its_cache_key(volume: Path, baked: Pa
         Baked().supply([delivery])
         assert delivery.complete
         assert (delivery.label, delivery.failures) == ("baked", [])
+
+
+@pytest.mark.parametrize("size", [len(CONTENT), None])
+def test_a_vocabulary_that_was_baked_under_another_url_is_found_by_its_digest(
+    volume: Path, baked: Path, size: int | None
+) -> None:
+    (baked / "a").mkdir()
+    (baked / "b").symlink_to("nowhere")
+    (baked / "c").write_bytes(b"x" * len(CONTENT))
+    with staged_file(volume, vocabulary(name="other", size=size, max_size=100)) as staged:
+        delivery = Delivery(staged)
+        Baked().supply([delivery])
+        assert (delivery.complete, delivery.label) == (True, "baked")
 
 
 def test_a_vocabulary_that_is_not_baked_is_a_failure(

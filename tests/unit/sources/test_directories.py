@@ -54,6 +54,8 @@ def test_a_directory_without_the_vocabulary_is_reported_with_both_names(volume: 
 def test_a_mirror_may_have_the_path_of_the_origin_the_published_name_or_the_cache_key() -> None:
     assert names_at_mirror(CL100K) == ["encodings/cl100k_base.tiktoken", "cl100k_base.tiktoken", CL100K.cache_key]
     assert names_at_mirror(TINY) == ["tiny.tiktoken", KEY]
+    own = CL100K._replace(url="https://a.example/x")
+    assert names_at_mirror(own) == ["x", own.cache_key, *names_at_mirror(CL100K)]
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,13 @@ def test_the_mirrors_come_before_the_origin_and_directories_are_no_routes() -> N
     )
 
 
+def test_the_origin_may_have_the_bytes_of_a_private_vocabulary() -> None:
+    published = CL100K
+    private, origin = _routes(published._replace(url="https://a.example/x"), settings(origin=True))
+    assert (private.label, private.urls) == ("its own URL https://a.example/x", ["https://a.example/x"])
+    assert (origin.label, origin.urls) == ("origin https://openaipublic.blob.core.windows.net", [published.url])
+
+
 def test_a_mirror_stands_in_for_the_origins_base_and_keeps_its_query() -> None:
     key = CL100K.cache_key
     [route] = _routes(CL100K, settings(mirrors=("https://m.example/a/?sig=1",)))
