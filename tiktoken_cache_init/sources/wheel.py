@@ -94,6 +94,10 @@ def _download(requirement: str, directory: str, timeout: float) -> str | SourceE
 
 
 def _pip_failure(stderr: str) -> SourceError:
+    if "No module named pip" in stderr:
+        # Environments that uv makes have no pip.
+        advice = f"install pip: run {sys.executable} -m ensurepip, or uv pip install pip"
+        return SourceError("this Python has no pip", advice=advice)
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR:")] or lines or ["no message"]
     # pip may print the credentials of the package index.

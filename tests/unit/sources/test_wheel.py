@@ -153,7 +153,6 @@ def test_a_wheel_with_other_bytes_is_a_failure(volume: Path, pip: Pip) -> None:
 @pytest.mark.parametrize(
     ("script", "said"),
     [
-        ("echo '/usr/bin/python: No module named pip' >&2; exit 1", "pip failed: /usr/bin/python: No module named pip"),
         ("echo >&2; echo 'ERROR: one' >&2; echo 'ERROR: two' >&2; echo notice >&2; exit 1", "pip failed: ERROR: two"),
         ("echo 'killed' >&2; exit 1", "pip failed: killed"),
         ("exit 1", "pip failed: no message"),
@@ -164,6 +163,13 @@ def test_the_error_line_of_pip_is_reported(volume: Path, pip: Pip, script: str, 
     found = failure(volume)
     assert found.reason == said
     assert found.advice == "check the index that pip is configured for"
+
+
+def test_an_environment_without_pip_is_reported_with_the_commands_that_install_it(volume: Path, pip: Pip) -> None:
+    pip.does("echo '/usr/bin/python: No module named pip' >&2; exit 1")
+    found = failure(volume)
+    assert found.reason == "this Python has no pip"
+    assert found.advice == f"install pip: run {sys.executable} -m ensurepip, or uv pip install pip"
 
 
 def test_a_wheel_that_pip_cannot_download_is_requested_once(volume: Path, pip: Pip) -> None:
