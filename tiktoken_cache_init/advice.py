@@ -11,6 +11,7 @@ import stat
 from . import place
 from .errors import (
     FULL,
+    LIMITS,
     NOT_SUPPORTED,
     InitError,
     ModesError,
@@ -101,6 +102,8 @@ def _storage_advice(error: StorageError) -> str:
         free = error.free
         found = f" ({free.f_bavail * free.f_frsize:,} bytes and {free.f_favail:,} inodes are free)" if free else ""
         return f"{wanted}{found}; every file that was right is still right"
+    if number in LIMITS:
+        return LIMITS[number]
     if number in (errno.EACCES, errno.EPERM):
         return _permission_advice(error, number)
     if number in (errno.ENOTDIR, errno.ENAMETOOLONG):

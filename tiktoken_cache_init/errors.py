@@ -15,6 +15,13 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 NOT_SUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 """Errors of a file system that does not support a call. Other errors mean that the storage fails."""
 
+LIMITS = {
+    errno.EMFILE: "raise the limit of open files (ulimit -n 1024, or docker run --ulimit nofile=1024)",
+    errno.ENFILE: "the system has too many open files: stop other programs, or raise fs.file-max",
+    errno.ENOMEM: "give it more memory (64 MiB are enough)",
+}
+"""Error of a system call that a limit of this process causes -> remedy."""
+
 
 class ExitCode(IntEnum):
     """Exit codes that the documentation promises. A run that is stopped by signal N exits with 128 + N."""

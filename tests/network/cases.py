@@ -140,6 +140,13 @@ class Case:
         needs("strace")
         return replace(self, driver=Host(("strace", "-f", "-o", "/dev/null", "-e", "inject=clone3:error=EPERM")))
 
+    def with_open_files(self, number: int) -> Case:
+        """Return the same case with a limit for the number of open files."""
+        if isinstance(self.driver, Container):
+            options = (*self.driver.options, "--ulimit", f"nofile={number}")
+            return replace(self, driver=replace(self.driver, options=options))
+        return replace(self, driver=Host(("sh", "-c", f'ulimit -n {number}; exec "$@"', "sh")))
+
     def stop(self, running: Running) -> None:
         """Send SIGTERM, and check that the fill ends within a second and leaves no file."""
         running.signal(signal.SIGTERM)

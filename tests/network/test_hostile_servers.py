@@ -494,3 +494,8 @@ def test_a_fetch_from_a_name_is_reported_if_no_thread_can_be_started(case: Case)
     outcome = case.without_threads().fill("http://localhost:9")
     outcome.is_failure("tried http://localhost:9: no name look-up", "update Docker", "seccomp=unconfined")
     assert not re.search("bug", outcome.said)
+
+
+def test_too_few_file_descriptors_are_reported_with_the_limit_to_raise(case: Case, server: Server) -> None:
+    outcome = case.with_open_files(7).fill(server.url, environment={"SSL_CERT_FILE": "/nowhere"})
+    outcome.is_failure("tried fetch: too many open files", "ulimit -n")

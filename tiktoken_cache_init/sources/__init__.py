@@ -5,11 +5,12 @@ If users can choose it, also add its name to `SOURCES` in `values`.
 """
 
 import contextlib
+import errno
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from .. import interrupts
-from ..errors import DeadlinePassed
+from ..errors import LIMITS, DeadlinePassed, SettingError
 from ..settings import Settings
 from ..volume.identify import Kind, identify
 from ..volume.staging import StagedFile
@@ -116,8 +117,10 @@ def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch
         watch: called several times a second during downloads.
 
     Raises:
-        VolumeError, SettingError, DeadlinePassed, Stopped: see `Source.supply`.
+        SettingError: a source could not be tried because of a setting, and the others did not supply everything.
+        VolumeError, DeadlinePassed, Stopped: see `Source.supply`.
     """
+    wrong_setting: SettingError | None = None
     for name in _order(settings):
         missing = [delivery for delivery in deliveries if not delivery.complete]
         if not missing:
@@ -126,12 +129,29 @@ def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch
             # A signal that is raised in the import system can end in another exception.
             with interrupts.blocked():
                 source = _load(name, settings, end, watch)
-        except ImportError as error:
+            source.supply(missing)
+        except (SettingError, ImportError, OSError, MemoryError, SystemError) as error:
+            if isinstance(error, SettingError):
+                wrong_setting = wrong_setting or error
             for delivery in missing:
                 with delivery.attempt(name):
-                    raise SourceError("it is not part of this installation", advice=_NOT_INSTALLED[name]) from error
-        else:
-            source.supply(missing)
+                    raise _unusable(name, error) from error
+    if wrong_setting and not all(delivery.complete for delivery in deliveries):
+        raise wrong_setting
+
+
+def _unusable(name: Name, error: Exception) -> SourceError:
+    """Return why a source cannot be tried: it is not installed, a setting is wrong, or this process has too few resources."""
+    match error:
+        case ModuleNotFoundError():
+            return SourceError("it is not part of this installation", advice=_NOT_INSTALLED[name])
+        case SettingError():
+            return SourceError(str(error))
+        case OSError():
+            return SourceError(f"{error.strerror or error}".lower(), advice=LIMITS.get(error.errno or 0, ""))
+        case _:
+            # If the memory ends, a library cannot be mapped (ImportError), or Python itself fails (SystemError).
+            return SourceError("it has too little memory", advice=LIMITS[errno.ENOMEM])
 
 
 def wrong_bytes(staged: StagedFile) -> SourceError:

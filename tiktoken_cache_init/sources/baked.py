@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from .. import place
 from ..catalogue import Vocabulary
+from ..errors import LIMITS
 from ..volume.inspect import holds
 from ..volume.staging import StagedFile, TooLongError
 from . import Delivery, SourceError, wrong_bytes
@@ -56,7 +57,7 @@ def copy(staged: StagedFile, path: str, absent: str) -> None:
     except (FileNotFoundError, NotADirectoryError):
         raise SourceError(absent) from None
     except OSError as error:
-        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+        raise SourceError(f"cannot read {path}: {error.strerror}", advice=LIMITS.get(error.errno or 0, "")) from error
     except TooLongError:
         raise SourceError(f"{path} has more than {staged.vocabulary.max_size:,} bytes") from None
     if not staged.is_right:

@@ -8,7 +8,7 @@ import ssl
 import httpx
 
 from .. import __version__
-from ..errors import SettingError
+from ..errors import LIMITS, SettingError
 from ..settings import Settings
 from .proxies import Proxies
 
@@ -83,6 +83,8 @@ def _trust(extra: str) -> ssl.SSLContext:
             except ssl.SSLError as error:
                 raise SettingError(f"{variable}: {path} holds no certificate in PEM form: give a PEM file") from error
             except OSError as error:
+                if error.errno in LIMITS:
+                    raise
                 raise SettingError(
                     f"{variable}: cannot read {path}: {error.strerror}: mount it, or unset it"
                 ) from error
@@ -101,7 +103,7 @@ def _netrc() -> httpx.Auth | None:
     """Return the credentials of the netrc file. `transfer` uses them for a URL without credentials."""
     path = os.environ.get("NETRC") or os.path.expanduser("~/.netrc")
     # The path may be a directory, because a bind mount of a missing file makes one.
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
         try:
             return httpx.NetRCAuth(path)
         except (netrc.NetrcParseError, UnicodeDecodeError) as error:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import httpx
 
+from ..errors import LIMITS
 from . import SourceError
 from .proxies import Proxies
 
@@ -125,7 +126,7 @@ def _system_failure(error: BaseException) -> SourceError | None:
         return SourceError(f"its name cannot be resolved ({error.strerror})", transient=True)
     if isinstance(error, OSError) and error.errno is not None:
         kind = RefusedError if error.errno == errno.ECONNREFUSED else SourceError
-        return kind(os.strerror(error.errno).lower(), transient=True)
+        return kind(os.strerror(error.errno).lower(), transient=True, advice=LIMITS.get(error.errno, ""))
     return None
 
 

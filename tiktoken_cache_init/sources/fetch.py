@@ -1,6 +1,7 @@
 """Downloads from the mirrors and the origin, with one HTTP client and one task for each file."""
 
 import asyncio
+import os
 import random
 import signal
 import time
@@ -29,6 +30,8 @@ _MIN_PROGRESS = 1 << 16
 _FIRST_WAIT = 0.5
 """Seconds before the first retry; doubled for each further retry."""
 _MAX_WAIT = 30.0
+_DESCRIPTORS = 4
+"""File descriptors for an event loop and one connection."""
 _WATCH_EVERY = 0.25
 """Seconds between two calls of the progress callback."""
 
@@ -59,6 +62,7 @@ class Fetch:
         """Download the vocabularies. For the errors, see `Source.supply`."""
         routes = {delivery: _routes(delivery.vocabulary, self._settings) for delivery in deliveries}
         if any(routes.values()):
+            _require_descriptors()
             try:
                 _run(_fetch_all(routes, self._settings, self._end, self._watch))
             except DeadlinePassed:
@@ -78,6 +82,17 @@ def _routes(vocabulary: Vocabulary, settings: Settings) -> list[_Route]:
         is_published = url.startswith(f"{ORIGIN}/")
         routes.append(_Route(f"origin {ORIGIN}" if is_published else f"its own URL {redacted(url)}", [url]))
     return routes
+
+
+def _require_descriptors() -> None:
+    """Raise an OSError if this process may open too few files. asyncio would print a traceback then."""
+    opened = []
+    try:
+        for _ in range(_DESCRIPTORS):
+            opened.append(os.dup(0))  # noqa: PERF401  the list must hold what is open when dup fails
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:

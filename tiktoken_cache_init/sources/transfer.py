@@ -47,7 +47,7 @@ async def transfer(client: httpx.AsyncClient, url: str, staged: StagedFile, time
                 await _receive(response, staged, window, timeout)
             finally:
                 await response.aclose()
-    except InitError:
+    except (InitError, MemoryError):
         raise
     except Exception as error:
         # The libraries below httpx raise other exceptions if the server or the proxy does not use HTTP or SOCKS.

@@ -90,6 +90,14 @@ def test_a_file_that_this_user_may_not_read_is_reported() -> None:
             assert copied(directory, directory / "file") == f"cannot read {directory}/file: Permission denied"
 
 
+def test_too_many_open_files_are_reported_with_advice(volume: Path, baked: Path, refuse: Refuse) -> None:
+    with staged_file(volume) as staged:
+        refuse("open", errno.EMFILE)
+        with pytest.raises(SourceError, match="Too many open files") as caught:
+            copy(staged, str(baked / KEY), "")
+    assert caught.value.advice.startswith("raise the limit of open files")
+
+
 def test_an_error_of_the_volume_is_not_a_failure_of_the_source(volume: Path, baked: Path, refuse: Refuse) -> None:
     refuse("write", errno.EIO)
     with pytest.raises(VolumeError, match="Input/output error"):

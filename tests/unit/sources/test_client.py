@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import builtins
+import errno
+import os
+import re
 import ssl
 import sys
 from collections.abc import Callable
@@ -12,6 +16,7 @@ import pytest
 import trustme
 
 from tests.samples import CONTENT, TINY, settings
+from tests.unit.conftest import Refuse
 from tests.unit.sources.fetching import supplied
 from tests.unit.sources.server import Server, give
 from tiktoken_cache_init.errors import SettingError
@@ -73,6 +78,20 @@ def test_a_bundle_that_cannot_be_used_is_reported_by_its_variable(
         monkeypatch.setenv(variable, str(path))
     with pytest.raises(SettingError, match=f"^{variable}: {said}"):
         _trust(str(path) if variable == "TIKTOKEN_INIT_CA" else "")
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM])
+def test_a_limit_of_the_process_is_not_taken_for_a_wrong_setting(
+    monkeypatch: pytest.MonkeyPatch, number: int, bundle: Callable[[str], str], refuse: Refuse
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle("ours"))
+    refuse("load_verify_locations", number, ssl.SSLContext)
+    with pytest.raises(OSError, match=re.escape(os.strerror(number))):
+        _trust("")
+    monkeypatch.setenv("NETRC", bundle("netrc"))
+    refuse("open", number, builtins)
+    with pytest.raises(OSError, match=re.escape(os.strerror(number))):
+        _netrc()
 
 
 def test_a_directory_of_authorities_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import random
 import signal
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, process_state, settings, staged_file, vocabulary
+from tests.unit.conftest import Refuse
 from tests.unit.sources.fetching import supplied
 from tests.unit.sources.server import Server, continue_with, give, silent
 from tests.vocabularies import CL100K
@@ -270,6 +272,13 @@ def test_no_client_is_made_if_there_is_no_route(volume: Path, monkeypatch: pytes
     monkeypatch.setattr(module, "make_client", None)
     [found] = supplied(settings(mirrors=("/nowhere",)), volume, (TINY, CONTENT))
     assert found.failures == []
+
+
+@pytest.mark.filterwarnings("error")
+def test_too_few_file_descriptors_are_noticed_before_the_event_loop_is_made(volume: Path, refuse: Refuse) -> None:
+    refuse("dup", errno.EMFILE)
+    with pytest.raises(OSError, match="Too many open files"):
+        supplied(settings(origin=True), volume, (TINY, CONTENT))
 
 
 @pytest.mark.filterwarnings("error")

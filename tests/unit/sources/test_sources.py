@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 
 from tests.samples import CONTENT, TINY, settings, staged_file, vocabulary
 from tiktoken_cache_init import sources
-from tiktoken_cache_init.errors import DeadlinePassed
+from tiktoken_cache_init.errors import DeadlinePassed, SettingError
 from tiktoken_cache_init.sources import Delivery, Name, SourceError, wrong_bytes
 from tiktoken_cache_init.values import SOURCES
 
@@ -51,18 +53,55 @@ def test_the_volume_is_asked_first_and_directories_before_other_mirrors(
 
 
 @pytest.mark.parametrize(
-    ("source", "advice"), [("fetch", "use the default image"), ("wheel", "remove wheel from TIKTOKEN_INIT_SOURCES")]
+    ("error", "failure"),
+    [
+        (ModuleNotFoundError("httpx"), ("fetch", "it is not part of this installation", "use the default image")),
+        (ImportError("failed to map segment"), ("fetch", "it has too little memory", "give it more memory")),
+        (MemoryError(), ("fetch", "it has too little memory", "give it more memory")),
+        (SystemError(), ("fetch", "it has too little memory", "give it more memory")),
+        (
+            OSError(errno.EMFILE, "Too many open files"),
+            ("fetch", "too many open files", "raise the limit of open files"),
+        ),
+        (OSError(errno.EIO, "Input/output error"), ("fetch", "input/output error", "")),
+        (SettingError("A: no: write b"), ("fetch", "A: no: write b", "")),
+    ],
+    ids=lambda value: type(value).__name__,
 )
-def test_a_source_that_this_installation_lacks_is_a_failure_with_advice(
-    volume: Path, monkeypatch: pytest.MonkeyPatch, source: str, advice: str
+@pytest.mark.parametrize("is_last", [False, True])
+def test_a_source_that_cannot_be_tried_is_a_failure_and_the_next_one_is_tried(
+    volume: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, failure: tuple[str, str, str], is_last: bool
 ) -> None:
-    monkeypatch.setitem(sys.modules, f"tiktoken_cache_init.sources.{source}", None)
+    class Supplying:
+        def supply(self, deliveries: Sequence[Delivery]) -> None:
+            deliveries[0].staged.write(CONTENT)
+
+    def load(name: Name, *_: Any) -> Any:
+        if name == "fetch":
+            raise error
+        return Asked(name, []) if is_last or name != "wheel" else Supplying()
+
+    monkeypatch.setattr(sources, "_load", load)
     with staged_file(volume) as staged:
         delivery = Delivery(staged)
-        sources.supply([delivery], settings(sources=(source,), origin=True), 0.0, watch)
-    [failure] = delivery.failures
-    assert (failure.label, failure.reason) == (source, "it is not part of this installation")
-    assert advice in failure.advice
+        expected = pytest.raises(SettingError) if is_last and isinstance(error, SettingError) else nullcontext()
+        with expected:
+            sources.supply([delivery], settings(sources=("fetch", "wheel")), 0.0, watch)
+        assert delivery.complete is not is_last
+    [found] = delivery.failures
+    assert found[:2] == failure[:2]
+    assert found.advice.startswith(failure[2])
+    assert bool(found.advice) == bool(failure[2])
+
+
+def test_an_installation_without_pip_says_that_wheel_must_be_removed(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tiktoken_cache_init.sources.wheel", None)
+    with staged_file(volume) as staged:
+        delivery = Delivery(staged)
+        sources.supply([delivery], settings(sources=("wheel",)), 0.0, watch)
+    assert "remove wheel from TIKTOKEN_INIT_SOURCES" in delivery.failures[0].advice
 
 
 @pytest.mark.parametrize("origin", [False, True])

@@ -513,6 +513,7 @@ def certificate_error(code: int, message: str) -> ssl.SSLCertVerificationError:
         (tls_error("WRONG_VERSION_NUMBER"), "TLS failed (WRONG_VERSION_NUMBER)", True, ""),
         (socket.gaierror(-2, "Name or service not known"), "its name cannot be resolved (Name or", True, ""),
         (OSError(errno.EHOSTUNREACH, "x"), "no route to host", True, ""),
+        (OSError(errno.EMFILE, "x"), "too many open files", True, "ulimit -n"),
         (RuntimeError("can't start new thread"), "no name look-up", False, "Docker before 20.10.10"),
         (httpx.InvalidURL("x"), "its host name is not a valid one", False, "spelling"),
         (httpx.ReadError(""), "the connection broke: ReadError", True, ""),
