@@ -1,17 +1,12 @@
 """Downloads from the mirrors and the origin, with one HTTP client and one task for each file."""
 
 import asyncio
-import os
 import random
-import signal
 import time
-from collections.abc import Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Sequence
 
 import httpx
 
-from .. import interrupts
 from ..catalogue import ORIGIN, Vocabulary, same_bytes
 from ..errors import DeadlinePassed
 from ..redact import redacted
@@ -20,6 +15,7 @@ from . import Delivery, SourceError, Watch
 from .client import make_client
 from .directories import directory_of, names_at_mirror
 from .failures import CannotResumeError, NotFoundError
+from .loop import run
 from .proxies import Proxies
 from .transfer import transfer
 
@@ -30,8 +26,6 @@ _MIN_PROGRESS = 1 << 16
 _FIRST_WAIT = 0.5
 """Seconds before the first retry; doubled for each further retry."""
 _MAX_WAIT = 30.0
-_DESCRIPTORS = 4
-"""File descriptors for an event loop and one connection."""
 _WATCH_EVERY = 0.25
 """Seconds between two calls of the progress callback."""
 
@@ -62,9 +56,8 @@ class Fetch:
         """Download the vocabularies. For the errors, see `Source.supply`."""
         routes = {delivery: _routes(delivery.vocabulary, self._settings) for delivery in deliveries}
         if any(routes.values()):
-            _require_descriptors()
             try:
-                _run(_fetch_all(routes, self._settings, self._end, self._watch))
+                run(_fetch_all(routes, self._settings, self._end, self._watch))
             except DeadlinePassed:
                 for delivery in deliveries:
                     delivery.record_deadline()
@@ -82,65 +75,6 @@ def _routes(vocabulary: Vocabulary, settings: Settings) -> list[_Route]:
         is_published = url.startswith(f"{ORIGIN}/")
         routes.append(_Route(f"origin {ORIGIN}" if is_published else f"its own URL {redacted(url)}", [url]))
     return routes
-
-
-def _require_descriptors() -> None:
-    """Raise an OSError if this process may open too few files. asyncio would print a traceback then."""
-    opened = []
-    try:
-        for _ in range(_DESCRIPTORS):
-            opened.append(os.dup(0))  # noqa: PERF401  the list must hold what is open when dup fails
-    finally:
-        for descriptor in opened:
-            os.close(descriptor)
-
-
-def _run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine to its end. A signal cancels it, and then its handler is called.
-
-    Unlike `asyncio.run`, this does not wait for threads, because a name look-up may hang in one.
-    """
-    received: list[int] = []
-    handlers: dict[int, interrupts.Handler] = {}
-
-    def receive(signum: int) -> None:
-        # A second signal must not interrupt the clean-up of the coroutine.
-        if not received:
-            task.cancel()
-        received.append(signum)
-
-    with interrupts.blocked():
-        loop = asyncio.new_event_loop()
-        # A signal that a thread receives would reach the main thread even while it is blocked there.
-        loop.set_default_executor(ThreadPoolExecutor(initializer=interrupts.block))
-        task = loop.create_task(main)
-        for each in interrupts.SIGNALS:
-            handler = signal.getsignal(each)
-            if callable(handler):
-                handlers[each] = handler
-                loop.add_signal_handler(each, receive, each)
-        interrupts.unblock()
-        loop.run_until_complete(asyncio.wait({task}))
-        interrupts.block()
-        loop.run_until_complete(_close(loop))
-        loop.close()
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    failure = None if task.cancelled() else task.exception()
-    if received:
-        handlers[received[0]](received[0], None)
-    if failure:
-        raise failure
-
-
-async def _close(loop: asyncio.AbstractEventLoop) -> None:
-    # Otherwise Python prints warnings about bodies that were not read completely.
-    await loop.shutdown_asyncgens()
-    # On Python 3.11, closing generators can start tasks.
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
 
 
 async def _fetch_all(routes: dict[Delivery, list[_Route]], settings: Settings, end: float, watch: Watch) -> None:
