@@ -59,6 +59,35 @@ def test_an_invalid_timeout_is_a_bad_setting(case: Case, value: str) -> None:
     assert f"TIKTOKEN_INIT_TIMEOUT: '{value}' is not a number of seconds" in outcome.said
 
 
+# Slow servers.
+
+SLOW = serve(rate=30_000)
+"""A file needs a minute at this rate."""
+
+
+def test_a_mirror_that_is_too_slow_for_the_deadline_is_left_for_the_next(
+    case: Case, server: Server, second: Server
+) -> None:
+    server.script(PATH, SLOW)
+    outcome = case.fill(server.url, second.url, environment={"TIKTOKEN_INIT_DEADLINE": "30"})
+    outcome.is_ready()
+    assert re.search(rf"tried http://{server.authority}: too slow: at .* KiB/s it needs \d+ s more", outcome.said)
+    assert server.moved + second.moved <= 1.02 * SIZE
+
+
+def test_a_slow_mirror_is_continued_if_no_other_mirror_and_no_other_source_has_the_file(
+    case: Case, server: Server, second: Server
+) -> None:
+    server.script(PATH, SLOW, serve())
+    for path in (PATH, f"/{CL100K.published_name}", f"/{CL100K.cache_key}"):
+        second.script(path, page(404))
+    environment = {"TIKTOKEN_INIT_DEADLINE": "30", "PIP_NO_INDEX": "1"}
+    outcome = case.fill(server.url, second.url, arguments=["--sources", "fetch,wheel"], environment=environment)
+    outcome.is_ready()
+    assert "tried wheel" in outcome.said
+    assert server.moved <= 1.02 * SIZE
+
+
 # SIGTERM. The time-out and the deadline are long, so that only the signal can end the run.
 
 PATIENT = {"TIKTOKEN_INIT_TIMEOUT": "60", "TIKTOKEN_INIT_DEADLINE": "60"}

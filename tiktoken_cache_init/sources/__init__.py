@@ -17,6 +17,7 @@ from ..volume.staging import StagedFile
 
 Name = Literal["volume", "baked", "directories", "fetch", "wheel"]
 
+_DEADLINE_ADVICE = "increase TIKTOKEN_INIT_DEADLINE"
 _NOT_INSTALLED = {
     "fetch": "use the default image, or run pip install 'tiktoken-cache-init[fetch]'",
     "wheel": "remove wheel from TIKTOKEN_INIT_SOURCES: it needs pip, so it works outside the image only",
@@ -72,7 +73,8 @@ class Delivery:
         except SourceError as error:
             self.record_failure(error)
         except DeadlinePassed:
-            self.record_deadline()
+            if not self.complete:
+                self.record_failure(SourceError("it did not end before the deadline", advice=_DEADLINE_ADVICE))
             raise
 
     def record_failure(self, error: SourceError) -> None:
@@ -80,11 +82,11 @@ class Delivery:
         self.failures.append(Failure(self.label, str(error), error.advice))
 
     def record_deadline(self) -> None:
-        """Record how many bytes the last attempt supplied before the deadline, if the file is not complete."""
+        """Record how many bytes came before the deadline, if the file is not complete."""
         if self.label and not self.complete:
             size = f" of {self.vocabulary.size:,}" if self.vocabulary.size else ""
             reason = f"{self.staged.position:,}{size} bytes came before the deadline"
-            self.failures.append(Failure(self.label, reason, "increase TIKTOKEN_INIT_DEADLINE"))
+            self.failures.append(Failure(self.label, reason, _DEADLINE_ADVICE))
 
 
 Watch = Callable[[Sequence[Delivery]], None]
@@ -96,6 +98,8 @@ class Source(Protocol):
 
     def supply(self, deliveries: Sequence[Delivery]) -> None:
         """Fill the temporary file of each delivery, if possible. Record each attempt with `Delivery.attempt`.
+
+        Leave what has come, even if it is not complete: another source may continue it.
 
         Args:
             deliveries: the vocabularies to obtain. None of them is complete.
@@ -120,17 +124,23 @@ def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch
         SettingError: a source could not be tried because of a setting, and the others did not supply everything.
         VolumeError, DeadlinePassed, Stopped: see `Source.supply`.
     """
+    loaded: dict[Name, Source] = {}
+    unusable: set[Name] = set()
     wrong_setting: SettingError | None = None
     for name in _order(settings):
         missing = [delivery for delivery in deliveries if not delivery.complete]
         if not missing:
             return
+        if name in unusable:
+            continue
         try:
-            # A signal that is raised in the import system can end in another exception.
-            with interrupts.blocked():
-                source = _load(name, settings, end, watch)
-            source.supply(missing)
+            if name not in loaded:
+                # A signal that is raised in the import system can end in another exception.
+                with interrupts.blocked():
+                    loaded[name] = _load(name, settings, end, watch)
+            loaded[name].supply(missing)
         except (SettingError, ImportError, OSError, MemoryError, SystemError) as error:
+            unusable.add(name)
             if isinstance(error, SettingError):
                 wrong_setting = wrong_setting or error
             for delivery in missing:
@@ -167,6 +177,9 @@ def _order(settings: Settings) -> Iterator[Name]:
         if name == "fetch":
             yield "directories"
         yield name
+    if "fetch" in settings.sources:
+        # A slow route is better than nothing.
+        yield "fetch"
 
 
 def _load(name: Name, settings: Settings, end: float, watch: Watch) -> Source:

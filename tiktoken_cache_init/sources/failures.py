@@ -42,6 +42,18 @@ class CannotResumeError(SourceError):
     """The bytes that are in the file cannot be continued from this URL. The transfer must begin again."""
 
 
+class TooSlowError(SourceError):
+    """The transfer would not end before the deadline."""
+
+    def __init__(self, speed: float, needed: float, left: float) -> None:
+        super().__init__(
+            f"too slow: at {speed / 1024:,.1f} KiB/s it needs {needed:,.0f} s more, and {left:,.0f} s are left",
+            advice="increase TIKTOKEN_INIT_DEADLINE",
+        )
+        self.needed = needed
+        """Seconds that the rest would take."""
+
+
 class RefusedError(SourceError):
     """Nothing listens at the port."""
 
@@ -81,7 +93,7 @@ def _retry_after(text: str) -> float:
 def explain(error: Exception, position: int, timeout: float) -> SourceError:
     """Return the error for an exception of httpx or of the libraries below it."""
     if isinstance(error, TimeoutError):
-        return SourceError(f"stalled for {timeout:g} s after {position:,} bytes", transient=True)
+        return SourceError(f"stalled for {round(timeout, 2):g} s after {position:,} bytes", transient=True)
     if isinstance(error, httpx.ProxyError):
         return _proxy_failure(error)
     if isinstance(error, httpx.InvalidURL | UnicodeError):
@@ -140,24 +152,23 @@ def _proxy_failure(error: httpx.ProxyError) -> SourceError:
     return SourceError(f"the proxy failed: {error}", transient=True, advice=_PROXY_ADVICE)
 
 
-def with_place(error: SourceError, visited: Sequence[httpx.URL]) -> SourceError:
+def add_place(error: SourceError, visited: Sequence[httpx.URL]) -> None:
     """Add to an error the host that redirects led to, and the proxy if the environment sets one for the URL."""
     if not visited:
-        return error
+        return
     first, last = visited[0], visited[-1]
-    reason, advice = str(error), error.advice
+    reason = str(error)
     proxy = Proxies().for_url(last)
     if isinstance(error, RefusedError) and _is_loopback((proxy or last).host):
-        advice = f"{_PROXY_ADVICE if proxy else 'start the server'}; {_LOOPBACK_ADVICE}"
+        error.advice = f"{_PROXY_ADVICE if proxy else 'start the server'}; {_LOOPBACK_ADVICE}"
     if proxy:
         reason = f"through the proxy {_place(proxy)}: {reason}"
         # Through a tunnel, this answer came from the server.
         if not (last.scheme == "https" and isinstance(error, NotFoundError)):
-            advice = advice or _PROXY_ADVICE
+            error.advice = error.advice or _PROXY_ADVICE
     if (last.host, last.port) != (first.host, first.port):
         reason = f"redirected to {_place(last)}: {reason}"
-    kind = type(error)
-    return kind(reason, transient=error.transient, wait=error.wait, advice=advice)
+    error.args = (reason,)
 
 
 def _is_loopback(host: str) -> bool:

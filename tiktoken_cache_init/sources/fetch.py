@@ -14,8 +14,9 @@ from ..settings import Settings
 from . import Delivery, SourceError, Watch
 from .client import make_client
 from .directories import directory_of, names_at_mirror
-from .failures import CannotResumeError, NotFoundError
+from .failures import CannotResumeError, NotFoundError, TooSlowError
 from .loop import run
+from .pace import Limits
 from .proxies import Proxies
 from .transfer import transfer
 
@@ -26,6 +27,8 @@ _MIN_PROGRESS = 1 << 16
 _FIRST_WAIT = 0.5
 """Seconds before the first retry; doubled for each further retry."""
 _MAX_WAIT = 30.0
+_MAX_TRANSFERS = 8
+"""Transfers at the same time. The others wait, so that no connection has to wait in httpx, which would look like a stall."""
 _WATCH_EVERY = 0.25
 """Seconds between two calls of the progress callback."""
 
@@ -42,26 +45,102 @@ class _Route:
         self.failures = 0
         self.due = 0.0
         """Time of the next attempt, as `time.monotonic` counts."""
+        self.needed = 0.0
+        """Seconds that the rest of the file would take, if the route was too slow."""
 
 
 class Fetch:
-    """HTTP mirrors, then the origin."""
+    """HTTP mirrors, then the origin.
+
+    A route that is too slow is left for the next one. The first call of `supply` leaves it for the sources behind, too. The
+    second call continues the fastest one.
+    """
 
     def __init__(self, settings: Settings, end: float, watch: Watch) -> None:
         self._settings = settings
         self._end = end
         self._watch = watch
+        self._routes: dict[Delivery, list[_Route]] = {}
+        self._sources_behind = 1 if "fetch" in settings.sources[:-1] else 0
 
     def supply(self, deliveries: Sequence[Delivery]) -> None:
         """Download the vocabularies. For the errors, see `Source.supply`."""
-        routes = {delivery: _routes(delivery.vocabulary, self._settings) for delivery in deliveries}
-        if any(routes.values()):
+        if self._routes:
+            self._sources_behind = 0
+        for delivery in deliveries:
+            self._routes.setdefault(delivery, _routes(delivery.vocabulary, self._settings))
+        if any(self._routes[delivery] for delivery in deliveries):
             try:
-                run(_fetch_all(routes, self._settings, self._end, self._watch))
+                run(self._fetch_all(deliveries))
             except DeadlinePassed:
                 for delivery in deliveries:
                     delivery.record_deadline()
                 raise
+
+    async def _fetch_all(self, deliveries: Sequence[Delivery]) -> None:
+        proxies, slots = Proxies(), asyncio.Semaphore(_MAX_TRANSFERS)
+        for delivery in deliveries:
+            delivery.warnings += [
+                f"NO_PROXY: '{part}' is no host, domain or network: correct it" for part in proxies.unusable
+            ]
+        async with make_client(self._settings, proxies) as client:
+            ticker = asyncio.create_task(self._tick(deliveries))
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for delivery in deliveries:
+                        group.create_task(self._fetch(client, slots, delivery))
+            except ExceptionGroup as group_of_errors:
+                raise group_of_errors.exceptions[0] from None
+            finally:
+                ticker.cancel()
+
+    async def _tick(self, deliveries: Sequence[Delivery]) -> None:
+        while True:
+            self._watch(deliveries)
+            await asyncio.sleep(_WATCH_EVERY)
+
+    async def _fetch(self, client: httpx.AsyncClient, slots: asyncio.Semaphore, delivery: Delivery) -> None:
+        """Try the routes until one supplies the file. The route with the earliest due time is next, a slow one last."""
+        staged, routes = delivery.staged, self._routes[delivery]
+        furthest = staged.position
+        while routes:
+            route = min(routes, key=lambda route: (route.needed, route.due))
+            if route.needed and self._sources_behind:
+                return
+            await asyncio.sleep(route.due - time.monotonic())
+            delivery.label = route.label
+            try:
+                async with slots:
+                    await transfer(client, route.urls[0], staged, self._limits(route, len(routes)))
+            except CannotResumeError:
+                staged.restart()
+            except NotFoundError as error:
+                route.refusal = route.refusal or error
+                del route.urls[0]
+                if not route.urls:
+                    delivery.record_failure(route.refusal)
+                    routes.remove(route)
+            except TooSlowError as error:
+                delivery.record_failure(error)
+                route.needed = error.needed
+            except SourceError as error:
+                delivery.record_failure(error)
+                progress = staged.position - furthest
+                furthest = max(furthest, staged.position)
+                route.failures = 0 if progress >= _MIN_PROGRESS else route.failures + 1
+                route.due = time.monotonic() + max(error.wait, _backoff(route.failures))
+                if not error.transient or route.failures == _MAX_ATTEMPTS or route.due >= self._end:
+                    routes.remove(route)
+            else:
+                return
+
+    def _limits(self, route: _Route, routes: int) -> Limits:
+        """Return the time limits of an attempt. Those of the last resort are wider than those of a route with alternatives."""
+        timeout, choices = self._settings.timeout, routes + self._sources_behind
+        if route.needed or choices == 1:
+            return Limits(timeout)
+        left = self._end - time.monotonic()
+        return Limits(min(timeout, left / choices), left)
 
 
 def _routes(vocabulary: Vocabulary, settings: Settings) -> list[_Route]:
@@ -75,62 +154,6 @@ def _routes(vocabulary: Vocabulary, settings: Settings) -> list[_Route]:
         is_published = url.startswith(f"{ORIGIN}/")
         routes.append(_Route(f"origin {ORIGIN}" if is_published else f"its own URL {redacted(url)}", [url]))
     return routes
-
-
-async def _fetch_all(routes: dict[Delivery, list[_Route]], settings: Settings, end: float, watch: Watch) -> None:
-    proxies = Proxies()
-    for delivery in routes:
-        delivery.warnings += [
-            f"NO_PROXY: '{part}' is no host, domain or network: correct it" for part in proxies.unusable
-        ]
-    async with make_client(settings, proxies) as client:
-        ticker = asyncio.create_task(_tick(watch, list(routes)))
-        try:
-            async with asyncio.TaskGroup() as group:
-                for delivery, places in routes.items():
-                    group.create_task(_fetch(client, delivery, places, settings.timeout, end))
-        except ExceptionGroup as group_of_errors:
-            raise group_of_errors.exceptions[0] from None
-        finally:
-            ticker.cancel()
-
-
-async def _tick(watch: Watch, deliveries: Sequence[Delivery]) -> None:
-    while True:
-        watch(deliveries)
-        await asyncio.sleep(_WATCH_EVERY)
-
-
-async def _fetch(
-    client: httpx.AsyncClient, delivery: Delivery, routes: list[_Route], timeout: float, end: float
-) -> None:
-    """Try the routes until one supplies the file. The route with the earliest due time is next."""
-    staged = delivery.staged
-    furthest = 0
-    while routes:
-        route = min(routes, key=lambda candidate: candidate.due)
-        await asyncio.sleep(route.due - time.monotonic())
-        delivery.label = route.label
-        try:
-            await transfer(client, route.urls[0], staged, timeout)
-        except CannotResumeError:
-            staged.restart()
-        except NotFoundError as error:
-            route.refusal = route.refusal or error
-            del route.urls[0]
-            if not route.urls:
-                delivery.record_failure(route.refusal)
-                routes.remove(route)
-        except SourceError as error:
-            delivery.record_failure(error)
-            progress = staged.position - furthest
-            furthest = max(furthest, staged.position)
-            route.failures = 0 if progress >= _MIN_PROGRESS else route.failures + 1
-            route.due = time.monotonic() + max(error.wait, _backoff(route.failures))
-            if not error.transient or route.failures == _MAX_ATTEMPTS or route.due >= end:
-                routes.remove(route)
-        else:
-            return
 
 
 def _backoff(failures: int) -> float:

@@ -14,45 +14,43 @@ from ..errors import InitError
 from ..volume.identify import looks_like
 from ..volume.staging import StagedFile
 from . import SourceError, wrong_bytes
-from .failures import PORTAL_ADVICE, CannotResumeError, NotFoundError, explain, refusal, with_place
+from .failures import PORTAL_ADVICE, CannotResumeError, NotFoundError, add_place, explain, refusal
+from .pace import Limits, Pace
 
-_MIN_SPEED = 1024
-"""Bytes a second. A slower transfer counts as stalled."""
 _MAX_REDIRECTS = 5
 _PIECE = 1 << 16
 """Maximum bytes that are unpacked at once: a small compressed body may hold any number of bytes."""
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 
-async def transfer(client: httpx.AsyncClient, url: str, staged: StagedFile, timeout: float) -> None:
+async def transfer(client: httpx.AsyncClient, url: str, staged: StagedFile, limits: Limits) -> None:
     """Download the rest of the file at ``url``. Return when the digest is right, however the connection ends.
-
-    Args:
-        client: the HTTP client.
-        url: the URL of the file.
-        staged: the temporary file.
-        timeout: time limit in seconds. It starts again after each ``timeout * _MIN_SPEED`` bytes.
 
     Raises:
         CannotResumeError: the bytes that are there cannot be continued from this URL.
         NotFoundError: the file is not at this URL.
+        TooSlowError: the transfer would take longer than the limits allow.
         SourceError: the transfer failed in another way.
         VolumeError: the temporary file cannot be written.
     """
     visited: list[httpx.URL] = []
     try:
-        async with asyncio.timeout(timeout) as window:
+        async with asyncio.timeout(limits.timeout) as window:
             response = await _request(client, url, visited, staged.position)
             try:
-                await _receive(response, staged, window, timeout)
+                await _receive(response, staged, window, limits)
             finally:
                 await response.aclose()
     except (InitError, MemoryError):
         raise
+    except SourceError as error:
+        add_place(error, visited)
+        raise
     except Exception as error:
         # The libraries below httpx raise other exceptions if the server or the proxy does not use HTTP or SOCKS.
-        reason = error if isinstance(error, SourceError) else explain(error, staged.position, timeout)
-        raise with_place(reason, visited) from error
+        failure = explain(error, staged.position, limits.timeout)
+        add_place(failure, visited)
+        raise failure from error
 
 
 async def _request(client: httpx.AsyncClient, url: str, visited: list[httpx.URL], start: int) -> httpx.Response:
@@ -75,31 +73,27 @@ async def _request(client: httpx.AsyncClient, url: str, visited: list[httpx.URL]
     raise NotFoundError(f"redirected more than {_MAX_REDIRECTS} times")
 
 
-async def _receive(response: httpx.Response, staged: StagedFile, window: asyncio.Timeout, timeout: float) -> None:
+async def _receive(response: httpx.Response, staged: StagedFile, window: asyncio.Timeout, limits: Limits) -> None:
     """Write the body to the file until the digest is right."""
     resumed = _is_continuation(response, staged.position)
-    limit = staged.vocabulary.max_size
+    most = staged.vocabulary.max_size
     if not resumed:
-        if not staged.vocabulary.size and _declared_length(response) > limit:
+        if not staged.vocabulary.size and _declared_length(response) > most:
             raise _too_long(staged)
         staged.restart()
-    received = marked = 0
-    clock = asyncio.get_running_loop().time
+    pace = Pace(window, limits, staged.vocabulary.size or staged.position + _declared_length(response))
     unpacker = zlib.decompressobj(_GZIP_OR_ZLIB) if _coding(response) != "identity" else None
     async for chunk in response.aiter_raw():
         for piece in _unpacked(chunk, unpacker):
-            room = limit - staged.position
+            room = most - staged.position
             staged.write(piece[:room])
             if staged.is_right:
                 return
             if len(piece) >= room:
                 raise _wrong(_too_long(staged) if len(piece) > room else wrong_bytes(staged), staged, resumed)
-            received += len(piece)
+            pace.check(len(piece), staged.position)
         if unpacker and unpacker.eof:
             break
-        if received - marked >= _MIN_SPEED * timeout:
-            window.reschedule(clock() + timeout)
-            marked = received
     raise _ended(response, staged, resumed)
 
 

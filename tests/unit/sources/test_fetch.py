@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import random
@@ -16,15 +17,17 @@ import pytest
 
 from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, process_state, settings, staged_file, vocabulary
 from tests.unit.conftest import Refuse
-from tests.unit.sources.fetching import supplied
+from tests.unit.sources.fetching import supplied, watch
 from tests.unit.sources.server import Server, continue_with, give, silent
 from tests.vocabularies import CL100K
 from tiktoken_cache_init.errors import DeadlinePassed, Stopped, VolumeError
 from tiktoken_cache_init.settings import Settings
 from tiktoken_cache_init.sources import Delivery, SourceError
 from tiktoken_cache_init.sources import fetch as module
-from tiktoken_cache_init.sources.failures import CannotResumeError, NotFoundError
-from tiktoken_cache_init.sources.fetch import _backoff, _fetch, _Route, _routes
+from tiktoken_cache_init.sources.failures import CannotResumeError, NotFoundError, TooSlowError
+from tiktoken_cache_init.sources.fetch import Fetch, _backoff, _Route, _routes
+from tiktoken_cache_init.sources.pace import Limits
+from tiktoken_cache_init.values import SourceName
 from tiktoken_cache_init.volume.staging import StagedFile
 
 RIGHT = b"right bytes, " * 20_000
@@ -83,6 +86,7 @@ class Bench:
         self.now = 0.0
         self.slept: list[float] = []
         self.said: list[str] = []
+        self.limits: list[Limits] = []
         self._steps: dict[str, list[Step]] = {}
         monkeypatch.setattr(module, "transfer", self._download)
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
@@ -94,16 +98,27 @@ class Bench:
         self._steps[label] = list(steps)
         return _Route(label, [label])
 
-    def obtain(self, *routes: _Route, end: float = float("inf")) -> bool:
-        asyncio.run(_fetch(None, self.delivery, list(routes), 15, end))  # type: ignore[arg-type]
+    def obtain(self, *routes: _Route, end: float = float("inf"), sources: tuple[SourceName, ...] = ("fetch",)) -> bool:
+        """Call the source as often as it is called in a run, and return whether it supplied the file."""
+        fetch = Fetch(settings(sources=sources), end, watch)
+        fetch._routes[self.delivery] = list(routes)
+        fetch._sources_behind = len(sources) - 1
+        for _ in sources:
+            asyncio.run(fetch._fetch(None, asyncio.Semaphore(1), self.delivery))  # type: ignore[arg-type]
+            self.said.append("|")
+            fetch._sources_behind = 0
+            if self.delivery.complete:
+                break
+        self.said.pop()
         return self.delivery.complete
 
     @property
     def failures(self) -> list[tuple[str, str]]:
         return [(failure.label, failure.reason) for failure in self.delivery.failures]
 
-    async def _download(self, _: object, url: str, staged: StagedFile, __: float) -> None:
+    async def _download(self, _: object, url: str, staged: StagedFile, limits: Limits) -> None:
         self.said.append(url)
+        self.limits.append(limits)
         steps = self._steps[url]
         (steps.pop(0) if len(steps) > 1 else steps[0])(staged)
 
@@ -254,6 +269,78 @@ def test_a_mirror_that_fails_is_not_asked_for_its_other_names(bench: Bench) -> N
     bench.route("1", fail(transient=False))
     assert not bench.obtain(_Route("mirror", ["1", "2"]))
     assert bench.said == ["1"]
+
+
+# Slow routes.
+
+
+def slow(upto: int, needed: float) -> Step:
+    """Return a step that writes the content up to ``upto`` bytes, and then is too slow."""
+
+    def step(staged: StagedFile) -> None:
+        staged.write(RIGHT[staged.position : upto])
+        raise TooSlowError(1024, needed, 9)
+
+    return step
+
+
+def test_a_slow_route_is_left_for_the_next_one_which_continues_the_file(bench: Bench) -> None:
+    assert bench.obtain(bench.route("a", slow(HALF, 50)), bench.route("b", give_bytes()), end=10)
+    assert (bench.said, bench.slept) == (["a", "b"], [])
+    assert bench.failures == [("a", "too slow: at 1.0 KiB/s it needs 50 s more, and 9 s are left")]
+
+
+def test_the_fastest_of_the_slow_routes_is_continued_if_there_is_nothing_better(bench: Bench) -> None:
+    a, b = bench.route("a", slow(100, 60)), bench.route("b", slow(200, 50), give_bytes())
+    assert bench.obtain(a, b, bench.route("c", fail(), fail(transient=False)), end=100)
+    assert bench.said == ["a", "b", "c", "c", "b"]
+    assert bench.limits[-1] == Limits(15)
+
+
+def test_the_sources_behind_come_before_a_slow_route(bench: Bench) -> None:
+    a, b = bench.route("a", slow(HALF, 50), give_bytes()), bench.route("b", fail(transient=False))
+    assert bench.obtain(a, b, end=100, sources=("fetch", "wheel"))
+    assert bench.said == ["a", "b", "|", "a"]
+    assert bench.limits[-1] == Limits(15)
+
+
+@pytest.mark.parametrize(
+    ("routes", "end", "sources", "limits"),
+    [
+        (1, 10, ("fetch",), Limits(15)),
+        (2, 10, ("fetch",), Limits(5, 10)),
+        (1, 10, ("fetch", "wheel"), Limits(5, 10)),
+        (2, 300, ("fetch", "wheel"), Limits(15, 300)),
+        (2, 300, ("wheel", "fetch"), Limits(15, 300)),
+    ],
+)
+def test_a_route_with_alternatives_gets_a_share_of_the_time_that_is_left(
+    bench: Bench, routes: int, end: float, sources: tuple[SourceName, ...], limits: Limits
+) -> None:
+    fetch = Fetch(settings(sources=sources), end, watch)
+    assert fetch._limits(bench.route("a"), routes) == limits
+
+
+def test_eight_transfers_run_at_once_and_the_others_wait_for_them(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = most = 0
+
+    async def count(_: object, __: str, staged: StagedFile, ___: Limits) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.01)
+        running -= 1
+        staged.write(staged.vocabulary.published_name.encode())
+
+    monkeypatch.setattr(module, "transfer", count)
+    wanted = [vocabulary(f"{number}".encode(), f"{number}") for number in range(20)]
+    with contextlib.ExitStack() as stack:
+        deliveries = [Delivery(stack.enter_context(staged_file(volume, each))) for each in wanted]
+        Fetch(settings(origin=True), time.monotonic() + 60, watch).supply(deliveries)
+        assert all(delivery.complete for delivery in deliveries)
+    assert most == 8
 
 
 # Fetches from a server.

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import email.utils
 import errno
 import gzip
@@ -41,10 +40,11 @@ from tiktoken_cache_init.sources.failures import (
     CannotResumeError,
     NotFoundError,
     _retry_after,
+    add_place,
     explain,
     refusal,
-    with_place,
 )
+from tiktoken_cache_init.sources.pace import Limits
 from tiktoken_cache_init.sources.transfer import _unpacked, transfer
 
 LONG = b"right bytes\n" * 30_000
@@ -57,7 +57,7 @@ def fetch(url: str, volume: Path, wanted: Vocabulary = WANTED, begun: bytes = b"
 
     async def run() -> None:
         async with httpx.AsyncClient(timeout=None, **({"verify": False} | options)) as client:
-            await transfer(client, url, staged, timeout)
+            await transfer(client, url, staged, Limits(timeout))
 
     with staged_file(volume, wanted) as staged:
         staged.write(begun)
@@ -441,8 +441,8 @@ class Hasty(asyncio.SelectorEventLoop):
         return self.now
 
 
-def slowly(volume: Path, size: int) -> tuple[bytes, float]:
-    """Download from a server that sends ``size`` bytes every ten seconds; return the bytes and the seconds."""
+def slowly(volume: Path, size: int, limits: Limits, length: str = "") -> tuple[bytes, float, str]:
+    """Download from a server that sends ``size`` bytes every ten seconds; return the bytes, the seconds and the failure."""
 
     class Body(httpx.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -450,23 +450,36 @@ def slowly(volume: Path, size: int) -> tuple[bytes, float]:
                 await asyncio.sleep(10)
                 yield LONG[start : start + size]
 
-    async def run() -> float:
-        transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Body()))
+    async def run() -> tuple[float, str]:
+        headers = {"Content-Length": length} if length else {}
+        transport = httpx.MockTransport(lambda _: httpx.Response(200, headers=headers, stream=Body()))
+        said = ""
         async with httpx.AsyncClient(transport=transport) as client:
-            with contextlib.suppress(SourceError):
-                await transfer(client, "http://a.example/x", staged, 15)
-        return asyncio.get_running_loop().time()
+            try:
+                await transfer(client, "http://a.example/x", staged, limits)
+            except SourceError as error:
+                said = str(error)
+        return asyncio.get_running_loop().time(), said
 
-    with staged_file(volume, WANTED) as staged, asyncio.Runner(loop_factory=Hasty) as runner:
-        took = runner.run(run())
-        return staged.head(), took
+    wanted = vocabulary(LONG, size=None, max_size=len(LONG)) if length else WANTED
+    with staged_file(volume, wanted) as staged, asyncio.Runner(loop_factory=Hasty) as runner:
+        took, said = runner.run(run())
+        return staged.head(), took, said
 
 
-def test_a_transfer_is_given_up_if_it_is_too_slow(volume: Path) -> None:
-    assert slowly(volume, 30_000) == (LONG, 120)
-    assert slowly(volume, 1) == (LONG[:1], 15)
+def test_a_transfer_that_is_too_slow_is_given_up(volume: Path) -> None:
+    patient = Limits(15)
+    assert slowly(volume, 30_000, patient) == (LONG, 120, "")
+    assert slowly(volume, 1, patient) == (LONG[:1], 15, "stalled for 15 s after 1 bytes")
     # Two pieces in 15 seconds are slower than 1,024 bytes a second.
-    assert slowly(volume, 7_000) == (LONG[:7_000], 15)
+    assert slowly(volume, 7_000, patient) == (LONG[:7_000], 15, "stalled for 15 s after 7,000 bytes")
+
+
+@pytest.mark.parametrize("length", ["", str(len(LONG))])
+def test_a_transfer_that_would_end_after_the_deadline_is_given_up(volume: Path, length: str) -> None:
+    assert slowly(volume, 30_000, Limits(15, 120), length) == (LONG, 120, "")
+    said = "too slow: at 2.9 KiB/s it needs 110 s more, and 109 s are left"
+    assert slowly(volume, 30_000, Limits(15, 119), length) == (LONG[:30_000], 10, said)
 
 
 def test_a_connection_that_breaks_is_transient(server: Server, volume: Path) -> None:
@@ -551,6 +564,11 @@ def test_the_cause_of_a_failure_is_found_below_the_errors_of_libraries() -> None
 # Certificates and proxies.
 
 
+def placed(error: SourceError, url: str) -> SourceError:
+    add_place(error, [httpx.URL(url)])
+    return error
+
+
 def test_a_certificate_that_is_not_trusted_is_reported_with_advice(volume: Path) -> None:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -575,9 +593,9 @@ def test_a_failure_behind_a_proxy_names_the_proxy_without_its_credentials(
     assert isinstance(error, NotFoundError)
     assert "HTTPS_PROXY" in error.advice
     monkeypatch.setenv("HTTPS_PROXY", f"http://{server.host}")
-    assert with_place(NotFoundError("404 Not Found"), [httpx.URL("https://a.example/x")]).advice == ""
+    assert placed(NotFoundError("404 Not Found"), "https://a.example/x").advice == ""
     monkeypatch.setenv("NO_PROXY", "a.example:8080")
-    assert str(with_place(NotFoundError("404 Not Found"), [httpx.URL("https://a.example:8080/x")])) == "404 Not Found"
+    assert str(placed(NotFoundError("404 Not Found"), "https://a.example:8080/x")) == "404 Not Found"
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     assert str(failure(f"{server.url}/x", volume)) == "404 Not Found"
 
@@ -601,9 +619,9 @@ def test_a_refused_connection_to_loopback_has_advice_for_a_container(
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", proxy)
     refused = explain(ConnectionRefusedError(errno.ECONNREFUSED, "x"), 0, 15)
-    assert re.match(advice, with_place(refused, [httpx.URL(url)]).advice)
+    assert re.match(advice, placed(refused, url).advice)
     unreachable = explain(OSError(errno.ENETUNREACH, "x"), 0, 15)
-    assert "--network host" not in with_place(unreachable, [httpx.URL(url)]).advice
+    assert "--network host" not in placed(unreachable, url).advice
 
 
 def test_a_proxy_without_a_scheme_is_named_too(server: Server, volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
