@@ -256,28 +256,33 @@ def sync(directory: str) -> None:
 
 
 def sweep(directory: str, known: Iterable[Vocabulary]) -> None:
-    """Remove the temporary files of killed runs, except the only copies of known vocabularies.
+    """Remove the temporary files of killed runs, except one copy of each known vocabulary that has no final name.
 
     Best effort: a file that cannot be removed is left for the next run.
     """
+    missing = set(known)
     with contextlib.suppress(OSError):
-        for name in os.listdir(directory):
+        # In the same order in every run, so that two runs do not spare different copies.
+        for name in sorted(os.listdir(directory)):
             if name.startswith(PREFIX):
                 with contextlib.suppress(OSError):
-                    _remove_if_dead(os.path.join(directory, name), known)
+                    missing -= _remove_if_dead(directory, name, missing)
 
 
-def _remove_if_dead(path: str, known: Iterable[Vocabulary]) -> None:
+def _remove_if_dead(directory: str, name: str, missing: set[Vocabulary]) -> set[Vocabulary]:
+    """Remove a temporary file if its run has ended. If it holds missing vocabularies, return these instead."""
+    path = os.path.join(directory, name)
     # NFS needs a file that is open for writing.
     with open(path, "r+b", 0, opener=_carefully) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno == errno.EWOULDBLOCK or time.time() - os.fstat(file.fileno()).st_mtime < _STALE_AFTER:
-                return
-        directory = os.path.dirname(path)
-        if all(_has_final_name(directory, vocabulary) for vocabulary in known if holds(file, vocabulary)):
+                return set()
+        held = {each for each in missing if holds(file, each) and not _has_final_name(directory, each)}
+        if not held:
             os.unlink(path)
+        return held
 
 
 def _carefully(path: str, flags: int) -> int:
