@@ -1,9 +1,8 @@
 """Search for the right bytes under other names: published names, a browser's ``(1)``, a subdirectory, swapped names.
 
-Best effort: unreadable files are skipped, links are not followed, and only files of the right length, or with the right
-name if the length is not known, are read. The
-number of entries and of levels is limited. Temporary files of killed runs are included, because one of them may hold
-the only copy of a vocabulary.
+Best effort: unreadable files are skipped, links are not followed, and the number of entries and of levels is limited.
+Only files of the right length are read; if the length is not known, only files with the name of a vocabulary. Temporary
+files of killed runs are included, because one of them may hold the only copy of a vocabulary.
 """
 
 import itertools
@@ -23,41 +22,30 @@ def find(directory: str, wanted: Iterable[Vocabulary], levels: int = _MAX_LEVELS
     """Return vocabulary -> path of a file with its bytes, for each wanted one that is in the directory or below it."""
     missing = set(wanted)
     found: dict[Vocabulary, str] = {}
-    if missing:
-        for path in itertools.chain(_likely_files(directory, missing), _files(directory, levels)):
-            for vocabulary in _held(path, missing):
-                found[vocabulary] = path
-                missing.discard(vocabulary)
-            if not missing:
-                break
+    names = dict.fromkeys(name for each in (*VOCABULARIES, *missing) for name in (each.cache_key, each.published_name))
+    # The most likely paths come first, so that the limit of entries does not exclude them.
+    likely = (os.path.join(directory, name) for name in names)
+    for path in itertools.chain(likely, _files(directory, levels)):
+        if not missing:
+            break
+        name = os.path.basename(path)
+        for vocabulary in _held(path, missing, named=name in names or name.startswith(PREFIX)):
+            found[vocabulary] = path
+            missing.discard(vocabulary)
     return found
 
 
-def _held(path: str, wanted: set[Vocabulary]) -> list[Vocabulary]:
+def _held(path: str, wanted: set[Vocabulary], *, named: bool) -> list[Vocabulary]:
+    """Return which vocabularies a file holds. If it is not named like one, those of unknown size are not looked for."""
     try:
         status = os.lstat(path)
-        candidates = [vocabulary for vocabulary in wanted if _may_hold(path, status.st_size, vocabulary)]
+        candidates = [each for each in wanted if each.size == status.st_size or (each.size is None and named)]
         if not candidates or not stat.S_ISREG(status.st_mode):
             return []
         with open(path, "rb", buffering=0) as file:
             return [vocabulary for vocabulary in candidates if holds(file, vocabulary)]
     except OSError:
         return []
-
-
-def _may_hold(path: str, size: int, vocabulary: Vocabulary) -> bool:
-    if vocabulary.size is not None:
-        return size == vocabulary.size
-    # If the size is not known, only the name tells whether the file is worth reading.
-    name = os.path.basename(path)
-    return name in (vocabulary.cache_key, vocabulary.published_name) or name.startswith(PREFIX)
-
-
-def _likely_files(directory: str, wanted: Iterable[Vocabulary]) -> Iterator[str]:
-    """Yield the most likely paths. They come first, so that the limit of entries does not exclude them."""
-    for vocabulary in dict.fromkeys((*VOCABULARIES, *wanted)):
-        for name in (vocabulary.cache_key, vocabulary.published_name):
-            yield os.path.join(directory, name)
 
 
 def _files(directory: str, levels: int) -> Iterator[str]:

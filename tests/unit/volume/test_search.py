@@ -68,9 +68,23 @@ def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
     assert find(str(tmp_path), [vocabulary(b"")]) == {}
 
 
-def test_a_vocabulary_of_unknown_size_is_not_searched_for(tmp_path: Path) -> None:
-    put(tmp_path, "x")
-    assert find(str(tmp_path), [vocabulary(size=None, max_size=1000)]) == {}
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("tiny.tiktoken", True),
+        ("a/tiny.tiktoken", True),
+        (TINY.cache_key, True),
+        (OTHER.cache_key, True),
+        ("cl100k_base.tiktoken", True),
+        (f"{PREFIX}0123", True),
+        ("x", False),
+    ],
+)
+def test_a_vocabulary_of_unknown_size_is_found_under_the_name_of_a_vocabulary(
+    tmp_path: Path, name: str, expected: bool
+) -> None:
+    path, wanted = put(tmp_path, name), TINY._replace(size=None, max_size=1000)
+    assert find(str(tmp_path), [wanted, OTHER]) == ({wanted: path} if expected else {})
 
 
 def test_a_directory_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
