@@ -10,7 +10,6 @@
 
 import contextlib
 import os
-import stat
 import time
 from collections.abc import Sequence
 from enum import StrEnum
@@ -27,6 +26,7 @@ from .volume.directory import is_read_only, make_writable, prepare
 from .volume.inspect import Finding, State, inspect
 from .volume.mounts import require_mount, short_lived
 from .volume.staging import OccupiedError, StagedFile, VanishedError
+from .volume.sweep import sweep
 
 _MAX_PASSES = 5
 """Maximum passes of one fill, if other runs change the directory meanwhile."""
@@ -97,7 +97,7 @@ def fill(settings: Settings, watch: Watch) -> Filled:
     # Every file is right now, so the deadline is no error any more.
     with contextlib.suppress(DeadlinePassed):
         if error is None:
-            staging.sweep(directory, _known(settings))
+            sweep(directory, _known(settings))
         warnings += _warnings(settings)
     return Filled(work.outcomes(), error, tuple(warnings))
 
@@ -202,7 +202,7 @@ class _Work:
     def _stage(self, files: dict[Target, StagedFile]) -> None:
         """Fill the temporary files from the sources, as far as possible."""
         # Temporary files of killed runs may fill a small volume.
-        staging.sweep(self._directory, _known(self._settings))
+        sweep(self._directory, _known(self._settings))
         for staged in files.values():
             staged.create(self._settings.mode)
         self._deliveries = {}
@@ -216,35 +216,21 @@ class _Work:
 
     def _installable(self, files: dict[Target, StagedFile]) -> dict[Target, StagedFile]:
         """Return the right files. Leave out a file that may overwrite the only copy of a vocabulary that is not installed."""
-        stuck = [
+        stuck = {
             target.vocabulary
             for target, staged in files.items()
             if not staged.is_right or self._findings[target].occupied
-        ]
-        right = {}
-        for target, staged in files.items():
-            if staged.is_right:
-                copies = [vocabulary.published_name for vocabulary in stuck if self._may_hold(target, vocabulary)]
-                if not copies:
-                    right[target] = staged
-                    continue
-                unreadable = self._findings[target].state is State.UNREADABLE
-                remedy = f"{'run fill as a user who can read ' if unreadable else 'move away '}{target.name}"
+        }
+        right = {target: staged for target, staged in files.items() if staged.is_right}
+        for target in list(right):
+            finding = self._findings[target]
+            if copies := sorted(each.published_name for each in stuck if finding.may_hold(each)):
+                del right[target]
                 reason = f"it is not replaced, because it may be the only copy of {', '.join(copies)}"
-                self._deliveries[target.vocabulary].failures.append(Failure(target.name, reason, remedy))
+                reader = "run fill as a user who can read" if finding.state is State.UNREADABLE else "move away"
+                failure = Failure(target.name, reason, f"{reader} {target.name}")
+                self._deliveries[target.vocabulary].failures.append(failure)
         return right
-
-    def _may_hold(self, target: Target, vocabulary: Vocabulary) -> bool:
-        """Return whether the file of a target may hold the bytes of another vocabulary."""
-        finding = self._findings[target]
-        if vocabulary.sha256 == target.vocabulary.sha256:
-            return False
-        if finding.state is State.UNREADABLE:
-            with contextlib.suppress(OSError):
-                status = os.lstat(os.path.join(self._directory, target.name))
-                return stat.S_ISREG(status.st_mode) and vocabulary.size in (None, status.st_size)
-        other = finding.identity.other if finding.identity else None
-        return other is not None and other.sha256 == vocabulary.sha256
 
     def _install(self, right: dict[Target, StagedFile]) -> bool:
         """Rename the files to their final names. Return whether another program removed a temporary file."""

@@ -32,7 +32,6 @@ from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import DeadlinePassed, NotObtainedError, SettingError, Stopped, VolumeError
 from tiktoken_cache_init.fill import Action, Filled, fill
 from tiktoken_cache_init.sources import Delivery, SourceError
-from tiktoken_cache_init.volume import staging
 from tiktoken_cache_init.volume.staging import PREFIX, StagedFile
 
 Supply = Callable[[Delivery], None]
@@ -445,7 +444,7 @@ def test_the_deadline_during_the_last_sweep_is_ignored(
         if contents(volume) == RIGHT:
             raise DeadlinePassed
 
-    monkeypatch.setattr(staging, "sweep", sweep)
+    monkeypatch.setattr(module, "sweep", sweep)
     assert filled(volume).error is None
 
 

@@ -45,9 +45,10 @@ class Finding(NamedTuple):
     """Wrong mode or owner of a file with the right bytes, in words; else empty."""
     readable: bool = True
     """Whether the file has all read bits of the required mode."""
-
     occupied: bool = False
     """Whether a fill cannot replace it: a directory with content."""
+    size: int = -1
+    """Size in bytes of a file, for `State.UNREADABLE`. It is -1 if the size is unknown, or if the name is a link."""
 
     @property
     def detail(self) -> str:
@@ -58,6 +59,15 @@ class Finding(NamedTuple):
     def ready(self) -> bool:
         """Whether bytes, mode and owner are right."""
         return self.state is State.RIGHT and not self.lacks
+
+    def may_hold(self, vocabulary: Vocabulary) -> bool:
+        """Return whether the file may hold the bytes of another vocabulary, as far as it could be read."""
+        if vocabulary.sha256 == self.target.vocabulary.sha256:
+            return False
+        if self.state is State.UNREADABLE:
+            return self.size >= 0 and vocabulary.size in (None, self.size)
+        other = self.identity.other if self.identity else None
+        return other is not None and other.sha256 == vocabulary.sha256
 
 
 def holds(file: FileIO, vocabulary: Vocabulary) -> bool:
@@ -89,11 +99,10 @@ def inspect(
 def _inspect(
     directory: str, target: Target, targets: Sequence[Target], mode: int, owner: tuple[int, int] | None
 ) -> Finding:
-    path = os.path.join(directory, target.name)
+    path, size, note = os.path.join(directory, target.name), -1, ""
     with storage_errors("read", path):
         try:
             status = os.lstat(path)
-            note = ""
             if stat.S_ISLNK(status.st_mode):
                 note = f", a link to {os.readlink(path)}"
                 if not _is_safe_link(directory, path, {each.name for each in targets}):
@@ -105,6 +114,7 @@ def _inspect(
                 return Finding(target, State.DIRECTORY, f"{kind}{note}", occupied=occupied)
             if not stat.S_ISREG(status.st_mode):
                 return Finding(target, State.SPECIAL, f"not a regular file{note}")
+            size = -1 if note else status.st_size
             with open(path, "rb", buffering=0) as file:
                 status = os.fstat(file.fileno())
                 if holds(file, target.vocabulary):
@@ -116,7 +126,8 @@ def _inspect(
         except FileNotFoundError:
             return Finding(target, State.MISSING, "missing")
         except PermissionError as error:
-            return Finding(target, State.UNREADABLE, f"unreadable for user {os.geteuid()} ({error.strerror})")
+            text = f"unreadable for user {os.geteuid()} ({error.strerror})"
+            return Finding(target, State.UNREADABLE, text, size=size)
 
 
 def _is_safe_link(directory: str, path: str, names: set[str]) -> bool:

@@ -20,9 +20,9 @@ from tiktoken_cache_init.volume.staging import (
     StagedFile,
     TooLongError,
     VanishedError,
-    sweep,
     sync,
 )
+from tiktoken_cache_init.volume.sweep import sweep
 
 
 def mode_of(path: Path) -> int:

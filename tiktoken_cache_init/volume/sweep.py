@@ -1,0 +1,59 @@
+"""Removal of the temporary files of killed runs."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterable
+
+from ..catalogue import Vocabulary
+from .inspect import holds
+from .staging import PREFIX
+
+_STALE_AFTER = 3600.0
+"""Seconds after which a temporary file counts as abandoned, if the file system has no locks."""
+
+
+def sweep(directory: str, known: Iterable[Vocabulary]) -> None:
+    """Remove the temporary files of killed runs, except one copy of each known vocabulary that has no final name.
+
+    Best effort: a file that cannot be removed is left for the next run.
+    """
+    missing = set(known)
+    with contextlib.suppress(OSError):
+        # In the same order in every run, so that two runs do not spare different copies.
+        for name in sorted(os.listdir(directory)):
+            if name.startswith(PREFIX):
+                with contextlib.suppress(OSError):
+                    missing -= _remove_if_dead(directory, name, missing)
+
+
+def _remove_if_dead(directory: str, name: str, missing: set[Vocabulary]) -> set[Vocabulary]:
+    """Remove a temporary file if its run has ended. If it holds missing vocabularies, return these instead."""
+    path = os.path.join(directory, name)
+    # NFS needs a file that is open for writing.
+    with open(path, "r+b", 0, opener=_carefully) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno == errno.EWOULDBLOCK or time.time() - os.fstat(file.fileno()).st_mtime < _STALE_AFTER:
+                return set()
+        held = {each for each in missing if holds(file, each) and not _has_final_name(directory, each)}
+        if not held:
+            os.unlink(path)
+        return held
+
+
+def _carefully(path: str, flags: int) -> int:
+    """Open a file, but not a link, and do not wait for the writer of a FIFO."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def _has_final_name(directory: str, vocabulary: Vocabulary) -> bool:
+    """Return whether the directory holds a vocabulary under its cache key or its published name."""
+    for name in (vocabulary.cache_key, vocabulary.published_name):
+        with contextlib.suppress(OSError), open(os.path.join(directory, name), "rb", 0, opener=_carefully) as file:
+            if holds(file, vocabulary):
+                return True
+    return False
