@@ -93,11 +93,6 @@ def test_an_empty_directory_is_filled(volume: Path, baked: Path) -> None:
     assert not result.replaced
 
 
-def test_a_missing_directory_is_made(tmp_path: Path, baked: Path) -> None:
-    filled(tmp_path / "a/b")
-    assert contents(tmp_path / "a/b") == RIGHT
-
-
 def test_a_second_fill_writes_nothing(volume: Path, baked: Path) -> None:
     filled(volume)
     before = state(volume)
@@ -536,18 +531,6 @@ def test_a_right_file_that_not_every_user_can_read_is_repaired_in_place(volume: 
     assert (status.st_ino, stat.S_IMODE(status.st_mode)) == (inode, 0o664)
 
 
-def test_a_file_that_cannot_be_repaired_is_replaced_by_a_copy(
-    volume: Path, refuse: Refuse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (volume / TINY.cache_key).write_bytes(CONTENT)
-    (volume / TINY.cache_key).chmod(0o600)
-    refuse("chmod", errno.EPERM)
-    [outcome] = filled(volume, TINY).outcomes
-    assert (outcome.action, outcome.source) == (Action.REPLACED, f"{TINY.cache_key} in the volume")
-    monkeypatch.undo()
-    assert stat.S_IMODE((volume / TINY.cache_key).stat().st_mode) == 0o644
-
-
 @pytest.mark.parametrize("ignored", [False, True])
 def test_storage_that_does_not_change_modes_is_enough_if_new_files_get_theirs(
     volume: Path, refuse: Refuse, monkeypatch: pytest.MonkeyPatch, ignored: bool
@@ -565,7 +548,8 @@ def test_storage_that_does_not_change_modes_is_enough_if_new_files_get_theirs(
         assert (volume / TINY.cache_key).read_bytes() == CONTENT
     with process_state():
         os.umask(0o077)
-        assert actions(filled(volume, TINY, mode=0o664)) == [Action.REPLACED]
+        [outcome] = filled(volume, TINY, mode=0o664).outcomes
+    assert (outcome.action, outcome.source) == (Action.REPLACED, f"{TINY.cache_key} in the volume")
     assert stat.S_IMODE((volume / TINY.cache_key).stat().st_mode) == 0o664
 
 

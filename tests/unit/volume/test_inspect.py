@@ -10,126 +10,142 @@ from typing import Any
 
 import pytest
 
-from tests.samples import CONTENT, OTHER, TINY, as_nobody, public_directory, vocabulary
+from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, as_nobody, public_directory, vocabulary
 from tests.unit.conftest import Refuse
 from tiktoken_cache_init.catalogue import Target
 from tiktoken_cache_init.errors import VolumeError
-from tiktoken_cache_init.volume.identify import Kind
 from tiktoken_cache_init.volume.inspect import Finding, State, holds, inspect
 
 KEY = TINY.cache_key
 
 
-def look(directory: Path, name: str = KEY, **options: Any) -> Finding:
-    return inspect(str(directory), [Target(TINY, name), Target(OTHER, OTHER.cache_key)], **options)[0]
-
-
-def test_a_name_without_a_file_is_missing(volume: Path) -> None:
-    finding = look(volume)
-    assert (finding.state, finding.text, finding.ready) == (State.MISSING, "missing", False)
-
-
-def test_a_file_with_the_right_bytes_is_right(volume: Path) -> None:
-    (volume / KEY).write_bytes(CONTENT)
-    finding = look(volume)
-    assert (finding.state, finding.text, finding.ready, finding.readable) == (State.RIGHT, "right", True, True)
+def look(directory: Path, **options: Any) -> Finding:
+    return inspect(str(directory), [Target(TINY, KEY), Target(OTHER, OTHER.cache_key)], **options)[0]
 
 
 @pytest.mark.parametrize(
-    ("found", "wanted", "readable"), [(0o644, 0o664, True), (0o640, 0o644, False), (0o600, 0o640, False)]
+    ("make", "state", "text"),
+    [
+        (lambda _: None, State.MISSING, "missing"),
+        (lambda path: path.write_bytes(CONTENT), State.RIGHT, "right"),
+        (lambda path: path.write_bytes(CONTENT[:8]), State.WRONG, "truncated (8 bytes of 21)"),
+        (Path.mkdir, State.DIRECTORY, "an empty directory"),
+        (lambda path: (path / "x").mkdir(parents=True), State.DIRECTORY, "a directory with content"),
+        (os.mkfifo, State.SPECIAL, "not a regular file"),
+        (lambda path: socket.socket(socket.AF_UNIX).bind(path.name), State.SPECIAL, "not a regular file"),
+    ],
 )
-def test_a_file_is_readable_if_every_wanted_user_can_read_it(
-    volume: Path, found: int, wanted: int, readable: bool
+def test_each_kind_of_entry_has_its_state(
+    volume: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], object], state: State, text: str
+) -> None:
+    monkeypatch.chdir(volume)
+    make(volume / KEY)
+    finding = look(volume)
+    assert (finding.state, finding.text, finding.ready) == (state, text, state is State.RIGHT)
+    assert finding.occupied is (text == "a directory with content")
+    assert (finding.identity is not None) is (state is State.WRONG)
+
+
+@pytest.mark.parametrize(
+    ("found", "options", "lacks", "readable"),
+    [
+        (0o664, {"mode": 0o644}, "", True),
+        (0o600, {"mode": 0o600}, "", True),
+        (0o644, {"mode": 0o664}, "lacks permissions (mode 0644)", True),
+        (0o600, {"mode": 0o700}, "lacks permissions (mode 0600)", True),
+        (0o640, {"mode": 0o644}, "not readable by every user (mode 0640)", False),
+        (0o600, {"mode": 0o640}, "not readable by every user (mode 0600)", False),
+    ],
+)
+def test_a_right_file_must_have_the_permissions(
+    volume: Path, found: int, options: dict[str, Any], lacks: str, readable: bool
 ) -> None:
     (volume / KEY).write_bytes(CONTENT)
     (volume / KEY).chmod(found)
-    [finding] = inspect(str(volume), [Target(TINY, KEY)], wanted)
-    assert (bool(finding.lacks), finding.readable) == (True, readable)
+    finding = look(volume, **options)
+    assert (finding.lacks, finding.readable, finding.ready) == (lacks, readable, not lacks)
+    (volume / KEY).write_bytes(b"")
+    assert (look(volume, **options).text, look(volume, **options).lacks) == ("empty (0 bytes)", "")
 
 
-def test_a_file_with_other_bytes_is_wrong_and_named(volume: Path) -> None:
-    (volume / KEY).write_bytes(CONTENT[:8])
-    finding = look(volume)
-    assert (finding.state, finding.text) == (State.WRONG, "truncated (8 bytes of 21)")
-    assert finding.identity
-    assert finding.identity.kind is Kind.TRUNCATED
-    assert not finding.ready
+def test_a_right_file_must_have_the_owner(volume: Path) -> None:
+    (volume / KEY).write_bytes(CONTENT)
+    status = (volume / KEY).stat()
+    assert look(volume, owner=(status.st_uid, status.st_gid)).ready
+    assert look(volume, owner=(status.st_uid, -1)).ready
+    for owner in ((4711, -1), (status.st_uid, 4711)):
+        assert look(volume, owner=owner).lacks == f"owned by {status.st_uid}:{status.st_gid}"
 
 
-def test_a_directory_under_the_name_is_not_a_file(volume: Path) -> None:
-    (volume / KEY).mkdir()
-    assert look(volume).state is State.DIRECTORY
-
-
-@pytest.mark.parametrize("make", [os.mkfifo, lambda path: socket.socket(socket.AF_UNIX).bind(str(path))])
-def test_a_fifo_or_a_socket_is_not_a_regular_file_and_is_not_waited_for(
-    volume: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], object]
-) -> None:
-    monkeypatch.chdir(volume)
-    make(Path(KEY))
-    finding = look(volume)
-    assert (finding.state, finding.text) == (State.SPECIAL, "not a regular file")
-
-
-def test_a_link_to_a_file_in_the_directory_counts_as_a_file(volume: Path) -> None:
-    (volume / "..data").mkdir()
-    (volume / "..data/file").write_bytes(CONTENT)
-    (volume / KEY).symlink_to("..data/file")
-    finding = look(volume)
-    assert (finding.state, finding.text) == (State.RIGHT, "right, a link to ..data/file")
-    (volume / "..data/file").write_bytes(b"")
-    assert look(volume).text == "empty (0 bytes), a link to ..data/file"
+# Links.
 
 
 @pytest.mark.parametrize(
-    "destination",
+    ("destination", "text"),
     [
-        "nowhere",
-        "../outside",
-        "/etc/passwd",
-        KEY,
-        OTHER.cache_key,
-        "../volume2/file",
-        "nowhere/x",
-        f"{OTHER.cache_key}/x",
-        "x" * 300,
+        ("file", "right"),
+        ("..data/file", "right"),
+        ("empty", "empty (0 bytes)"),
+        ("sub", "a directory"),
+        *((destination, "") for destination in (KEY, OTHER.cache_key, f"{OTHER.cache_key}/x", "x" * 300, "nowhere/x")),
+        *((destination, "") for destination in ("nowhere", "/etc/passwd", "out", "sub/closed/file")),
+        *((destination, "") for destination in ("../outside", "../volume/file", "../volume2/file")),
     ],
 )
-def test_a_link_that_consumers_may_not_be_able_to_follow_is_not_right(volume: Path, destination: str) -> None:
-    (volume.parent / "outside").write_bytes(CONTENT)
+def test_a_link_counts_as_its_file_if_every_consumer_can_follow_it(volume: Path, destination: str, text: str) -> None:
     (volume.parent / "volume2").mkdir()
-    (volume.parent / "volume2/file").write_bytes(CONTENT)
-    (volume / OTHER.cache_key).write_bytes(CONTENT)
+    (volume / "sub/closed").mkdir(parents=True)
+    for name in ("file", "../outside", "../volume2/file", "sub/file", "sub/closed/file", OTHER.cache_key):
+        (volume / name).write_bytes(CONTENT)
+    (volume / "empty").touch()
+    (volume / "out").symlink_to("../outside")
+    (volume / "..data").symlink_to("sub")
+    (volume / "sub/closed").chmod(0o700)
     (volume / KEY).symlink_to(destination)
-    finding = look(volume)
-    assert finding.state is State.LINK
-    assert finding.text == f"a link to {destination}, which some consumers cannot follow"
-
-
-def test_a_link_to_a_directory_is_reported_as_one(volume: Path) -> None:
-    (volume / "sub").mkdir()
-    (volume / KEY).symlink_to("sub")
-    assert look(volume).text == "a directory, a link to sub"
-
-
-def test_links_inside_a_directory_that_is_reached_through_a_link_are_right(volume: Path) -> None:
+    # The directory itself may be reached through a link.
     (volume.parent / "link").symlink_to("volume")
-    (volume / "file").write_bytes(CONTENT)
-    (volume / KEY).symlink_to("file")
-    assert look(volume.parent / "link").ready
+    for directory in (volume, volume.parent / "link"):
+        finding = look(directory)
+        assert (finding.state is State.LINK) == (not text)
+        note = f"a link to {destination}"
+        assert finding.text == (f"{text}, {note}" if text else f"{note}, which some consumers cannot follow")
 
 
-def test_a_file_that_this_user_may_not_read_is_unreadable_and_not_wrong() -> None:
+# What cannot be read.
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_file_that_this_user_may_not_read_is_unreadable_and_not_wrong(linked: bool) -> None:
     with public_directory() as directory:
-        (directory / KEY).touch(0)
+        file = directory / ("file" if linked else KEY)
+        file.write_bytes(CONTENT)
+        file.chmod(0)
+        if linked:
+            (directory / KEY).symlink_to("file")
         with as_nobody():
             finding = look(directory)
-            assert finding.state is State.UNREADABLE
             assert finding.text == f"unreadable for user {os.geteuid()} (Permission denied)"
+        # To replace a link does not overwrite its file.
+        assert (finding.state, finding.size) == (State.UNREADABLE, -1 if linked else len(CONTENT))
+
+
+def test_a_file_may_hold_another_vocabulary_by_its_size_if_it_is_unreadable_and_else_by_its_digest(
+    volume: Path,
+) -> None:
+    unreadable = Finding(Target(TINY, KEY), State.UNREADABLE, "unreadable", size=len(OTHER_CONTENT))
+    assert unreadable.may_hold(OTHER)
+    assert unreadable.may_hold(OTHER._replace(size=None))
+    assert not unreadable._replace(size=6).may_hold(OTHER)
+    assert not unreadable._replace(size=-1).may_hold(OTHER._replace(size=None))
+    assert not unreadable._replace(size=len(CONTENT)).may_hold(TINY)
+    (volume / KEY).write_bytes(OTHER_CONTENT)
+    # The same bytes may be published under several URLs.
+    assert look(volume).may_hold(vocabulary(OTHER_CONTENT, "same.tiktoken"))
+    assert not look(volume).may_hold(vocabulary(b"x", "third.tiktoken"))
+    assert not look(volume.parent).may_hold(OTHER)
 
 
 def test_an_error_of_the_storage_is_an_error_and_not_a_finding(volume: Path, refuse: Refuse) -> None:
-    (volume / KEY).write_bytes(CONTENT)
     refuse("lstat", errno.ESTALE)
     with pytest.raises(VolumeError, match=f"cannot read {volume / KEY}: Stale file handle"):
         look(volume)
@@ -148,53 +164,10 @@ def test_a_file_that_goes_away_during_the_inspection_is_missing(volume: Path, mo
     assert look(volume).state is State.MISSING
 
 
-def test_a_right_file_must_have_the_permissions(volume: Path) -> None:
-    (volume / KEY).write_bytes(CONTENT)
-    (volume / KEY).chmod(0o600)
-    finding = look(volume, mode=0o644)
-    assert (finding.state, finding.lacks) == (State.RIGHT, "not readable by every user (mode 0600)")
-    assert not finding.ready
-    assert look(volume, mode=0o600).ready
-    assert look(volume, mode=0o700).lacks == "lacks permissions (mode 0600)"
-    (volume / KEY).chmod(0o664)
-    assert look(volume, mode=0o644).ready
-
-
-def test_a_right_file_must_have_the_owner(volume: Path) -> None:
-    (volume / KEY).write_bytes(CONTENT)
-    status = (volume / KEY).stat()
-    assert look(volume, owner=(status.st_uid, status.st_gid)).ready
-    assert look(volume, owner=(status.st_uid, -1)).ready
-    for owner in ((4711, -1), (status.st_uid, 4711)):
-        assert look(volume, owner=owner).lacks == f"owned by {status.st_uid}:{status.st_gid}"
-
-
-def test_wrong_bytes_are_reported_without_their_permissions(volume: Path) -> None:
-    (volume / KEY).write_bytes(b"")
-    (volume / KEY).chmod(0o600)
-    finding = look(volume, mode=0o644)
-    assert (finding.text, finding.lacks) == ("empty (0 bytes)", "")
-
-
-def test_only_the_beginning_of_a_huge_file_is_read(volume: Path) -> None:
-    with (volume / KEY).open("wb") as file:
-        file.truncate(1 << 40)
-    assert look(volume).text == f"only NUL bytes ({1 << 40:,} bytes), as a crash can leave"
-
-
-def test_a_file_of_another_length_is_not_read(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_another_length_is_not_hashed(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (volume / "file").write_bytes(CONTENT + b"x")
     monkeypatch.delattr(hashlib, "file_digest")
     with (volume / "file").open("rb", buffering=0) as file:
         assert not holds(file, TINY)
         assert not holds(file, vocabulary(size=None))
     monkeypatch.undo()
-
-
-@pytest.mark.parametrize("hop", ["closed/right", "../volume/right"])
-def test_a_link_through_a_closed_directory_or_out_of_the_volume_is_not_right(volume: Path, hop: str) -> None:
-    (volume / "right").write_bytes(CONTENT)
-    (volume / "closed").mkdir(mode=0o700)
-    (volume / "closed/right").write_bytes(CONTENT)
-    (volume / KEY).symlink_to(hop)
-    assert look(volume).state is State.LINK
