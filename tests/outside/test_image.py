@@ -50,7 +50,3 @@ def test_a_fill_with_nothing_mounted_is_refused(image: str) -> None:
     done = Container(image).run("--sources=baked")
     assert done.code == 3
     assert "nothing is mounted at /cache/tiktoken" in done.stderr
-
-
-def test_a_bad_setting_exits_with_2_and_not_with_a_code_of_the_engine(image: str) -> None:
-    assert Container(image).run("--no-such-option").code == 2

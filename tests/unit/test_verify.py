@@ -35,13 +35,11 @@ def verified(directory: Path, *wanted: Vocabulary, **changes: Any) -> Verified:
     return verify(settings(directory, *(wanted or (CL100K, O200K)), command="verify", **changes))
 
 
-def fix(directory: Path, **changes: Any) -> Fix:
+def fix(directory: Path, **changes: Any) -> Fix | None:
     """Return the fix for cl100k_base, the first of the files."""
     result = verified(directory, **changes)
     assert not result.ready
-    found = result.files[0].fix
-    assert found
-    return found
+    return result.files[0].fix
 
 
 def test_a_ready_directory_needs_no_fix(ready: Path) -> None:
@@ -70,15 +68,28 @@ def test_verify_changes_nothing(ready: Path) -> None:
 # The directory.
 
 
-def test_a_missing_directory_is_not_ready(tmp_path: Path) -> None:
-    with pytest.raises(NotReadyError, match=r"there is no directory .*: run fill to make it, or name the right one$"):
-        verified(tmp_path / "none")
-
-
-def test_a_file_in_place_of_the_directory_is_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("place", "error", "said"),
+    [
+        (
+            "above/none",
+            NotReadyError,
+            "there is no directory .*/above/none: run fill to make it, or name the right one$",
+        ),
+        ("above/raedy", NotReadyError, r" \(vocabularies are in .*/above/ready\)$"),
+        ("above/ready/tiktoken", NotReadyError, r" \(vocabularies are in .*/above/ready\)$"),
+        ("above/ready/a/b", NotReadyError, r" \(vocabularies are in .*/above/ready\)$"),
+        ("file", VolumeError, "/file is not a directory: mount a volume"),
+    ],
+)
+def test_a_path_that_is_no_directory_is_reported_with_the_right_one_if_it_is_near(
+    place: str, error: type[Exception], said: str, tmp_path: Path, ready: Path
+) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(VolumeError, match="is not a directory: mount a volume"):
-        verified(tmp_path / "file")
+    if place == "above/none":
+        ready.rename(tmp_path / "elsewhere")
+    with pytest.raises(error, match=said):
+        verified(tmp_path / place)
 
 
 def test_a_directory_that_this_user_cannot_open_is_an_error_and_not_missing() -> None:
@@ -91,13 +102,6 @@ def test_a_directory_that_this_user_cannot_open_is_an_error_and_not_missing() ->
                 verified(directory)
         finally:
             directory.parent.chmod(0o700)
-
-
-@pytest.mark.parametrize("place", ["raedy", "ready/tiktoken", "ready/a/b"])
-def test_a_misspelled_directory_is_not_ready_and_the_right_one_is_named(ready: Path, place: str) -> None:
-    with pytest.raises(NotReadyError) as caught:
-        verified(ready.parent / place)
-    assert str(caught.value).endswith(f" (vocabularies are in {ready})")
 
 
 def test_a_directory_of_the_image_without_a_mount_is_the_only_problem(
@@ -115,12 +119,14 @@ def test_a_directory_of_the_image_without_a_mount_is_the_only_problem(
 def test_a_directory_that_not_every_user_can_read_is_a_problem(ready: Path, mode: int) -> None:
     ready.chmod(mode)
     result = verified(ready)
-    assert not result.ready
+    assert (result.ready, result.fill_helps, result.gateway_starts) == (False, True, False)
     [problem] = result.problems
     assert f"the directory has mode {mode:04o}" in problem.text
     assert "run fill, or chmod 0755 the directory" in problem.text
-    assert result.fill_helps
     assert verified(ready, mode=0o640).ready == (mode == 0o750)
+    # The owner's write bit is optional.
+    ready.chmod(0o555)
+    assert verified(ready).ready
 
 
 def test_a_directory_that_the_owner_of_the_files_cannot_enter_is_a_problem(ready: Path) -> None:
@@ -129,11 +135,6 @@ def test_a_directory_that_the_owner_of_the_files_cannot_enter_is_a_problem(ready
     [problem] = verified(ready, mode=0o600, owner=(4711, -1)).problems
     assert "the directory has mode 0700" in problem.text
     assert "chmod 0705" in problem.text
-
-
-def test_a_directory_that_only_its_owner_may_write_to_is_no_problem(ready: Path) -> None:
-    ready.chmod(0o555)
-    assert verified(ready).ready
 
 
 def test_a_read_only_mount_is_noted(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,43 +147,32 @@ def test_a_read_only_mount_is_noted(ready: Path, monkeypatch: pytest.MonkeyPatch
 
 # The fixes.
 
-
-def test_a_vocabulary_that_is_nowhere_needs_a_fill(ready: Path) -> None:
-    (ready / CL100K.cache_key).unlink()
-    assert fix(ready) == Fix("run fill")
+C, C2 = CL100K.cache_key, O200K.cache_key
+HIGH, DEEP = "the right bytes are one directory too high, in ../", "the right bytes are in a subdirectory, in tiktoken/"
 
 
-def test_bytes_under_the_published_name_are_found(ready: Path) -> None:
-    (ready / CL100K.cache_key).rename(ready / "cl100k_base.tiktoken")
-    said = fix(ready).text
-    assert "have the published name, which gateways do not look for: run fill, or copy cl100k_base.tiktoken" in said
-    assert said.endswith(f" to {CL100K.cache_key}")
-
-
-@pytest.mark.parametrize("name", ["download (1)", "..old"])
-def test_bytes_under_another_name_are_found(ready: Path, name: str) -> None:
-    (ready / CL100K.cache_key).rename(ready / name)
-    assert fix(ready).text == (
-        f"the right bytes are under another name, {name}: run fill, or copy {name} to {CL100K.cache_key}"
-    )
-
-
-def test_bytes_one_directory_too_deep_are_found(ready: Path) -> None:
+@pytest.mark.parametrize(
+    ("places", "said"),
+    [
+        ("cl100k_base.tiktoken", "the right bytes have the published name, which gateways do not look for: run fill, or copy {} to {}"),
+        ("download(1)", "the right bytes are under another name, {0}: run fill, or copy {0} to {1}"),
+        ("..old", "the right bytes are under another name, {0}: run fill, or copy {0} to {1}"),
+        (f"tiktoken/{C}", f"{DEEP}{C}: run fill"),
+        (f"tiktoken/{C} tiktoken/{C2}", f"{DEEP}{C}: mount that directory, or run fill"),
+        (f"../{C}", f"{HIGH}{C}: copy ../{C} to {C}"),
+        (f"../{C} ../{C2}", f"{HIGH}{C}: mount that directory, or copy ../{C} to {C}"),
+    ],
+)  # fmt: skip
+def test_the_right_bytes_are_found_elsewhere(ready: Path, places: str, said: str) -> None:
     (ready / "tiktoken").mkdir()
-    (ready / CL100K.cache_key).rename(ready / "tiktoken" / CL100K.cache_key)
-    said = f"the right bytes are in a subdirectory, in tiktoken/{CL100K.cache_key}: "
-    assert fix(ready).text == f"{said}run fill"
-    (ready / O200K.cache_key).rename(ready / "tiktoken" / O200K.cache_key)
-    assert fix(ready).text == f"{said}mount that directory, or run fill"
-
-
-def test_bytes_one_directory_too_high_are_found_and_fill_does_not_fetch_them(ready: Path) -> None:
-    (ready / CL100K.cache_key).rename(ready.parent / CL100K.cache_key)
-    said = f"the right bytes are one directory too high, in ../{CL100K.cache_key}: "
-    assert fix(ready) == Fix(f"{said}copy ../{CL100K.cache_key} to {CL100K.cache_key}", by_fill=False)
-    (ready / O200K.cache_key).rename(ready.parent / O200K.cache_key)
-    assert fix(ready).text == f"{said}mount that directory, or copy ../{CL100K.cache_key} to {CL100K.cache_key}"
-    assert not verified(ready).fill_helps
+    for known, place in zip((CL100K, O200K), places.split(), strict=False):
+        (ready / known.cache_key).rename(ready / place)
+    # A fill does not look above its directory.
+    assert fix(ready) == Fix(said.format(places, C), by_fill=not said.startswith(HIGH))
+    assert verified(ready).fill_helps != said.startswith(HIGH)
+    for path in [*ready.rglob("*"), *ready.parent.glob("*")]:
+        path.unlink() if path.is_file() else None
+    assert fix(ready) == Fix("run fill")
 
 
 def test_swapped_names_are_found(ready: Path) -> None:
@@ -193,11 +183,20 @@ def test_swapped_names_are_found(ready: Path) -> None:
         assert examined.prediction.consequence is Consequence.COUNTS_WRONG
 
 
+@pytest.mark.parametrize("layout", ["published", "both"])
+def test_a_missing_published_name_is_a_copy_of_the_cache_key(ready: Path, layout: str) -> None:
+    fixes = [examined.fix for examined in verified(ready, layout=layout).files if examined.fix]
+    said = "the right bytes are under another name, {0}: run fill, or copy {0} to {1}"
+    assert fixes == [Fix(said.format(known.cache_key, known.published_name)) for known in (CL100K, O200K)]
+
+
 def test_missing_permissions_and_owners_are_set_by_a_command(ready: Path) -> None:
-    (ready / CL100K.cache_key).chmod(0o600)
+    (ready / CL100K.cache_key).chmod(0o640)
     assert fix(ready) == Fix("run fill, or chmod 0644 the file")
     assert fix(ready, owner=(4711, -1)) == Fix("run fill, or chmod 0644 and chown 4711 the file")
     assert fix(ready, owner=(4711, 12)) == Fix("run fill, or chmod 0644 and chown 4711:12 the file")
+    consequences = [examined.prediction.consequence for examined in verified(ready).files]
+    assert consequences == [Consequence.FAILS, Consequence.COUNTS_RIGHT]
 
 
 @pytest.mark.parametrize("changes", [{"owner": (4711, -1)}, {"mode": 0o664}, {"mode": 0o755}])
@@ -209,29 +208,18 @@ def test_a_file_that_every_gateway_can_read_is_not_predicted_to_fail(ready: Path
     assert {examined.prediction.consequence for examined in result.files} == {Consequence.COUNTS_RIGHT}
 
 
-def test_a_file_that_not_every_gateway_can_read_is_predicted_to_fail(ready: Path) -> None:
-    (ready / CL100K.cache_key).chmod(0o640)
-    first, second = verified(ready).files
-    assert (first.prediction.consequence, second.prediction.consequence) == (
-        Consequence.FAILS,
-        Consequence.COUNTS_RIGHT,
-    )
-
-
-def test_a_file_that_this_user_cannot_read_needs_a_fill_by_root_or_the_owner() -> None:
+def test_what_a_fill_by_this_user_cannot_mend_has_another_fix(ready: Path) -> None:
     with public_directory() as directory:
         (directory / CL100K.cache_key).touch(0)
         with as_nobody():
-            assert fix(directory).text.endswith(": run fill as root or as the owner of the directory")
-
-
-@pytest.mark.parametrize("layout", ["published", "both"])
-def test_a_missing_published_name_is_a_copy_of_the_cache_key(ready: Path, layout: str) -> None:
-    fixes = [examined.fix for examined in verified(ready, layout=layout).files if examined.fix]
-    assert [fix.text for fix in fixes] == [
-        f"the right bytes are under another name, {known.cache_key}: run fill, or copy {known.cache_key} to {known.published_name}"
-        for known in (CL100K, O200K)
-    ]
+            found = fix(directory)
+    assert found
+    assert found.text.endswith(": run fill as root or as the owner of the directory")
+    (ready / CL100K.cache_key).unlink()
+    (ready / CL100K.cache_key).mkdir()
+    assert fix(ready) == Fix("run fill")
+    (ready / CL100K.cache_key / "x").write_bytes(CONTENT)
+    assert fix(ready) == Fix(f"move or remove the directory {CL100K.cache_key}, then run fill")
 
 
 # The gateway.

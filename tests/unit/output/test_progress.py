@@ -48,110 +48,72 @@ def deliveries(volume: Path) -> Iterator[list[Delivery]]:
         yield [waiting, begun]
 
 
-def progress_on(stream: io.StringIO, form: str = "text") -> Progress:
-    return Progress(Log(stream, form, Scrubber([])), stream, form)
+class Shown:
+    """Progress on a stream, at times that the test chooses."""
+
+    def __init__(self, clock: Clock, stream: io.StringIO | None = None, form: str = "text") -> None:
+        self._clock, self._stream = clock, stream or io.StringIO()
+        self._progress = Progress(Log(self._stream, form, Scrubber([])), self._stream, form)
+
+    def after(self, deliveries: list[Delivery], *steps: float) -> str:
+        """Wait and report some times. Return everything that was written up to the end."""
+        for step in steps:
+            self._clock.now += step
+            self._progress(deliveries)
+        self._progress.close()
+        return self._stream.getvalue()
 
 
-def test_a_short_fetch_shows_nothing(clock: Clock, deliveries: list[Delivery]) -> None:
-    stream = io.StringIO()
-    progress = progress_on(stream)
-    clock.now += 1.9
-    progress(deliveries)
-    progress.close()
-    assert not stream.getvalue()
-
-
-def test_a_log_gets_a_line_every_few_seconds(clock: Clock, deliveries: list[Delivery]) -> None:
-    stream = io.StringIO()
-    progress = progress_on(stream)
-    for _ in range(120):
-        clock.now += 0.1
-        progress(deliveries)
-    progress.close()
-    lines = stream.getvalue().splitlines()
+def test_a_log_gets_a_line_every_few_seconds_but_none_of_a_short_fetch(
+    clock: Clock, deliveries: list[Delivery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not Shown(clock).after(deliveries, 1.9)
+    lines = Shown(clock).after(deliveries, *[0.1] * 120).splitlines()
     assert len(lines) == 3
-    assert lines[0] == ("fetching: 7 of 28 bytes, 0 KiB/s, 6 s left, from http://b.example, http://a.example")
+    assert lines[0] == "fetching: 7 of 28 bytes, 0 KiB/s, 6 s left, from http://b.example, http://a.example"
+    monkeypatch.setenv("TERM", "dumb")
+    assert Shown(clock, Terminal()).after(deliveries, 3).startswith("fetching: 7 of 28 bytes")
 
 
 def test_the_time_left_follows_from_the_rate(clock: Clock, volume: Path) -> None:
-    big = vocabulary(bytes(1 << 20))
-    stream = io.StringIO()
-    progress = progress_on(stream)
-    with staged_file(volume, big) as staged:
+    with staged_file(volume, vocabulary(bytes(1 << 20))) as staged:
         staged.write(bytes(1 << 18))
-        clock.now += 4
-        progress([Delivery(staged)])
-    assert stream.getvalue().startswith("fetching: 262,144 of 1,048,576 bytes, 64 KiB/s, 12 s left")
+        said = Shown(clock).after([Delivery(staged)], 4)
+    assert said.startswith("fetching: 262,144 of 1,048,576 bytes, 64 KiB/s, 12 s left")
 
 
 @pytest.mark.parametrize(("wanted", "data"), [(TINY, b""), (vocabulary(size=None, max_size=100), b"IQ==")])
 def test_no_time_is_shown_if_the_rate_or_the_size_is_unknown(
     clock: Clock, volume: Path, wanted: Vocabulary, data: bytes
 ) -> None:
-    stream = io.StringIO()
-    progress = progress_on(stream)
     with staged_file(volume, wanted) as staged:
         staged.write(data)
-        clock.now += 4
-        progress([Delivery(staged)])
-    assert "left" not in stream.getvalue()
+        assert "left" not in Shown(clock).after([Delivery(staged)], 4)
 
 
 def test_a_source_whose_file_is_complete_is_not_named(clock: Clock, deliveries: list[Delivery]) -> None:
-    stream = io.StringIO()
-    progress = progress_on(stream)
     deliveries[1].staged.write(CONTENT[7:])
-    clock.now += 4
-    progress(deliveries)
-    assert stream.getvalue().endswith(", from http://b.example\n")
+    assert Shown(clock).after(deliveries, 4).endswith(", from http://b.example\n")
 
 
 def test_json_has_the_progress_in_numbers(clock: Clock, deliveries: list[Delivery]) -> None:
-    stream = io.StringIO()
-    progress = progress_on(stream, "json")
-    clock.now += 3.5
-    progress(deliveries)
-    record = json.loads(stream.getvalue())
+    record = json.loads(Shown(clock, form="json").after(deliveries, 3.5))
     assert (record["event"], record["bytes"], record["total"], record["bytes_per_second"]) == ("progress", 7, 28, 2)
     assert record["sources"] == ["http://b.example", "http://a.example"]
 
 
+@pytest.mark.parametrize("columns", [31, None])
 def test_a_terminal_gets_one_line_that_is_cleared_at_the_end(
-    clock: Clock, deliveries: list[Delivery], monkeypatch: pytest.MonkeyPatch
+    clock: Clock, deliveries: list[Delivery], columns: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((31, 20)))
-    monkeypatch.setattr(Terminal, "fileno", lambda _: 2)
-    stream = Terminal()
-    progress = progress_on(stream)
-    for _ in range(2):
-        clock.now += 3
-        progress(deliveries)
-    progress.close()
-    drawn = stream.getvalue()
-    assert "\n" not in drawn
-    assert drawn.endswith(CLEAR)
-    _, first, second, end = drawn.split(CLEAR)
-    assert (len(first), len(second), end) == (30, 30, "")
-
-
-def test_a_terminal_without_a_size_has_80_columns(clock: Clock, deliveries: list[Delivery]) -> None:
-    stream = Terminal()
-    progress = progress_on(stream)
     deliveries[0].label = "x" * 100
-    clock.now += 3
-    progress(deliveries)
-    assert len(stream.getvalue().removeprefix(CLEAR)) == 79
-
-
-def test_a_dumb_terminal_gets_lines(clock: Clock, deliveries: list[Delivery], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "dumb")
-    stream = Terminal()
-    progress = progress_on(stream)
-    clock.now += 3
-    progress(deliveries)
-    progress.close()
-    assert "\x1b" not in stream.getvalue()
-    assert stream.getvalue().endswith("\n")
+    if columns:
+        monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((columns, 20)))
+        monkeypatch.setattr(Terminal, "fileno", lambda _: 2)
+    drawn = Shown(clock, Terminal()).after(deliveries, 3, 3)
+    assert "\n" not in drawn
+    # A terminal without a size has 80 columns.
+    assert [len(row) for row in drawn.split(CLEAR)] == [0, *[(columns or 80) - 1] * 2, 0]
 
 
 def test_a_closed_terminal_is_tolerated(clock: Clock, deliveries: list[Delivery]) -> None:
@@ -159,7 +121,4 @@ def test_a_closed_terminal_is_tolerated(clock: Clock, deliveries: list[Delivery]
         def write(self, _: str) -> int:
             raise OSError(5, "Input/output error")
 
-    progress = progress_on(Gone())
-    clock.now += 3
-    progress(deliveries)
-    progress.close()
+    assert not Shown(clock, Gone()).after(deliveries, 3)

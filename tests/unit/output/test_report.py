@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import io
 import json
-from typing import Any
 
 import pytest
 
-from tests.samples import TINY, published, settings
+from tests.samples import TINY, settings
 from tiktoken_cache_init import __version__
 from tiktoken_cache_init.catalogue import Target, encoding
 from tiktoken_cache_init.errors import NotObtainedError
@@ -18,8 +17,8 @@ from tiktoken_cache_init.settings import Settings
 from tiktoken_cache_init.sources import Failure
 from tiktoken_cache_init.volume.inspect import Finding, State
 
-FAILURE = Failure("origin https://o.example", "404 Not Found", "")
-CL100K = published("cl100k_base.tiktoken")
+FAILURE, OTHER = Failure("origin https://o.example", "404 Not Found", ""), Failure("baked", "none", "")
+RESTART = "restart a gateway that is already running: it read its files when it started"
 KEY = TINY.cache_key
 
 
@@ -27,9 +26,9 @@ def finding(state: State, text: str = "", lacks: str = "", name: str = KEY) -> F
     return Finding(Target(TINY, name), state, text or state.value, lacks=lacks)
 
 
-def reported(filled: Filled, form: str = "text", **changes: Any) -> list[str]:
+def reported(filled: Filled, form: str = "text") -> list[str]:
     stream = io.StringIO()
-    report_fill(Log(stream, form, Scrubber([])), settings("/cache", **changes), filled, 0.1234)
+    report_fill(Log(stream, form, Scrubber([])), settings("/cache"), filled, 0.1234)
     return stream.getvalue().splitlines()
 
 
@@ -55,50 +54,31 @@ def test_the_first_line_names_the_directory_the_encodings_and_the_sources(monkey
 
 
 @pytest.mark.parametrize(
-    ("outcome", "line"),
+    ("outcome", "lines"),
     [
-        (Outcome(finding(State.RIGHT), Action.KEPT), "already right"),
+        (Outcome(finding(State.RIGHT), Action.KEPT), ["already right"]),
+        (Outcome(finding(State.RIGHT, lacks="no"), Action.REPAIRED), ["right, but no: repaired"]),
+        (Outcome(finding(State.MISSING), Action.INSTALLED, "baked"), ["installed from baked"]),
+        (Outcome(finding(State.WRONG, "bad"), Action.REPLACED, "baked"), ["was bad: replaced from baked", RESTART]),
         (
-            Outcome(finding(State.RIGHT, lacks="not readable by every user (mode 0600)"), Action.REPAIRED),
-            "right, but not readable by every user (mode 0600): repaired",
+            Outcome(finding(State.MISSING), Action.FAILED, failures=(FAILURE, OTHER, FAILURE)),
+            [
+                "missing: NOT obtained",
+                "  tried origin https://o.example: 404 Not Found (2 times)",
+                "  tried baked: none",
+            ],
         ),
-        (Outcome(finding(State.MISSING), Action.INSTALLED, "baked"), "installed from baked"),
-        (
-            Outcome(finding(State.WRONG, "empty (0 bytes)"), Action.REPLACED, "baked"),
-            "was empty (0 bytes): replaced from baked",
-        ),
-        (Outcome(finding(State.MISSING), Action.FAILED, failures=(FAILURE,)), "missing: NOT obtained"),
-        (Outcome(finding(State.MISSING), Action.FAILED), "missing"),
+        (Outcome(finding(State.MISSING), Action.FAILED), ["missing"]),
     ],
 )
-def test_each_file_has_one_line_that_says_what_was_done(outcome: Outcome, line: str) -> None:
-    assert reported(Filled((outcome,)))[0] == f"tiny.tiktoken ({KEY}): {line}"
-
-
-def test_a_published_name_is_not_printed_twice() -> None:
-    [line, _] = reported(Filled((Outcome(finding(State.RIGHT, name="tiny.tiktoken"), Action.KEPT),)))
-    assert line == "tiny.tiktoken: already right"
-
-
-def test_each_failure_is_printed_once_below_its_file() -> None:
-    other = Failure("baked", "none", "")
-    outcome = Outcome(finding(State.MISSING), Action.INSTALLED, "origin", (FAILURE, other, FAILURE))
-    assert reported(Filled((outcome,)))[1:3] == [
-        "  tried origin https://o.example: 404 Not Found (2 times)",
-        "  tried baked: none",
-    ]
+def test_each_file_has_one_line_that_says_what_was_done_and_what_failed(outcome: Outcome, lines: list[str]) -> None:
+    assert reported(Filled((outcome,)))[:-1] == [f"tiny.tiktoken ({KEY}): {lines[0]}", *lines[1:]]
 
 
 def test_the_last_line_of_a_fill_says_that_it_is_ready() -> None:
-    kept = Outcome(finding(State.RIGHT), Action.KEPT)
-    assert reported(Filled((kept,)))[-1] == "ready: 1 file in /cache (0.12 s)"
+    kept = Outcome(finding(State.RIGHT, name="tiny.tiktoken"), Action.KEPT)
+    assert reported(Filled((kept,))) == ["tiny.tiktoken: already right", "ready: 1 file in /cache (0.12 s)"]
     assert reported(Filled((kept, kept)))[-1] == "ready: 2 files in /cache (0.12 s)"
-
-
-def test_a_gateway_that_is_running_must_be_restarted_only_if_a_file_was_replaced() -> None:
-    for action in Action:
-        lines = reported(Filled((Outcome(finding(State.MISSING), action),)))
-        assert any("restart a gateway" in line for line in lines) == (action is Action.REPLACED)
 
 
 def test_warnings_and_the_error_come_after_the_files() -> None:

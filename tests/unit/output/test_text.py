@@ -7,51 +7,38 @@ from tests.states import READY
 from tiktoken_cache_init.catalogue import ENCODINGS, Target
 from tiktoken_cache_init.gateway import Consequence, Prediction
 from tiktoken_cache_init.output.text import list_lines, verify_lines
-from tiktoken_cache_init.sources import Failure
 from tiktoken_cache_init.verify import Examined, Fix, Verified, verify
 from tiktoken_cache_init.volume.inspect import Finding, State
 
-FAILURE = Failure("origin https://o.example", "404 Not Found", "")
 CL100K = published("cl100k_base.tiktoken")
-KEY = TINY.cache_key
+AGAIN = ": to run fill, repeat this command without 'verify'"
 
 
-def finding(state: State, text: str = "", lacks: str = "", name: str = KEY) -> Finding:
-    return Finding(Target(TINY, name), state, text or state.value, lacks=lacks)
-
-
-def test_each_examined_file_has_its_state_and_below_it_the_gateway_and_the_fix(volume: Path) -> None:
-    wanted = (CL100K, OTHER)
+def test_each_file_has_its_state_and_below_it_the_gateway_and_the_fix_in_colour_on_request(volume: Path) -> None:
     (volume / CL100K.cache_key).write_bytes(b"")
     (volume / OTHER.cache_key).write_bytes(OTHER_CONTENT)
     (volume / OTHER.cache_key).chmod(0o644)
-    chosen = settings(volume, *wanted)
-    assert verify_lines(chosen, verify(chosen), colour=False) == [
-        f"cl100k_base.tiktoken ({CL100K.cache_key}): WRONG: empty (0 bytes)",
+    chosen = settings(volume, CL100K, OTHER, TINY)
+    lines = [
+        f"cl100k_base.tiktoken ({CL100K.cache_key}): [WRONG: empty (0 bytes)]",
         "  gateway: starts and counts wrong",
         "  fix: run fill",
-        f"other.tiktoken ({OTHER.cache_key}): right",
-        f"not ready: 1 of 2 files in {volume}: to run fill, repeat this command without 'verify'",
+        f"other.tiktoken ({OTHER.cache_key}): {{right}}",
+        f"tiny.tiktoken ({TINY.cache_key}): [missing]",
+        "  gateway: does not read it at start",
+        "  fix: run fill",
+        f"[not ready]: 2 of 3 files in {volume}{AGAIN}",
     ]
+    for colour, (red, green, plain) in ((False, ("", "", "")), (True, ("\x1b[31m", "\x1b[32m", "\x1b[0m"))):
+        marks = str.maketrans({"[": red, "{": green, "]": plain, "}": plain})
+        assert verify_lines(chosen, verify(chosen), colour=colour) == [line.translate(marks) for line in lines]
+    (volume / TINY.cache_key).write_bytes(CONTENT)
+    (volume / TINY.cache_key).chmod(0o600)
+    assert "right, but not readable by every user (mode 0600)" in verify_lines(chosen, verify(chosen), colour=False)[4]
 
 
-def test_each_state_of_a_file_has_its_own_text(volume: Path) -> None:
-    chosen = settings(volume, TINY)
-
-    def state() -> str:
-        return verify_lines(chosen, verify(chosen), colour=False)[0].partition("): ")[2]
-
-    assert state() == "missing"
-    (volume / KEY).mkdir()
-    assert state() == "WRONG: an empty directory"
-    (volume / KEY).rmdir()
-    (volume / KEY).write_bytes(CONTENT)
-    (volume / KEY).chmod(0o600)
-    assert state() == "right, but not readable by every user (mode 0600)"
-
-
-def last(verified: Verified) -> str:
-    return verify_lines(settings("/cache"), verified, colour=False)[-1]
+def last(*files: Examined, problems: tuple[Fix, ...] = (), read_only: bool = False) -> str:
+    return verify_lines(settings("/cache"), Verified(files, problems, read_only), colour=False)[-1]
 
 
 def examined(name: str, state: State = State.RIGHT) -> Examined:
@@ -60,44 +47,29 @@ def examined(name: str, state: State = State.RIGHT) -> Examined:
     return Examined(Finding(Target(known, known.cache_key), state, state.value), Prediction(Consequence.FAILS, ""), fix)
 
 
-def test_the_last_line_says_whether_a_gateway_starts() -> None:
-    two = (examined("cl100k_base.tiktoken"), examined("o200k_base.tiktoken"))
-    assert last(Verified(two[:1])) == "ready: all wanted files in /cache are right"
-    assert last(Verified(two)) == READY
-    more = (*two, examined("vocab.bpe", State.MISSING), examined("encoder.json", State.WRONG))
-    fill = ": to run fill, repeat this command without 'verify'"
-    without = (
-        "not ready: 2 of 4 files in /cache, but a gateway (New-API, one-api) starts and counts correctly without them"
-    )
-    assert last(Verified(more)) == without + fill
-    assert last(Verified(more[1:])) == f"not ready: 2 of 3 files in /cache{fill}"
-    assert last(Verified(more, (Fix("run fill"),))) == f"not ready: 2 of 4 files in /cache{fill}"
-
-
-def test_the_last_line_says_how_to_run_fill_only_if_that_helps() -> None:
-    assert last(Verified((), (Fix("mount it", by_fill=False),))) == "not ready: /cache"
-    by_fill = Verified((), (Fix("run fill"),))
-    assert last(by_fill) == "not ready: /cache: to run fill, repeat this command without 'verify'"
-    assert last(by_fill._replace(read_only=True)).endswith("without 'verify' on a writable mount")
-
-
-def test_colour_is_added_only_on_request(volume: Path) -> None:
-    chosen = settings(volume, TINY)
-    coloured = verify_lines(chosen, verify(chosen), colour=True)
-    assert coloured[0].endswith("\x1b[31mmissing\x1b[0m")
-    assert coloured[-1].startswith("\x1b[31mnot ready\x1b[0m: ")
-    (volume / KEY).write_bytes(CONTENT)
-    (volume / KEY).chmod(0o644)
-    volume.chmod(0o755)
-    assert verify_lines(chosen, verify(chosen), colour=True)[-1].startswith("\x1b[32mready\x1b[0m: ")
-
-
-# List.
+def test_the_last_line_says_whether_a_gateway_starts_and_how_to_run_fill() -> None:
+    both = (examined("cl100k_base.tiktoken"), examined("o200k_base.tiktoken"))
+    others = (examined("vocab.bpe", State.MISSING), examined("encoder.json", State.WRONG))
+    starts = ", but a gateway (New-API, one-api) starts and counts correctly without them"
+    assert last(both[0]) == "ready: all wanted files in /cache are right"
+    assert last(*both) == READY
+    assert last(*both, *others) == f"not ready: 2 of 4 files in /cache{starts}{AGAIN}"
+    assert last(both[0], *others) == f"not ready: 2 of 3 files in /cache{AGAIN}"
+    assert last(*both, problems=(Fix("mount it", by_fill=False),)) == "not ready: /cache"
+    assert last(*both, problems=(Fix("run fill"),), read_only=True) == f"not ready: /cache{AGAIN} on a writable mount"
 
 
 def test_the_list_fits_80_columns_and_has_every_encoding() -> None:
-    lines = list_lines(settings(encodings=ENCODINGS, extra=(TINY,)))
-    assert max(map(len, lines)) <= 80
-    for known in ENCODINGS:
-        assert any(line.startswith(known.name) for line in lines)
-    assert lines[-1].split() == ["(private)", "tiny.tiktoken", KEY]
+    head, *lines = list_lines(settings(encodings=ENCODINGS, extra=(TINY,)))
+    assert max(map(len, (head, *lines))) <= 80
+    rows = [
+        line
+        for name, vocabularies, models in (*ENCODINGS, ("(private)", (TINY,), ()))
+        for line in (
+            *((name, each.published_name, each.cache_key) for each in vocabularies),
+            *([("models:", ", ".join(models))] if models else []),
+        )
+    ]
+    assert [line.split() for line in lines] == [" ".join(row).split() for row in rows]
+    for start in map(head.index, ("FILE", "CACHE KEY")):
+        assert all(line[start - 1] == " " != line[start] for line in lines if line[0] != " ")

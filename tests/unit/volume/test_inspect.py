@@ -89,6 +89,7 @@ def test_a_right_file_must_have_the_owner(volume: Path) -> None:
         ("sub", "a directory"),
         *((destination, "") for destination in (KEY, OTHER.cache_key, f"{OTHER.cache_key}/x", "x" * 300, "nowhere/x")),
         *((destination, "") for destination in ("nowhere", "/etc/passwd", "out", "sub/closed/file")),
+        *((destination, "") for destination in (f"./{OTHER.cache_key}", f"here/./{OTHER.cache_key}")),
         *((destination, "") for destination in ("../outside", "../volume/file", "../volume2/file")),
     ],
 )
@@ -99,6 +100,7 @@ def test_a_link_counts_as_its_file_if_every_consumer_can_follow_it(volume: Path,
         (volume / name).write_bytes(CONTENT)
     (volume / "empty").touch()
     (volume / "out").symlink_to("../outside")
+    (volume / "here").symlink_to(".")
     (volume / "..data").symlink_to("sub")
     (volume / "sub/closed").chmod(0o700)
     (volume / KEY).symlink_to(destination)
