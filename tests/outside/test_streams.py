@@ -29,7 +29,9 @@ def test_a_stdout_on_a_full_disk_is_reported(host: Host, filled: Path, arguments
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["verify"], ["export"]])
-def test_a_reader_that_closes_the_pipe_ends_the_run_without_a_message(host: Host, filled: Path, arguments: list[str]) -> None:
+def test_a_reader_that_closes_the_pipe_ends_the_run_without_a_message(
+    host: Host, filled: Path, arguments: list[str]
+) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = host.run(*arguments, environment={"TIKTOKEN_CACHE_DIR": str(filled)}, stdout=writer)
@@ -38,7 +40,9 @@ def test_a_reader_that_closes_the_pipe_ends_the_run_without_a_message(host: Host
 
 
 @pytest.mark.parametrize("reader", ["full disk", "gone"])
-def test_a_log_that_cannot_be_written_does_not_stop_a_fill(host: Host, volume: Path, offline: list[str], reader: str) -> None:
+def test_a_log_that_cannot_be_written_does_not_stop_a_fill(
+    host: Host, volume: Path, offline: list[str], reader: str
+) -> None:
     ours, theirs = os.pipe()
     os.close(ours)
     with Path("/dev/full").open("wb") as full, os.fdopen(theirs, "wb") as pipe:
@@ -58,7 +62,9 @@ def closing(*numbers: int) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)])
-def test_closed_streams_do_not_stop_a_fill(host: Host, volume: Path, offline: list[str], closed: tuple[int, ...]) -> None:
+def test_closed_streams_do_not_stop_a_fill(
+    host: Host, volume: Path, offline: list[str], closed: tuple[int, ...]
+) -> None:
     assert host.run("--cache-dir", str(volume), *offline, **closing(*closed)).code == 0
     assert is_filled(volume)
     assert host.run("verify", "--cache-dir", str(volume)).code == 0
