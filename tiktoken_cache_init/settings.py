@@ -41,7 +41,6 @@ COMMANDS = {
 
 _PREFIX = "TIKTOKEN_INIT_"
 _CACHE_DIR = "TIKTOKEN_CACHE_DIR"
-_EVERY_COMMAND = tuple(COMMANDS)
 _ENCODING_COMMANDS = ("fill", "verify", "list", "export")
 _FILE_COMMANDS = ("fill", "verify", "export")
 _HARMONY_VARIABLES = ("TIKTOKEN_RS_CACHE_DIR", "TIKTOKEN_ENCODINGS_BASE")
@@ -105,23 +104,109 @@ class Settings(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """Row of the table of settings."""
+    """Row of the table of settings. Its field gives the names of its variable and its option."""
 
     field: str
-    variable: str
-    option: str
     metavar: str
     """Placeholder for the value in the help and the documentation."""
-    default: str
-    """Default as text, parsed like any other value."""
     help: str
     parse: Callable[[str], Any]
     commands: tuple[str, ...]
     """Commands that take the option."""
-    repeatable: bool = False
-    """Whether the option may be repeated. If so, ``parse`` reads one value."""
+    default: str = ""
+    """Default as text, parsed like any other value."""
     default_note: str = ""
     """Default as the documentation describes it, if it has no fixed text."""
+    repeatable: bool = False
+    """Whether the option may be repeated. If so, ``parse`` reads one value."""
+
+    @property
+    def variable(self) -> str:
+        """Name of the variable."""
+        return _CACHE_DIR if self.field == "cache_dir" else f"{_PREFIX}{self.field.upper()}"
+
+    @property
+    def option(self) -> str:
+        """Name of the option. A mirror is given by ``--mirror``, because each use names one."""
+        return "--mirror" if self.field == "mirrors" else f"--{self.field.replace('_', '-')}"
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "cache_dir",
+        "DIR",
+        "the directory that the consumer reads",
+        parse_directory,
+        _FILE_COMMANDS,
+        default_note="`/cache/tiktoken` in the image; required on a host",
+    ),
+    Setting(
+        "encodings",
+        "NAMES",
+        "encodings, separated by commas, or 'all'",
+        parse_encodings,
+        _ENCODING_COMMANDS,
+        "cl100k_base,o200k_base",
+        "the encodings that are baked in; `cl100k_base,o200k_base` if there are none",
+    ),
+    Setting(
+        "extra",
+        "URL#sha256=HEX",
+        "private vocabularies; &size=BYTES may follow",
+        parse_extra,
+        _ENCODING_COMMANDS,
+        repeatable=True,
+    ),
+    Setting(
+        "layout",
+        "LAYOUT",
+        "file names: cache (keys), published, or both",
+        one_of("cache", "published", "both"),
+        _FILE_COMMANDS,
+        "cache",
+    ),
+    Setting("mode", "OCTAL", "permission bits of the files", parse_mode, _FILE_COMMANDS, "0644"),
+    Setting(
+        "owner",
+        "UID[:GID]",
+        "owner of the files; another one needs root and CHOWN",
+        parse_owner,
+        ("fill", "verify"),
+        default_note="the user that runs it",
+    ),
+    Setting(
+        "sources",
+        "NAMES",
+        "sources to try, in order: baked, fetch, wheel",
+        parse_sources,
+        ("fill",),
+        default_note="`baked` if there is any, then `fetch`, then `wheel` outside the image",
+    ),
+    Setting("mirrors", "BASE", "URL or directory to try before the origin", parse_mirror, ("fill",), repeatable=True),
+    Setting("origin", "on|off", "whether to try the origin", parse_switch, ("fill",), "on"),
+    Setting("deadline", "SECONDS", "time for the whole run", parse_seconds, ("fill", "verify"), "300"),
+    Setting("timeout", "SECONDS", "time without progress before the next try", parse_seconds, ("fill",), "15"),
+    Setting("ca", "FILE", "PEM file of certificate authorities to add", parse_path, ("fill",)),
+    Setting("log", "text|json", "format of the lines on stderr", one_of("text", "json"), tuple(COMMANDS), "text"),
+)
+"""All settings, in the order of the help."""
+
+
+def default_of(setting: Setting, command: str) -> str:
+    """Return the text that a command uses if a setting is not given. Two settings depend on what is baked in."""
+    if setting.field == "encodings":
+        return "all" if command == "list" else _baked_encodings() or setting.default
+    if setting.field == "sources":
+        baked = ["baked"] if os.path.isdir(place.BAKED_DIR) else []
+        return ",".join([*baked, "fetch"] if place.in_image() else [*baked, "fetch", "wheel"])
+    return setting.default
+
+
+def _baked_encodings() -> str:
+    """Return the encodings whose vocabularies are all baked in."""
+    baked = {known for known in catalogue.VOCABULARIES if place.is_baked(known.cache_key)}
+    names = [known.name for known in catalogue.ENCODINGS if baked.issuperset(known.vocabularies)]
+    return "all" if len(names) == len(catalogue.ENCODINGS) else ",".join(names)
 
 
 def load(command: str, given: Mapping[str, list[str]], as_json: bool, environment: Mapping[str, str]) -> Settings:
@@ -133,65 +218,42 @@ def load(command: str, given: Mapping[str, list[str]], as_json: bool, environmen
     warnings = _check_names(environment, given)
     values = {}
     for setting in SETTINGS:
-        if setting.field in given:
-            values[setting.field] = _from_option(setting, given[setting.field])
-        else:
-            # A variable that the command does not use is ignored, even if its value is wrong.
-            used = environment if command in setting.commands else {}
-            values[setting.field] = _from_variable(setting, used, default_of(setting, command))
+        by_option = setting.field in given
+        # A variable that the command does not use is ignored, even if its value is wrong.
+        used = environment if command in setting.commands else {}
+        try:
+            values[setting.field] = (
+                _from_option(setting, given[setting.field])
+                if by_option
+                else _from_variable(setting, used, default_of(setting, command))
+            )
+        except SettingError as error:
+            raise SettingError(f"{setting.option if by_option else setting.variable}: {error}") from None
     if not values["cache_dir"] and command in _FILE_COMMANDS:
         raise SettingError(f"no directory is named: give --cache-dir DIR, or set {_CACHE_DIR}")
-    if not values["sources"]:
-        values["sources"] = _default_sources()
     settings = Settings(command=command, json=as_json, warnings=tuple(warnings), **values)
     _refuse_clashes(settings)
     return settings
 
 
-def default_of(setting: Setting, command: str) -> str:
-    """Return the text that a command uses if a setting is not given. Two settings depend on what is baked in."""
-    if setting.field == "encodings":
-        return "all" if command == "list" else _baked_encodings() or setting.default
-    return ",".join(_default_sources()) if setting.field == "sources" else setting.default
-
-
-def _baked_encodings() -> str:
-    """Return the encodings whose vocabularies are all baked in."""
-    baked = {known for known in catalogue.VOCABULARIES if place.is_baked(known.cache_key)}
-    names = [known.name for known in catalogue.ENCODINGS if baked.issuperset(known.vocabularies)]
-    return "all" if len(names) == len(catalogue.ENCODINGS) else ",".join(names)
-
-
-def _default_sources() -> tuple[SourceName, ...]:
-    baked: tuple[SourceName, ...] = ("baked",) if os.path.isdir(place.BAKED_DIR) else ()
-    return (*baked, "fetch") if place.in_image() else (*baked, "fetch", "wheel")
-
-
 def _from_option(setting: Setting, texts: list[str]) -> Any:
-    try:
-        if setting.repeatable:
-            return tuple(dict.fromkeys(setting.parse(entry) for text in texts for entry in entries(text)))
-        # A second --encodings adds encodings. Any other option replaces its earlier value.
-        return setting.parse(",".join(texts) if setting.field == "encodings" else texts[-1])
-    except SettingError as error:
-        raise SettingError(f"{setting.option}: {error}") from None
+    if setting.repeatable:
+        return tuple(dict.fromkeys(setting.parse(entry) for text in texts for entry in entries(text)))
+    # A second --encodings adds encodings. Any other option replaces its earlier value.
+    return setting.parse(",".join(texts) if setting.field == "encodings" else texts[-1])
 
 
 def _from_variable(setting: Setting, environment: Mapping[str, str], default: str) -> Any:
     text = environment.get(setting.variable, "")
-    try:
-        if setting.variable == _CACHE_DIR:
-            # Consumers use this variable unchanged, so a stray space or an empty value is an error.
-            return parse_consumers_directory(text) if setting.variable in environment else ""
-        text = text.strip()
-        if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
-            raise SettingError(f"the quotes are part of the value: write {text[1:-1]} without them")
-        text = text or default
-        if setting.repeatable:
-            return tuple(dict.fromkeys(setting.parse(entry) for word in text.split() for entry in entries(word)))
-        return setting.parse(text)
-    except SettingError as error:
-        raise SettingError(f"{setting.variable}: {error}") from None
+    if setting.variable == _CACHE_DIR:
+        # Consumers use this variable unchanged, so a stray space or an empty value is an error.
+        return parse_consumers_directory(text) if setting.variable in environment else ""
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        raise SettingError(f"the quotes are part of the value: write {text[1:-1]} without them")
+    if setting.repeatable:
+        return tuple(dict.fromkeys(setting.parse(entry) for word in text.split() for entry in entries(word)))
+    return setting.parse(text or default)
 
 
 def _check_names(environment: Mapping[str, str], given: Mapping[str, object]) -> list[str]:
@@ -231,123 +293,3 @@ def _refuse_clashes(settings: Settings) -> None:
     for vocabulary, name in settings.targets:
         if urls.setdefault(name, vocabulary.url) != vocabulary.url:
             raise SettingError(f"two vocabularies would be called {name}: use {_PREFIX}LAYOUT=cache")
-
-
-SETTINGS: tuple[Setting, ...] = (
-    Setting(
-        "cache_dir",
-        _CACHE_DIR,
-        "--cache-dir",
-        "DIR",
-        "",
-        "the directory that the consumer reads",
-        parse_directory,
-        _FILE_COMMANDS,
-        default_note="`/cache/tiktoken` in the image; required on a host",
-    ),
-    Setting(
-        "encodings",
-        f"{_PREFIX}ENCODINGS",
-        "--encodings",
-        "NAMES",
-        "cl100k_base,o200k_base",
-        "encodings, separated by commas, or 'all'",
-        parse_encodings,
-        _ENCODING_COMMANDS,
-        default_note="the encodings that are baked in; `cl100k_base,o200k_base` if there are none",
-    ),
-    Setting(
-        "extra",
-        f"{_PREFIX}EXTRA",
-        "--extra",
-        "URL#sha256=HEX",
-        "",
-        "private vocabularies; &size=BYTES may follow",
-        parse_extra,
-        _ENCODING_COMMANDS,
-        repeatable=True,
-    ),
-    Setting(
-        "layout",
-        f"{_PREFIX}LAYOUT",
-        "--layout",
-        "LAYOUT",
-        "cache",
-        "file names: cache (keys), published, or both",
-        one_of("cache", "published", "both"),
-        _FILE_COMMANDS,
-    ),
-    Setting(
-        "mode", f"{_PREFIX}MODE", "--mode", "OCTAL", "0644", "permission bits of the files", parse_mode, _FILE_COMMANDS
-    ),
-    Setting(
-        "owner",
-        f"{_PREFIX}OWNER",
-        "--owner",
-        "UID[:GID]",
-        "",
-        "owner of the files; another one needs root and CHOWN",
-        parse_owner,
-        ("fill", "verify"),
-        default_note="the user that runs it",
-    ),
-    Setting(
-        "sources",
-        f"{_PREFIX}SOURCES",
-        "--sources",
-        "NAMES",
-        "",
-        "sources to try, in order: baked, fetch, wheel",
-        parse_sources,
-        ("fill",),
-        default_note="`baked` if there is any, then `fetch`, then `wheel` outside the image",
-    ),
-    Setting(
-        "mirrors",
-        f"{_PREFIX}MIRRORS",
-        "--mirror",
-        "BASE",
-        "",
-        "URL or directory to try before the origin",
-        parse_mirror,
-        ("fill",),
-        repeatable=True,
-    ),
-    Setting(
-        "origin", f"{_PREFIX}ORIGIN", "--origin", "on|off", "on", "whether to try the origin", parse_switch, ("fill",)
-    ),
-    Setting(
-        "deadline",
-        f"{_PREFIX}DEADLINE",
-        "--deadline",
-        "SECONDS",
-        "300",
-        "time for the whole run",
-        parse_seconds,
-        ("fill", "verify"),
-    ),
-    Setting(
-        "timeout",
-        f"{_PREFIX}TIMEOUT",
-        "--timeout",
-        "SECONDS",
-        "15",
-        "time without progress before the next try",
-        parse_seconds,
-        ("fill",),
-    ),
-    Setting(
-        "ca", f"{_PREFIX}CA", "--ca", "FILE", "", "PEM file of certificate authorities to add", parse_path, ("fill",)
-    ),
-    Setting(
-        "log",
-        f"{_PREFIX}LOG",
-        "--log",
-        "text|json",
-        "text",
-        "format of the lines on stderr",
-        one_of("text", "json"),
-        _EVERY_COMMAND,
-    ),
-)
-"""All settings, in the order of the help."""

@@ -137,6 +137,8 @@ def one_of(*known: str) -> Callable[[str], str]:
 
 def parse_sources(text: str) -> tuple[str, ...]:
     """Return names of sources, in order."""
+    if not words(text):
+        raise SettingError(f"no source is named: write one or more of {', '.join(SOURCES)}")
     return tuple(dict.fromkeys(one_of(*SOURCES)(word) for word in words(text)))
 
 
