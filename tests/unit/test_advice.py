@@ -112,7 +112,8 @@ def test_a_system_error_on_the_volume_becomes_a_storage_error() -> None:
         (POD, 0, 33, 0o755, "(securityContext.runAsUser: 33), or as root with the capability DAC_OVERRIDE"),
         (POD, 1000, 1000, 0o555, "on the node or in a Job that runs as root, run: chmod u+rwx /cache"),
         (POD, 1000, 1000, 0o755, "with SELinux, set securityContext.seLinuxOptions"),
-        *((place, 1_000_660_000, 0, 0o755, "OpenShift assigned this user: set securityContext.fsGroup") for place in (CONTAINER, POD)),
+        *((place, 1_000_000_000, 0, 0o755, "OpenShift assigned this user: set securityContext.fsGroup") for place in (CONTAINER, POD)),
+        (POD, 999_999_999, 0, 0o755, "set securityContext.fsGroup: 3; if"),
     ],
 )  # fmt: skip
 def test_a_user_who_may_not_write_gets_the_remedy_that_fits(
@@ -181,22 +182,6 @@ def test_the_directory_is_reported_if_the_path_is_a_file_in_it(volume: Path, mon
     assert f"the directory belongs to {owner} with mode 0700: run as its owner" in said(errno.EACCES, volume / "a/b")
 
 
-@pytest.mark.parametrize(
-    ("place", "remedy"),
-    [
-        (HOST, "run: chattr -R -i /cache"),
-        (CONTAINER, "on the host, run: chattr -R -i DIRECTORY"),
-        (POD, "on the node or in a Job that runs as root, run: chattr -R -i /cache"),
-    ],
-)
-def test_an_immutable_file_is_reported_with_the_command_that_frees_it(
-    place: str, remedy: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    at(monkeypatch, place)
-    as_user(monkeypatch, 7)
-    assert said(errno.EPERM, owned(monkeypatch, 7)).endswith(f"immutable: {remedy}")
-
-
 def test_a_squashed_root_is_reported_with_the_remedy_on_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     at(monkeypatch, CONTAINER)
     as_user(monkeypatch, 0)
@@ -219,12 +204,23 @@ def test_a_capability_that_root_has_or_that_does_not_help_is_not_advised(
     at(monkeypatch, CONTAINER)
     as_user(monkeypatch, user)
     path = owned(monkeypatch, 2000)
-    assert "DAC_OVERRIDE" in said(errno.EACCES, path)
-    monkeypatch.setattr(module, "file_system", lambda _: "nfs4")
-    assert "DAC_OVERRIDE" not in said(errno.EACCES, path)
-    monkeypatch.setattr(module, "file_system", lambda _: "ext4")
-    monkeypatch.setattr(module, "_has_dac_override", lambda: True)
-    assert "DAC_OVERRIDE" not in said(errno.EACCES, path)
+    for system, has, advised_to_add in (("ext4", False, True), ("nfs4", False, False), ("ext4", True, False)):
+        monkeypatch.setattr(module, "file_system", lambda _, system=system: system)
+        monkeypatch.setattr(module, "_has_dac_override", lambda has=has: has)
+        assert ("DAC_OVERRIDE" in said(errno.EACCES, path)) == advised_to_add
+
+
+@pytest.mark.parametrize(
+    ("line", "has"), [("CapEff:\t0000000000000002", True), ("CapEff:\t0000000000000020", False), ("", False)]
+)
+def test_the_capability_is_read_from_the_status_of_the_process(
+    line: str, has: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, status = open, tmp_path / "status"
+    monkeypatch.setattr("builtins.open", lambda _: real(status))
+    assert not module._has_dac_override()
+    status.write_text(f"Name:\tx\n{line}\n")
+    assert module._has_dac_override() == has
 
 
 def test_an_unsearchable_parent_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,40 +263,33 @@ def test_a_volume_without_permissions_is_reported_with_the_mount_options_and_the
     assert text.endswith("set TIKTOKEN_INIT_MODE=0600")
 
 
+UNSET = PermissionError(errno.EPERM, "Operation not permitted")
+
+
 @pytest.mark.parametrize(
-    ("place", "remedy"),
+    ("failed", "place", "remedy"),
     [
-        (HOST, "(sudo), or as that user (sudo -u '#7')"),
-        (CONTAINER, '(compose: cap_add: [CHOWN]), or as that user (docker run --user 7:8; compose: user: "7:8")'),
-        (POD, "(capabilities: add: [CHOWN]), or as that user (securityContext.runAsUser: 7)"),
+        (error(errno.EPERM), HOST, "immutable: run: chattr -R -i /cache"),
+        (error(errno.EPERM), CONTAINER, "immutable: on the host, run: chattr -R -i DIRECTORY"),
+        (error(errno.EPERM), POD, "immutable: on the node or in a Job that runs as root, run: chattr -R -i /cache"),
+        (OwnerError((7, 8), UNSET), HOST, "capability CHOWN (sudo), or as that user (sudo -u '#7')"),
+        (OwnerError((7, 8), UNSET), CONTAINER, 'CHOWN (compose: cap_add: [CHOWN]), or as that user (docker run --user 7:8; '
+         'compose: user: "7:8")'),
+        (OwnerError((7, -1), UNSET), CONTAINER, 'or as that user (docker run --user 7; compose: user: "7")'),
+        (OwnerError((7, 8), UNSET), POD, "(capabilities: add: [CHOWN]), or as that user (securityContext.runAsUser: 7)"),
+        (NotMountedError("/cache", []), CONTAINER, "would be lost with this container: add -v tiktoken:/cache"),
+        (NotMountedError("/cache", []), POD, "would be lost with this container: mount a volume of the pod there (volumeMounts)"),
+        (NotMountedError("/cache", ["/a", "/b"]), CONTAINER,
+         "add -v tiktoken:/cache, or set TIKTOKEN_CACHE_DIR to a mounted directory (/a, /b), here and in the gateway"),
     ],
-)
-def test_an_owner_that_cannot_be_set_is_reported_with_every_remedy(
-    place: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+)  # fmt: skip
+def test_each_cause_has_the_remedy_of_its_place(
+    failed: InitError, place: str, remedy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at(monkeypatch, place)
-    text = str(advised(OwnerError((7, 8), PermissionError(errno.EPERM, "Operation not permitted"))))
-    assert text.endswith(f"Operation not permitted: run as root with the capability CHOWN {remedy}")
-    assert "cannot give the files to 7: " in str(OwnerError((7, -1), PermissionError(1, "no")))
-
-
-@pytest.mark.parametrize(
-    ("mounted", "hint"),
-    [
-        ([], ""),
-        (["/a", "/b"], ", or set TIKTOKEN_CACHE_DIR to a mounted directory (/a, /b), here and in the gateway"),
-    ],
-)
-def test_a_missing_mount_is_reported_with_the_option_and_with_other_mounts(
-    mounted: list[str], hint: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for place, remedy in (
-        (CONTAINER, "add -v tiktoken:/cache/tiktoken"),
-        (POD, "mount a volume of the pod there (volumeMounts)"),
-    ):
-        at(monkeypatch, place)
-        text = str(advised(NotMountedError("/cache/tiktoken", mounted)))
-        assert text.endswith(f"would be lost with this container: {remedy}{hint}")
+    as_user(monkeypatch, 7)
+    owned(monkeypatch, 7)
+    assert str(advised(failed)).endswith(remedy)
 
 
 def test_the_way_to_a_fill_fits_the_place_and_the_mount(monkeypatch: pytest.MonkeyPatch) -> None:
