@@ -18,9 +18,9 @@ import pytest
 
 from tests.containers.engine import LOCKED_DOWN, docker, platform, run
 from tests.drivers import Container
-from tests.vocabularies import DEFAULT
+from tiktoken_cache_init.catalogue import VOCABULARIES
 
-WANTED = {vocabulary.cache_key: vocabulary.sha256 for vocabulary in DEFAULT}
+WANTED = {vocabulary.cache_key: vocabulary.sha256 for vocabulary in VOCABULARIES}
 
 
 def digests(volume: str, busybox: str) -> dict[str, str]:

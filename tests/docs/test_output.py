@@ -29,6 +29,7 @@ Document = dict[str, Any]
 
 COMMANDS = ("fill", "verify", "list")
 PRIVATE = f"https://vocabularies.example/own.tiktoken#sha256={hashlib.sha256(b'').hexdigest()}"
+ABSENT = f"https://vocabularies.example/absent.tiktoken#sha256={'0' * 64}"
 STATES = [state.value for state in State if state is not State.WRONG] + [kind.value for kind in Kind]
 
 
@@ -57,7 +58,7 @@ def documents(shared_place: Place) -> dict[str, list[Document]]:
         found[command].append(said.document)
 
     run("verify")
-    run("fill", "--sources", "fetch", "--origin", "off")
+    run("fill", "--extra", ABSENT)
     run("fill", TIKTOKEN_INIT_ENCODINGS="cl100k_base")
     run("fill", "--extra", PRIVATE)
     (shared_place.volume / CL100K.cache_key).chmod(0o600)
@@ -187,8 +188,8 @@ def lines(place: Place) -> list[Document]:
     def fill(**variables: str) -> str:
         return place.tool("fill", variables={"TIKTOKEN_INIT_LOG": "json", **variables}).err
 
-    logs = [fill(TIKTOKEN_INIT_EXTRA=PRIVATE)]
-    (place.volume / CL100K.cache_key).touch()
+    logs = [fill(TIKTOKEN_INIT_EXTRA=ABSENT)]
+    (place.volume / CL100K.cache_key).write_bytes(b"")
     logs += [
         fill(TIKTOKEN_INIT_ENCODINGS="cl100k_base"),
         fill(TIKTOKEN_INIT_MIRROR="/x"),

@@ -14,9 +14,9 @@ from tests.orchestrators.conftest import NEW_API
 from tests.orchestrators.engines import Engine, running_engine
 from tests.orchestrators.running import COUNTS, documented, files_in, run, wait_for
 from tests.states import READY
-from tests.vocabularies import DEFAULT
+from tiktoken_cache_init.catalogue import VOCABULARIES
 
-WANTED = {vocabulary.cache_key: vocabulary.sha256 for vocabulary in DEFAULT}
+WANTED = {vocabulary.cache_key: vocabulary.sha256 for vocabulary in VOCABULARIES}
 
 
 def type_in(engine: Engine, directory: Path, heading: str, first: str = "") -> str:

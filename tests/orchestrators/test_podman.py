@@ -11,9 +11,9 @@ from tests.orchestrators.engines import UNPRIVILEGED, Podman
 from tests.orchestrators.manifests import KUBERNETES, as_pod, read, written
 from tests.orchestrators.running import COUNTS, documented, run, wait_for
 from tests.states import READY
-from tests.vocabularies import DEFAULT
+from tiktoken_cache_init.catalogue import VOCABULARIES
 
-WANTED = sorted(vocabulary.cache_key for vocabulary in DEFAULT)
+WANTED = sorted(vocabulary.cache_key for vocabulary in VOCABULARIES)
 
 LOCKED_DOWN = ("run", "--rm", "--network", "none", "--read-only", "--cap-drop", "ALL")
 IMAGE = "localhost/tiktoken-cache-init"
