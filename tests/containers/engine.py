@@ -13,6 +13,7 @@ import pytest
 
 from tests.machine import needs
 from tests.vocabularies import obtain, shared_directory
+from tiktoken_cache_init import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_IMAGE = "tiktoken-cache-init:test"
@@ -76,7 +77,7 @@ def image() -> str:
         return named
     obtain(shared_directory())
     name = "-".join([DEFAULT_IMAGE, *os.environ.get("PLATFORM", "").split("/")[1:]])
-    build("--tag", name)
+    build("--build-arg", f"VERSION={__version__}", "--tag", name)
     return name
 
 

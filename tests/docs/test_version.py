@@ -14,7 +14,6 @@ from tiktoken_cache_init import __version__
 PLACES = {
     "README.md": r"^Version (\S+) ·",
     "README.zh-CN.md": r"^版本 (\S+) ·",
-    "Dockerfile": r"^ARG VERSION=(\S+)$",
     "docs/output.md": r"^tiktoken-cache-init (\S+): fill",
     "docs/terminal.svg": r">tiktoken-cache-init (\S+): fill",
 }
