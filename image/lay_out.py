@@ -161,8 +161,8 @@ def main(profile: str, root: Path, wheels: Path = Path("/wheels"), project: Path
     for name in (OS_RELEASE, *(AUTHORITIES if network else ())):
         copy(Path(name), root)
     taken = [Path("/", path.relative_to(root)) for path in root.rglob("*")]
-    written = inventory.files(taken, wheels if network else None, project / "LICENSE")
-    written |= {Path(name): text.encode() for name, text in WRITTEN.items()}
+    written = inventory.files(taken) | {Path(name): text.encode() for name, text in WRITTEN.items()}
+    written[inventory.DOC / "tiktoken-cache-init" / "copyright"] = (project / "LICENSE").read_bytes()
     for path, content in written.items():
         place = root / path.relative_to("/")
         place.parent.mkdir(parents=True, exist_ok=True)

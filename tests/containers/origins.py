@@ -25,7 +25,6 @@ OURS = {
     "/etc/group",
     "/etc/nsswitch.conf",
     "/etc/passwd",
-    "/usr/share/doc/tiktoken-cache-init/sbom.cdx.json",
 }
 """Files that this project writes into the image, except its program, licence and vocabularies."""
 COMPILE = ["-m", "compileall", "-q", "-b", "-o", "2", "--invalidation-mode", "unchecked-hash"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from image.size import BUDGETS, measure, too_large
+from image.size import BUDGETS, measure
 from tests.containers import layers
 from tests.containers.engine import LOCKED_DOWN, ROOT, build, docker, run
 from tests.vocabularies import CL100K, MERGES, O200K, RANKS
@@ -26,11 +25,8 @@ def tag() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", [O200K.cache_key, "deep/down/o200k_base.tiktoken"])
-def test_a_wrong_vocabulary_that_is_handed_in_stops_the_build(
-    image: str,
-    vocabularies: Path,
-    tmp_path: Path,
-    name: str,
+def test_the_build_names_a_wrong_vocabulary_that_is_handed_in(
+    image: str, vocabularies: Path, tmp_path: Path, name: str
 ) -> None:
     content = bytearray((vocabularies / O200K.cache_key).read_bytes())
     content[1000] ^= 1
@@ -38,11 +34,8 @@ def test_a_wrong_vocabulary_that_is_handed_in_stops_the_build(
     wrong.parent.mkdir(parents=True, exist_ok=True)
     wrong.write_bytes(content)
     (tmp_path / CL100K.cache_key).write_bytes((vocabularies / CL100K.cache_key).read_bytes())
-    done = build("--target", "data", vocabularies=tmp_path, check=False)
-    assert done.returncode != 0
-    assert (
-        f"{name}: wrong bytes were handed in: SHA-256 is {hashlib.sha256(content).hexdigest()}, must be {O200K.sha256}"
-    ) in done.stdout + done.stderr
+    done = build("--target", "bake", vocabularies=tmp_path, check=False)
+    assert f"  tried /handed-in/{name}: wrong bytes" in done.stdout + done.stderr
 
 
 def test_published_names_and_other_encodings_can_be_handed_in(
@@ -113,9 +106,8 @@ BUILT_WITH = {"two-encodings": ("--build-arg", "ENCODINGS=cl100k_base,o200k_base
 @pytest.mark.parametrize("target", BUDGETS)
 def test_no_target_is_larger_than_its_budget(image: str, tag: str, target: str) -> None:
     build(*BUILT_WITH.get(target, ("--target", target)), "--tag", tag)
-    measured, budget = measure(tag), BUDGETS[target]
-    assert not too_large(measured, budget), f"{measured.compressed:,} bytes compressed"
-    assert too_large(measured, budget * 0.9), "the budget is out of date: lower it"
+    # A budget that is far above the size is out of date.
+    assert 0.9 * BUDGETS[target] < measure(tag) <= BUDGETS[target]
 
 
 def names_in(image: str) -> set[str]:
