@@ -155,7 +155,7 @@ def test_gateways_that_mount_the_volume_first_wait_for_the_job(namespace: Namesp
     with_a_secret(namespace).volume("tiktoken")
     namespace.change("fleet/kustomization.yaml", "  - job.yaml\n", "")
     namespace.apply("fleet")
-    namespace.await_described("not ready", "Exit Code:    1")
+    namespace.await_described("not ready", "Exit Code:    1", "run the Job")
     namespace.change("fleet/kustomization.yaml", "  - claim.yaml\n", "  - claim.yaml\n  - job.yaml\n")
     # Waits until the Job has succeeded.
     namespace.shell(FILL)
