@@ -1,6 +1,6 @@
 """Table of starting states: the content of the volume, the exit code, the output, and the effect on a gateway.
 
-Four suites use it: `tests.test_states` (a fill on this host and in the image), `tests.docs.test_verify` (`verify` and
+Four suites use it: `tests.test_states` (a fill on this host and in the image), `tests.consumers.test_verify` (`verify` and
 the gateway stand-in), `tests.test_crowd` (a hundred fills at once) and `tests.faults` (every system call fails).
 """
 
