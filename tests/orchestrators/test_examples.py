@@ -267,7 +267,7 @@ def test_docker_28_mounts_the_image_without_an_init_container(project: Make) -> 
     gateway = project("new-api", override=EXAMPLES / "image-mount.override.yml", on="engine_28")
     gateway.compose("up", "-d")
     wait_for(COUNTS, gateway.says)
-    assert gateway.inspect('{{range .Mounts}}{{if eq .Destination "/cache/tiktoken"}}{{.RW}}{{end}}{{end}}') == "false"
+    assert gateway.inspect('{{range .Mounts}}{{if eq .Destination "/tiktoken"}}{{.RW}}{{end}}{{end}}') == "false"
     names = gateway.engine.docker("ps", "--all", "--format", "{{.Names}}").stdout.split()
     assert sorted(names) == ["mysql", "new-api", "redis"]
 
