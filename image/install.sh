@@ -39,7 +39,7 @@ if ! apt -o APT::Update::Error-Mode=any update 2>/tmp/stderr.txt; then
     fail "the certificate of Debian's archive is not trusted: $remedy"
   fi
   fail "Debian's archive cannot be reached: set a mirror (--build-arg DEBIAN_MIRROR=http://HOST/debian) or a proxy" \
-    "(--build-arg HTTP_PROXY=URL). Without any network, build the image on another machine and copy it to this one (docs/air-gapped.md)"
+    "(--build-arg HTTP_PROXY=URL). Without any network, build the image on another machine and copy it to this one (docs/without-a-registry.md)"
 fi
 
 if [ "${1:-}" = --record ]; then

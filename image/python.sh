@@ -24,7 +24,7 @@ case "$code $*" in
         "(--build-arg PIP_INDEX_URL=URL)" >&2
     else
       echo "error: the package index cannot be used: set another one (--build-arg PIP_INDEX_URL=URL) or a proxy" \
-        "(--build-arg HTTPS_PROXY=URL). Without any network, build the image on another machine and copy it to this one (docs/air-gapped.md)" >&2
+        "(--build-arg HTTPS_PROXY=URL). Without any network, build the image on another machine and copy it to this one (docs/without-a-registry.md)" >&2
     fi
     ;;
   4\ *entrypoint.py*)

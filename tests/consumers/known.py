@@ -1,6 +1,6 @@
 """Consumers that the tests run: how each starts, which directory it reads, and what it does with a wrong one.
 
-``test_consumers.py`` compares every line with a run. ``docs/consumers.md`` has the same facts for users.
+``test_consumers.py`` compares every line with a run. ``docs/consumers.md`` has the facts for users, and ``README.md`` says how each was seen.
 """
 
 from __future__ import annotations

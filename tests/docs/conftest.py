@@ -13,10 +13,9 @@ from tests.docs.running import Place
 from tests.docs.shell import Shell
 
 
-def opened(vocabularies: Path, gateway_program: Path) -> Iterator[Place]:
-    """Make a place outside pytest's directories, because other users cannot reach those."""
-    with tempfile.TemporaryDirectory(prefix="tiktoken-docs-", ignore_cleanup_errors=True) as directory:
-        yield Place(Path(directory), vocabularies, gateway_program)
+def opened(vocabularies: Path) -> Iterator[Place]:
+    with tempfile.TemporaryDirectory(prefix="tiktoken-docs-") as directory:
+        yield Place(Path(directory), vocabularies)
 
 
 place = pytest.fixture(opened, name="place")
@@ -43,11 +42,3 @@ def with_image(with_engine: Shell, image: str) -> Shell:
     """Return the same shell with the image in the engine."""
     engine.docker("tag", image, with_engine.image)
     return with_engine
-
-
-@pytest.fixture
-def with_volume(with_image: Shell) -> Shell:
-    """Return the same shell with a filled volume."""
-    done = engine.run(with_image.image, [f"{with_image.volume}:/cache/tiktoken"])
-    assert done.returncode == 0, done.stderr
-    return with_image

@@ -5,14 +5,26 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from tests.containers.engine import ROOT
+from tests.machine import ROOT
+
+PAGES = (
+    "README",
+    "docs/settings",
+    "docs/troubleshooting",
+    "docs/consumers",
+    "docs/building",
+    "docs/without-a-registry",
+    "docs/kubernetes",
+)
+"""Pages for users, without the end of the name. Each is in English and in Chinese."""
 
 
 class Fence(NamedTuple):
     """Fenced block."""
 
     language: str
-    lines: tuple[str, ...]
+    """First line: the language. A second word, "differs", marks a block that is not the same in both languages."""
+    text: str
 
 
 class Section(NamedTuple):
@@ -36,8 +48,7 @@ class Section(NamedTuple):
     @property
     def links(self) -> list[str]:
         """Targets of links and pictures."""
-        written = re.findall(r"\]\(([^)\s]+)\)", self.prose)
-        return written + re.findall(r"""(?:href|src|srcset)=["']([^"'\s]+)["']""", self.prose)
+        return re.findall(r"\]\(([^)\s]+)\)", self.prose)
 
     @property
     def anchor(self) -> str:
@@ -53,20 +64,16 @@ def spans(text: str) -> list[str]:
 
 def read(path: str) -> list[Section]:
     """Return the sections of a page; ``path`` is relative to the project."""
-    return parse((ROOT / path).read_text(encoding="utf-8"))
-
-
-def parse(text: str) -> list[Section]:
-    """Return the sections of a page. Text before the first heading is left out."""
     sections: list[Section] = []
     fence: list[str] | None = None
     language = ""
-    for line in text.splitlines():
+    for line in (ROOT / path).read_text(encoding="utf-8").splitlines():
         if line.startswith("```"):
             if fence is None:
                 fence, language = [], line[3:].strip()
-            elif sections:
-                sections[-1] = _with(sections[-1], Fence(language, tuple(fence)))
+            else:
+                closed = Fence(language, "\n".join(fence))
+                sections[-1] = sections[-1]._replace(fences=(*sections[-1].fences, closed))
                 fence = None
         elif fence is not None:
             fence.append(line)
@@ -75,19 +82,6 @@ def parse(text: str) -> list[Section]:
         elif sections:
             sections[-1] = sections[-1]._replace(prose=f"{sections[-1].prose}{line}\n")
     return sections
-
-
-def _with(section: Section, fence: Fence) -> Section:
-    return section._replace(fences=(*section.fences, fence))
-
-
-def pages() -> list[str]:
-    """Return every page of the project, relative to it."""
-    skipped = ("build", "dist")
-    found = [path.relative_to(ROOT) for path in ROOT.rglob("*.md")]
-    # Other hidden directories belong to tools.
-    own = [p for p in found if not any(part.startswith(".") and part != ".github" for part in p.parts)]
-    return sorted(str(path) for path in own if path.parts[0] not in skipped)
 
 
 def section(path: str, title: str) -> Section:

@@ -1,4 +1,4 @@
-"""Helpers that run the program and the gateway stand-in on a directory, without a network."""
+"""Helpers that run the program on a directory, without a network."""
 
 from __future__ import annotations
 
@@ -7,20 +7,13 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.drivers import TWO, install, interpreter
+from tests.drivers import TWO, install
 from tests.machine import NO_NETWORK, ROOT, needs
-from tests.vocabularies import DEFAULT
-from tiktoken_cache_init.catalogue import VOCABULARIES
-
-RIGHT = {"gpt-3.5-turbo": 20, "gpt-4": 20, "gpt-4o": 16}
-"""Tokens that the gateway stand-in counts for each model if both files are right."""
-
-_AS_NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"] if os.geteuid() == 0 else []
-
 
 Variables = Mapping[str, str]
 
@@ -39,73 +32,30 @@ class Said(NamedTuple):
 
 
 class Place:
-    """Directory that every user can reach. It holds a volume, the vocabularies and the gateway stand-in."""
+    """Directory with a volume, the program with baked vocabularies."""
 
-    def __init__(self, directory: Path, vocabularies: Path, program: Path) -> None:
-        directory.chmod(0o755)
+    def __init__(self, directory: Path, vocabularies: Path) -> None:
         self.directory = directory
         self.volume = directory / "volume"
         self.volume.mkdir(mode=0o755)
-        self.vocabularies = directory / "vocabularies"
-        self.vocabularies.mkdir(mode=0o755)
-        for vocabulary in VOCABULARIES:
-            shutil.copy(vocabularies / vocabulary.cache_key, self.vocabularies)
-        self._program = install(directory / "program", self.vocabularies)
-        self._gateway = shutil.copy(program, directory / "gateway")
+        baked = shutil.copytree(vocabularies, directory / "vocabularies")
+        self._program = install(directory / "program", baked)
 
-    def put(self, change: Callable[[bytes], bytes] = bytes) -> None:
-        """Write both files of a gateway, each changed."""
-        for vocabulary in DEFAULT:
-            content = (self.vocabularies / vocabulary.cache_key).read_bytes()
-            (self.volume / vocabulary.cache_key).write_bytes(change(content))
-
-    def tool(self, *arguments: str, variables: Variables | None = None, nobody: bool = False) -> Said:
+    def tool(self, *arguments: str, variables: Variables | None = None) -> Said:
         """Run the program on the volume. Its only source is the baked vocabularies."""
-        given = {
-            "TIKTOKEN_CACHE_DIR": str(self.volume),
-            "TIKTOKEN_INIT_SOURCES": "baked",
-        }
-        return tool(*arguments, variables={**TWO, **given, **(variables or {})}, nobody=nobody, program=self._program)
-
-    def gateway(self, *, variables: Variables | None = None, nobody: bool = False) -> Said:
-        """Start the gateway stand-in, on the volume if no variables are given. It prints its counts and ends."""
-        given = variables or {"TIKTOKEN_CACHE_DIR": str(self.volume)}
-        return _run([*(_AS_NOBODY if nobody else []), str(self._gateway), "--check"], given)
-
-    def counts(self) -> Mapping[str, int] | None:
-        """Return the tokens that the gateway counts for each model, or None if it does not start."""
-        said = self.gateway()
-        counts: Mapping[str, int] | None = json.loads(said.out.splitlines()[-1])["counts"] if said.code == 0 else None
-        return counts
+        given = {"TIKTOKEN_CACHE_DIR": str(self.volume), "TIKTOKEN_INIT_SOURCES": "baked"}
+        return tool(*arguments, variables={**TWO, **given, **(variables or {})}, program=self._program)
 
 
-def tool(
-    *arguments: str,
-    variables: Variables | None = None,
-    nobody: bool = False,
-    online: bool = False,
-    program: Path = ROOT / "entrypoint.py",
-) -> Said:
-    """Run the program as a separate process, optionally as the user nobody or with this machine's network."""
-    command = [*(_AS_NOBODY if nobody else []), interpreter(nobody), str(program), *arguments]
-    return _run(command, variables or {}, online=online)
+def tool(*arguments: str, variables: Variables | None = None, program: Path = ROOT / "entrypoint.py") -> Said:
+    """Run the program as a separate process."""
+    needs("namespace")
+    environment = {"PATH": os.environ["PATH"], **(variables or {})}
+    command = [*NO_NETWORK, sys.executable, str(program), *arguments]
+    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=120)
+    return Said(done.returncode, done.stdout, done.stderr)
 
 
 def quotes(message: str, text: str) -> bool:
     """Return whether a text contains a message, in which ``...`` stands for anything on one line."""
     return re.search(".*".join(re.escape(part) for part in message.split("...")), text) is not None
-
-
-def _run(command: list[str], variables: Variables, *, online: bool = False) -> Said:
-    if not online:
-        needs("namespace")
-    environment = {"PATH": os.environ["PATH"], **variables}
-    done = subprocess.run(
-        command if online else [*NO_NETWORK, *command],
-        check=False,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    return Said(done.returncode, done.stdout, done.stderr)

@@ -15,32 +15,30 @@ from pathlib import Path
 from typing import Any
 
 from tests.containers import engine
-from tests.containers.engine import ROOT
+from tests.machine import ROOT
 from tests.vocabularies import shared_directory
 
 
-def clone(directory: Path) -> Path:
-    """Copy the files that git tracks, as they are in the work tree now."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (directory / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, directory / name)
-    return directory
-
-
 class Shell:
-    """Shell in a scratch clone, in which ``docker`` runs through `tests.docs.shim`."""
+    """Shell in a scratch clone, in which ``docker`` and ``git`` run through `tests.docs.shim`."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
-        self.directory = clone(place / "clone")
+        self.directory = self.clone = place / "clone"
         self.name = f"tiktoken-page-{uuid.uuid4().hex[:12]}"
         self._programs = place / "programs"
         self._programs.mkdir()
         self._output = place / "printed.txt"
         self._plan: dict[str, Any] = {}
         self.variables: dict[str, str] = {}
+        self.replaced: dict[str, str] = {}
+        """Text in the commands -> what this machine has in its place, such as another mirror."""
+        # The clone has the files that git tracks, as they are in the work tree now.
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        for name in filter(None, listed.split("\0")):
+            if (ROOT / name).is_file():
+                (self.clone / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, self.clone / name)
 
     @property
     def image(self) -> str:
@@ -54,24 +52,29 @@ class Shell:
 
     def use_docker(self, gateway: str) -> None:
         """Let ``docker`` use the machine's engine with names of this test. ``gateway`` stands in for New-API."""
-        context = ["--build-context", f"vocabularies={shared_directory()}"]
+        bundle = engine.machine_bundle()
         self._plan = {
             "docker": shutil.which("docker"),
             "label": self.name,
-            "build": [*context, *engine.trust()],
+            "clone": str(self.clone),
+            "build": ["--build-context", f"vocabularies={shared_directory()}", *engine.trust()],
             "names": {
                 "tiktoken-cache-init": self.image,
                 "tiktoken-cache-init:latest": self.image,
                 "calciumion/new-api:v0.8.2.0": gateway,
-                "calciumion/new-api:latest": gateway,
                 "tiktoken": self.volume,
                 "new-api": self.name,
-                "/path/to/data": str(self.place / "data"),
                 "3000:3000": "127.0.0.1::3000",
+                "type=bind,source=/path/to/data,target=/data": f"type=bind,source={self.place}/data,target=/data",
+                "id=ca,src=/path/to/ca.pem": f"id=ca,src={bundle or '/dev/null'}",
             },
             "changes": "/dev/null",
         }
-        self.put("docker", f'exec {sys.executable} {Path(__file__).with_name("shim.py")} {self._write_plan()} "$@"')
+        for program in ("docker", "git"):
+            self.put(
+                program,
+                f'exec {sys.executable} {Path(__file__).with_name("shim.py")} {self._write_plan()} {program} "$@"',
+            )
 
     def change_compose(self, changes: str) -> None:
         """Add a compose file with changes to the files that Compose reads."""
@@ -92,7 +95,9 @@ class Shell:
         path.chmod(0o755)
 
     def start(self, command: str) -> subprocess.Popen[str]:
-        """Start a command as it is typed. Its output goes to `printed`."""
+        """Start commands as they are typed. Their output goes to `printed`."""
+        for text, ours in self.replaced.items():
+            command = command.replace(text, ours)
         path = f"{self._programs}:{os.environ['PATH']}"
         with self._output.open("w", encoding="utf-8") as output:
             # The command gets its own process group, as in a terminal, so that all of it can be interrupted.
@@ -109,11 +114,11 @@ class Shell:
 
     @property
     def printed(self) -> str:
-        """Output of the last command so far."""
+        """Output of the last commands so far."""
         return self._output.read_text(encoding="utf-8")
 
     def run(self, command: str, code: int = 0) -> str:
-        """Run a command as it is typed, and return its output. It must end with the exit code."""
+        """Run commands as they are typed, and return their output. They must end with the exit code."""
         with self.start(command) as process:
             process.wait(timeout=1200)
         assert process.returncode == code, f"{command}\n{self.printed}"

@@ -1,7 +1,7 @@
-"""Wrapper of ``docker`` for the commands of the pages, so that they change nothing on this machine.
+"""Program in the place of ``docker`` and ``git`` for the commands of the pages: ``python shim.py PLAN docker ARGUMENTS...``.
 
-Images, volumes, containers, ports and compose projects get names of the test. Builds get the options that this machine
-needs to reach its package index. Run it as ``python shim.py PLAN ARGUMENTS...``. `tests.docs.shell` writes PLAN.
+Images, volumes, containers, ports and compose projects get names of the test, so that the commands change nothing on
+this machine. Builds get the options that they need here. `tests.docs.shell` writes PLAN.
 """
 
 from __future__ import annotations
@@ -9,41 +9,47 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
+USUAL = ("docker-compose.yml", "docker-compose.override.yml")
+REPOSITORY = "https://github.com/OWNER/tiktoken-cache-init"
+
 
 def translated(arguments: list[str], plan: dict[str, Any]) -> list[str]:
-    """Return the command with the names of the test."""
-    command, *rest = [_renamed(word, plan["names"]) for word in arguments]
-    if command == "build":
-        return [command, *plan["build"], *rest]
-    if command == "run":
-        return [command, "--label", plan["label"], *rest]
+    """Return a docker command with the names of the test."""
+    command, *rest = arguments
     if command == "compose":
         named = [word for before, word in itertools.pairwise(rest) if before == "-f"]
         while "-f" in rest:
             at = rest.index("-f")
             del rest[at : at + 2]
         # If no file is named, Compose reads the files with the default names.
-        usual = [name for name in ("docker-compose.yml", "docker-compose.override.yml") if Path(name).exists()]
-        files = [word for name in (*(named or usual), plan["changes"]) for word in ("-f", name)]
-        return [command, "--project-name", plan["label"], *files, *rest]
-    return [command, *rest]
+        files = [*(named or [name for name in USUAL if Path(name).exists()]), plan["changes"]]
+        return [command, "--project-name", plan["label"], *(word for file in files for word in ("-f", file)), *rest]
+    if command == "build":
+        *rest, context = rest
+        # The last word is a directory, whatever its name.
+        return [command, *plan["build"], *(_renamed(word, plan["names"]) for word in rest), context]
+    label = ["--label", plan["label"]] if command == "run" else []
+    return [command, *label, *(_renamed(word, plan["names"]) for word in rest)]
 
 
 def _renamed(word: str, names: dict[str, str]) -> str:
-    if word in names:
-        return names[word]
-    bind = "type=bind,source="
-    if word.startswith(bind):
-        source, comma, rest = word.removeprefix(bind).partition(",")
-        return f"{bind}{names.get(source, source)}{comma}{rest}"
     name, colon, path = word.partition(":")
-    return f"{names[name]}:{path}" if colon and path.startswith("/") and name in names else word
+    return names.get(word) or (f"{names[name]}:{path}" if colon and path.startswith("/") and name in names else word)
+
+
+def main(plan: dict[str, Any], program: str, *arguments: str) -> None:
+    """Run a program with the names of the test."""
+    if program == "docker":
+        os.execvp(plan["docker"], ["docker", *translated(list(arguments), plan)])
+    if arguments != ("clone", REPOSITORY):
+        sys.exit(f"not on a page: git {' '.join(arguments)}")
+    shutil.copytree(plan["clone"], REPOSITORY.rpartition("/")[2])
 
 
 if __name__ == "__main__":
-    plan = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    os.execvp(plan["docker"], ["docker", *translated(sys.argv[2:], plan)])
+    main(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")), *sys.argv[2:])

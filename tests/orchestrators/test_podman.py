@@ -11,6 +11,7 @@ from tests.orchestrators.engines import UNPRIVILEGED, Podman
 from tests.orchestrators.manifests import KUBERNETES, as_pod, read, written
 from tests.orchestrators.running import COUNTS, documented, run, wait_for
 from tests.states import READY
+from tests.vocabularies import DEFAULT
 from tiktoken_cache_init.catalogue import VOCABULARIES
 
 WANTED = sorted(vocabulary.cache_key for vocabulary in VOCABULARIES)
@@ -38,7 +39,7 @@ def type_in(podman: Podman, directory: Path) -> str:
     shim.write_text(f'#!/bin/sh\nexec {" ".join(podman.command())} "$@"\n')
     shim.chmod(0o755)
     variables = {"PATH": f"{directory}:{os.environ['PATH']}"}
-    commands = documented("podman.md", "## Load and run")
+    commands = documented("building.md", "## podman")
     return run("bash", "-euc", commands, variables=variables, directory=podman.directory).stdout
 
 
@@ -85,4 +86,4 @@ def test_the_init_container_fills_an_empty_dir_and_the_gateway_starts(podman: Po
     [gateway] = json.loads(podman("inspect", "new-api-new-api").stdout)
     assert gateway["Config"]["User"] == "65532:65532"
     assert {mount["Destination"]: mount["RW"] for mount in gateway["Mounts"]} == {"/data": True, "/tiktoken": False}
-    assert names(podman.volume("tiktoken")) == WANTED
+    assert names(podman.volume("tiktoken")) == sorted(vocabulary.cache_key for vocabulary in DEFAULT)

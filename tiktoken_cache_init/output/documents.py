@@ -1,4 +1,4 @@
-"""Output for programs: JSON documents. ``docs/output.md`` describes the fields."""
+"""Output for programs: JSON documents. The schemas in ``docs/`` describe the fields."""
 
 from __future__ import annotations
 

@@ -1,0 +1,101 @@
+"""The JSON schemas describe exactly the fields of the documents and of the log."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from tests.docs.running import Place, tool
+from tests.machine import ROOT
+from tests.vocabularies import CL100K
+from tiktoken_cache_init.fill import Action
+from tiktoken_cache_init.gateway import Consequence
+from tiktoken_cache_init.output.documents import SCHEMA
+from tiktoken_cache_init.volume.identify import Kind
+from tiktoken_cache_init.volume.inspect import State
+
+COMMANDS = ("fill", "verify", "list")
+PRIVATE = f"https://vocabularies.example/own.tiktoken#sha256={hashlib.sha256(b'').hexdigest()}"
+STATES = [state.value for state in State if state is not State.WRONG] + [kind.value for kind in Kind]
+
+
+def schema(name: str) -> Any:
+    return json.loads((ROOT / "docs" / f"{name}.schema.json").read_text(encoding="utf-8"))
+
+
+def problems(described: Any, value: Any) -> list[str]:
+    validator: Any = import_module("jsonschema").Draft202012Validator
+    validator.check_schema(described)
+    return [error.message for error in validator(described).iter_errors(value)]
+
+
+def closed(described: Any) -> Any:
+    """Return a schema that also refuses any field that it does not describe, and the absence of any field."""
+    if isinstance(described, list):
+        return [closed(each) for each in described]
+    if not isinstance(described, dict):
+        return described
+    exact = (
+        {"additionalProperties": False, "required": list(described["properties"])} if "properties" in described else {}
+    )
+    return {key: closed(each) for key, each in described.items()} | exact
+
+
+@pytest.fixture(scope="module")
+def results(shared_place: Place) -> dict[str, list[Any]]:
+    """Return the documents of each command, and the lines of the logs."""
+    found: dict[str, list[Any]] = {name: [] for name in (*COMMANDS, "log")}
+
+    def run(command: str, *arguments: str, **variables: str) -> None:
+        said = shared_place.tool(command, "--json", *arguments, variables={"TIKTOKEN_INIT_LOG": "json", **variables})
+        found[command].append(said.document)
+        found["log"] += [json.loads(line) for line in said.err.splitlines()]
+
+    run("verify")
+    run("fill", "--sources", "fetch", "--origin", "off", "--mirror", "/nowhere", TIKTOKEN_INIT_XYZ="x")
+    run("fill", "--extra", PRIVATE)
+    (shared_place.volume / CL100K.cache_key).write_bytes(b"")
+    run("verify", "--layout", "both")
+    run("fill")
+    run("verify", "--encodings", "all", "--extra", PRIVATE)
+    run("verify", TIKTOKEN_CACHE_DIR=str(shared_place.directory / "nothing"))
+    run("list", "--encodings", "all", "--extra", PRIVATE)
+    return found
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_document_has_the_fields_of_its_schema_and_no_other(name: str, results: dict[str, list[Any]]) -> None:
+    for document in results[name]:
+        assert problems(schema(name), document) == []
+        assert problems(closed(schema(name)), document) == []
+
+
+def test_each_line_of_the_log_fits_its_schema(results: dict[str, list[Any]]) -> None:
+    assert [problem for line in results["log"] for problem in problems(schema("log"), line)] == []
+    assert {line["event"] for line in results["log"]} >= {
+        "start",
+        "file",
+        "tried",
+        "warning",
+        "restart",
+        "ready",
+        "error",
+    }
+
+
+def test_the_words_of_the_schemas_are_those_of_the_program() -> None:
+    fill, verify = (schema(command)["properties"]["files"]["items"]["properties"] for command in ("fill", "verify"))
+    assert fill["found"]["enum"] == verify["state"]["enum"] == STATES
+    assert fill["action"]["enum"] == [action.value for action in Action]
+    assert verify["gateway"]["enum"] == [consequence.value for consequence in Consequence]
+    assert {schema(command)["properties"]["schema"]["const"] for command in COMMANDS} == {SCHEMA}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_wrong_setting_gives_no_document(command: str) -> None:
+    said = tool(command, "--json", "--encodings", "none")
+    assert (said.code, said.out) == (2, "")
