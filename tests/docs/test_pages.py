@@ -78,7 +78,6 @@ def test_the_tables_of_settings_are_those_of_the_program(page: str) -> None:
 PLACES = {
     "README.md": r"badge/version-(.+)-blue",
     "README.zh-CN.md": r"badge/version-(.+)-blue",
-    "Dockerfile": r"^ARG VERSION=(\S+)$",
     "docs/settings.md": r"^tiktoken-cache-init (\S+): fill",
     "docs/settings.zh-CN.md": r"^tiktoken-cache-init (\S+): fill",
 }
