@@ -16,9 +16,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from . import interrupts, place, sources
-from .catalogue import VOCABULARIES, Target, Vocabulary
+from .catalogue import Target, Vocabulary
 from .errors import DeadlinePassed, InitError, Interrupted, NotObtainedError, ReadOnlyError, Stopped, VolumeError
-from .gateway import also_loaded
+from .gateway import also_needed
 from .settings import Settings
 from .sources import Delivery, Failure, Watch
 from .volume import search, staging
@@ -97,7 +97,7 @@ def fill(settings: Settings, watch: Watch) -> Filled:
     # Every file is right now, so the deadline is no error any more.
     with contextlib.suppress(DeadlinePassed):
         if error is None:
-            sweep(directory, _known(settings))
+            sweep(directory, settings.vocabularies)
         warnings += _warnings(settings)
     return Filled(work.outcomes(), error, tuple(warnings))
 
@@ -202,7 +202,7 @@ class _Work:
     def _stage(self, files: dict[Target, StagedFile]) -> None:
         """Fill the temporary files from the sources, as far as possible."""
         # Temporary files of killed runs may fill a small volume.
-        sweep(self._directory, _known(self._settings))
+        sweep(self._directory, self._settings.vocabularies)
         for staged in files.values():
             staged.create(self._settings.mode)
         self._deliveries = {}
@@ -294,11 +294,6 @@ class _Work:
         )
 
 
-def _known(settings: Settings) -> tuple[Vocabulary, ...]:
-    """Return the vocabularies whose bytes are no rubbish, wanted or not."""
-    return tuple(dict.fromkeys((*VOCABULARIES, *settings.vocabularies)))
-
-
 def _warnings(settings: Settings) -> list[str]:
     """Return warnings about files that a gateway does not find although the fill is ready."""
     warnings = []
@@ -309,19 +304,10 @@ def _warnings(settings: Settings) -> list[str]:
             f"-v tiktoken:{settings.cache_dir}"
         )
     if settings.layout != "published":
-        for vocabulary in also_loaded(settings.vocabularies):
-            if not _is_ready(settings, vocabulary):
-                name = vocabulary.published_name
-                warnings.append(
-                    f"a gateway (New-API, one-api) also loads {name} when it starts: add {name.partition('.')[0]} to "
-                    "TIKTOKEN_INIT_ENCODINGS"
-                )
+        names = [vocabulary.published_name for vocabulary in also_needed(settings.cache_dir, settings.vocabularies)]
+        warnings += [
+            f"a gateway (New-API, one-api) also loads {name} when it starts: add {name.partition('.')[0]} to "
+            "TIKTOKEN_INIT_ENCODINGS"
+            for name in names
+        ]
     return warnings
-
-
-def _is_ready(settings: Settings, vocabulary: Vocabulary) -> bool:
-    try:
-        [finding] = inspect(settings.cache_dir, [Target(vocabulary, vocabulary.cache_key)])
-    except VolumeError:
-        return False
-    return finding.ready

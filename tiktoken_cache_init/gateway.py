@@ -71,17 +71,16 @@ def predict(finding: Finding, directory: str) -> Prediction:
     return Prediction(Consequence.COUNTS_WRONG, f"starts and {'counts' if surely else 'may count'} wrong")
 
 
-def also_loaded(wanted: tuple[Vocabulary, ...]) -> tuple[Vocabulary, ...]:
-    """Return the other vocabularies that a gateway loads at start, if it loads one of the wanted ones."""
+def also_needed(directory: str, wanted: tuple[Vocabulary, ...]) -> list[Vocabulary]:
+    """Return the vocabularies that a gateway loads at start with the wanted ones, and that the directory lacks."""
     names = {vocabulary.cache_key for vocabulary in wanted}
-    missing = LOADED_AT_START.keys() - names
-    return (
-        tuple(known for known in VOCABULARIES if known.cache_key in missing) if names & LOADED_AT_START.keys() else ()
-    )
+    others = LOADED_AT_START.keys() - names if names & LOADED_AT_START.keys() else set()
+    known = [vocabulary for vocabulary in VOCABULARIES if vocabulary.cache_key in others]
+    return [other for other in known if not _holds(os.path.join(directory, other.cache_key), other)]
 
 
 def _holds(path: str, vocabulary: Vocabulary) -> bool:
-    """Return whether a link leads to the bytes of the vocabulary, as far as this user can follow it."""
+    """Return whether a path leads to the bytes of the vocabulary, as far as this user can follow it."""
     with contextlib.suppress(OSError):
         if os.path.isfile(path):
             with open(path, "rb", buffering=0) as file:

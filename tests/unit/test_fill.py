@@ -605,16 +605,6 @@ def test_a_fill_warns_if_a_gateway_needs_another_file_that_is_not_there(volume: 
     assert "also loads o200k_base.tiktoken when it starts: add o200k_base to TIKTOKEN_INIT_ENCODINGS" in warning
     assert filled(volume, cl100k, layout="published").warnings == ()
     assert filled(volume, TINY).warnings == ()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_is_ready", lambda *_: True)
-        assert filled(volume, cl100k).warnings == ()
-
-
-def test_a_file_that_is_not_wanted_and_cannot_be_read_causes_only_a_warning(volume: Path, refuse: Refuse) -> None:
-    cl100k = published("cl100k_base.tiktoken")
-    refuse("lstat", errno.EIO)
-    [warning] = module._warnings(settings(volume, cl100k))
-    assert "also loads o200k_base.tiktoken" in warning
 
 
 def test_a_fill_in_the_image_warns_if_the_next_container_gets_another_volume(

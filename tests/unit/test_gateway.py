@@ -9,8 +9,8 @@ import pytest
 from tests.samples import CONTENT, published, vocabulary
 from tests.unit.conftest import Refuse
 from tiktoken_cache_init import gateway as module
-from tiktoken_cache_init.catalogue import Target, Vocabulary, encoding
-from tiktoken_cache_init.gateway import Consequence, Prediction, also_loaded, predict
+from tiktoken_cache_init.catalogue import Target, Vocabulary
+from tiktoken_cache_init.gateway import Consequence, Prediction, also_needed, predict
 from tiktoken_cache_init.volume.identify import Identity, Kind
 from tiktoken_cache_init.volume.inspect import Finding, State
 
@@ -120,8 +120,13 @@ def test_a_link_counts_correctly_if_it_leads_to_the_right_bytes(tmp_path: Path) 
     assert of(State.LINK, place=tmp_path) == (FAILS, UNCLEAR)
 
 
-def test_a_gateway_loads_both_files_if_it_loads_one() -> None:
+def test_a_gateway_needs_both_files_if_it_loads_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "VOCABULARIES", (vocabulary(), CL100K, O200K))
     private = vocabulary(name="cl100k_base.tiktoken")
-    assert also_loaded((CL100K,)) == (encoding("o200k_base").vocabularies[0],)
-    assert also_loaded((O200K, private)) == (encoding("cl100k_base").vocabularies[0],)
-    assert also_loaded((CL100K, O200K)) == also_loaded((private,)) == ()
+    assert also_needed(str(tmp_path), (CL100K,)) == [O200K]
+    assert also_needed(str(tmp_path), (O200K, private)) == [CL100K]
+    assert also_needed(str(tmp_path), (CL100K, O200K)) == also_needed(str(tmp_path), (private,)) == []
+    (tmp_path / O200K.cache_key).write_bytes(b"QQ== 0\n")
+    assert also_needed(str(tmp_path), (CL100K,)) == []
+    (tmp_path / O200K.cache_key).write_bytes(b"QQ== 1\n")
+    assert also_needed(str(tmp_path), (CL100K,)) == [O200K]

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterable
 
-from ..catalogue import Vocabulary
+from ..catalogue import VOCABULARIES, Vocabulary
 from .inspect import holds
 from .staging import PREFIX
 
@@ -15,12 +15,16 @@ _STALE_AFTER = 3600.0
 """Seconds after which a temporary file counts as abandoned, if the file system has no locks."""
 
 
-def sweep(directory: str, known: Iterable[Vocabulary]) -> None:
-    """Remove the temporary files of killed runs, except one copy of each known vocabulary that has no final name.
+def sweep(directory: str, wanted: Iterable[Vocabulary]) -> None:
+    """Remove the temporary files of killed runs, except one copy of each vocabulary that has no final name.
 
     Best effort: a file that cannot be removed is left for the next run.
+
+    Args:
+        directory: the directory.
+        wanted: vocabularies that this run wants. Those of the catalogue are spared too: another run may want them.
     """
-    missing = set(known)
+    missing = {*VOCABULARIES, *wanted}
     with contextlib.suppress(OSError):
         # In the same order in every run, so that two runs do not spare different copies.
         for name in sorted(os.listdir(directory)):

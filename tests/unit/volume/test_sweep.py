@@ -10,28 +10,36 @@ import pytest
 
 from tests.samples import CONTENT, OTHER, TINY, as_nobody, left_behind, names_in, public_directory, staged_file
 from tests.unit.conftest import Refuse
+from tiktoken_cache_init.catalogue import Vocabulary
+from tiktoken_cache_init.volume import sweep as module
 from tiktoken_cache_init.volume.staging import PREFIX
 from tiktoken_cache_init.volume.sweep import sweep
 
 
-@pytest.mark.parametrize("size", [TINY.size, None])
 @pytest.mark.parametrize("final", [TINY.cache_key, TINY.published_name])
+@pytest.mark.parametrize(
+    ("catalogue", "wanted"), [((), (OTHER, TINY)), ((), (TINY._replace(size=None),)), ((OTHER, TINY), ())]
+)
 def test_one_copy_of_a_vocabulary_is_no_rubbish_until_it_has_its_final_name(
-    volume: Path, size: int | None, final: str
+    volume: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    catalogue: tuple[Vocabulary, ...],
+    wanted: tuple[Vocabulary, ...],
+    final: str,
 ) -> None:
-    known = TINY._replace(size=size)
+    monkeypatch.setattr(module, "VOCABULARIES", catalogue)
     for number in range(3):
         (volume / f"{PREFIX}{number}").write_bytes(CONTENT if number else b"half")
     (volume / final).write_bytes(b"wrong")
-    sweep(str(volume), [OTHER, known])
+    sweep(str(volume), wanted)
     assert left_behind(volume) == [f"{PREFIX}1"]
     (volume / final).unlink()
     (volume / final).symlink_to(f"{PREFIX}1")
-    sweep(str(volume), [OTHER, known])
+    sweep(str(volume), wanted)
     assert left_behind(volume) == [f"{PREFIX}1"]
     (volume / final).unlink()
     (volume / final).write_bytes(CONTENT)
-    sweep(str(volume), [OTHER, known])
+    sweep(str(volume), wanted)
     assert names_in(volume) == [final]
 
 
