@@ -66,7 +66,9 @@ def _not_ready(settings: Settings, verified: Verified) -> str:
     wrong = sum(not finding.ready for finding, _, _ in verified.files)
     what = f"{wrong} of {len(verified.files)} files in {settings.cache_dir}" if wrong else settings.cache_dir
     if verified.gateway_starts:
-        what += ", but a gateway (New-API, one-api) starts and counts correctly without them"
+        what += (
+            f", but a gateway (New-API, one-api) starts and counts correctly without {'it' if wrong == 1 else 'them'}"
+        )
     return f"{what}: {fill_advice(verified.read_only)}" if verified.fill_helps else what
 
 

@@ -54,6 +54,7 @@ def test_the_last_line_says_whether_a_gateway_starts_and_how_to_run_fill() -> No
     assert last(both[0]) == "ready: all wanted files in /cache are right"
     assert last(*both) == READY
     assert last(*both, *others) == f"not ready: 2 of 4 files in /cache{starts}{AGAIN}"
+    assert last(*both, others[0]).startswith(f"not ready: 1 of 3 files in /cache{starts.removesuffix('them')}it: ")
     assert last(both[0], *others) == f"not ready: 2 of 3 files in /cache{AGAIN}"
     assert last(*both, problems=(Fix("mount it", by_fill=False),)) == "not ready: /cache"
     assert last(*both, problems=(Fix("run fill"),), read_only=True) == f"not ready: /cache{AGAIN} on a writable mount"
