@@ -7,7 +7,7 @@ BUILD_OPTIONS ?=
 export BUILD_OPTIONS
 VENV := .venv
 
-.PHONY: supported fill test test-unit lint image dist rehearsal size sized benchmarks arm64 pins clean
+.PHONY: supported fill test test-unit lint image dist publish release-tag rehearsal size sized benchmarks arm64 pins clean
 
 # Fill a directory on this machine, with a virtual environment in .venv.
 fill: supported $(VENV)/runtime
@@ -65,10 +65,24 @@ VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' tiktoken_cache_init/__
 # Make the files of a release in dist/: the same commit gives the same bytes. An emulated architecture takes some minutes more.
 dist: supported $(VENV)/release
 	rm -rf dist
-	$(VENV)/release/bin/python -m release.dist dist $(ARCHITECTURES)
+	$(VENV)/release/bin/python -m release.dist dist
+	$(VENV)/release/bin/python -m release.check dist
 ARCHITECTURES ?= amd64 arm64
+export ARCHITECTURES
 
-# Build each target, and print its compressed size and its largest parts. Exit with 1 if a size exceeds its budget.
+# Push, check, sign and tag the images as IMAGE, such as ghcr.io/OWNER/tiktoken-cache-init. release/publish.py names the variables.
+publish: supported $(VENV)/release
+	$(VENV)/release/bin/python -m release.publish $(IMAGE)
+
+# Fail if the variable TAG differs from the program's version.
+release-tag:
+	$(PYTHON) -m release.check
+
+# Run a whole release on this machine, with a registry and a package index on loopback. release/rehearsal.py says what it needs.
+rehearsal: $(VENV)/release $(VENV)/dev
+	$(VENV)/bin/python -m release.rehearsal
+
+# Build each target, and print its compressed size. Exit with 1 if a size exceeds its budget.
 size: sized
 	$(PYTHON) -m image.size $(addprefix tiktoken-cache-init:,default two-encodings offline data)
 
@@ -80,8 +94,8 @@ sized:
 
 # Measure times, memory and sizes, and write benchmarks/results.md and docs/size-and-speed.svg. This needs hyperfine and an idle
 # machine, and takes about ten minutes.
-benchmarks: sized
-	$(PYTHON) -m benchmarks --rounds $(ROUNDS)
+benchmarks: sized $(VENV)/release
+	$(VENV)/release/bin/python -m benchmarks --rounds $(ROUNDS)
 ROUNDS ?= 60
 
 # Build the images for arm64, print their sizes, and run the tests of the image. Of the network tests, run only those marked

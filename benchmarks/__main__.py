@@ -1,7 +1,7 @@
-"""Measures times, memory and sizes: ``python -m benchmarks [--rounds N] [--out DIR]``.
+"""Measures times, memory and sizes: ``python -m benchmarks [--rounds N]``.
 
 It needs hyperfine, a container engine with the images of `make size`, and a machine that does nothing else. It writes
-``benchmarks/results.md`` and ``docs/size-and-speed.svg``, or both into DIR. The exit code is 1 if a limit is exceeded.
+``benchmarks/results.md`` and ``docs/size-and-speed.svg``. The exit code is 1 if a limit is exceeded.
 """
 
 from __future__ import annotations
@@ -13,30 +13,34 @@ import json
 import platform
 import re
 import shlex
-import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 
-from image.size import measure
-from tiktoken_cache_init.catalogue import encoding
+from matplotlib import pyplot
 
-from .report import SIZES, Results, all_met, panels, picture, table
+from image.size import BUDGETS, measure
+from release.check import WHEEL
+from release.dist import NAME, ROOT, build, make_packages, run
+from tiktoken_cache_init.catalogue import VOCABULARIES
 
-ROOT = Path(__file__).resolve().parents[1]
-NAME = "tiktoken-cache-init"
-PEERS = {"copy": f"{NAME}-peer:copy", "careful": f"{NAME}-peer:careful"}
-WANTED = {
-    vocabulary.cache_key: vocabulary.sha256
-    for name in ("cl100k_base", "o200k_base")
-    for vocabulary in encoding(name).vocabularies
-}
-TWO = ("--env", "TIKTOKEN_INIT_ENCODINGS=cl100k_base,o200k_base")
-"""The recipes that the image is compared with put only these two files into the volume."""
+DEFAULT, COPY, CAREFUL = f"{NAME}:default", f"{NAME}-peer:copy", f"{NAME}-peer:careful"
+WANTED = {vocabulary.cache_key: vocabulary.sha256 for vocabulary in VOCABULARIES}
 BLOCK = 10
 """Consecutive runs of a command. The commands take turns, so that a busy moment of the machine affects all of them."""
+COLD, WARM, CP, RECIPE = "image, empty volume", "image, nothing to do", "busybox, cp", "busybox, the careful recipe"
+FILL, SCRIPT, TIKTOKEN = "wheel, empty directory", "a Python script that copies", "tiktoken, o200k_base from the cache"
+LIMITS = {(COLD, CP): 1.18, (COLD, RECIPE): 1.05, (WARM, CP): 1.15, (FILL, SCRIPT): 1.5}
+"""(Ours, the other) -> the highest ratio of their times that is allowed."""
+MEMORY_LIMIT = 25.0
+"""Megabytes."""
+SIZES = {
+    "default": DEFAULT,
+    "two-encodings": f"{NAME}:two-encodings",
+    "offline": f"{NAME}:offline",
+    "busybox and the files": COPY,
+}
 
 PEAK = """
 import os, runpy
@@ -50,130 +54,115 @@ runpy.run_path("/usr/lib/tiktoken-cache-init/entrypoint.pyc", run_name="__main__
 """Program that runs the program of the image, and prints its peak memory in KiB and its exit code at the end."""
 
 
-def run(*command: str) -> str:
-    """Run a command and return its output.
-
-    Raises:
-        SystemExit: it failed.
-
-    """
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"error: {shlex.join(command)} exited with {done.returncode}: {done.stderr}")
-    return done.stdout
-
-
 def container(image: str, directory: Path, *options: str) -> list[str]:
     """Return the command that runs an image on a volume."""
-    return [
-        "docker",
-        "run",
-        "--rm",
-        "--network",
-        "none",
-        "--volume",
-        f"{directory}:/cache/tiktoken",
-        *TWO,
-        *options,
-        image,
-    ]
+    return ["docker", "run", "--rm", "--network", "none", "--volume", f"{directory}:/cache/tiktoken", *options, image]
 
 
-def build_peers() -> None:
-    """Build the recipes that the image is compared with."""
-    for target, tag in PEERS.items():
-        run("docker", "build", "--quiet", "--target", target, "--tag", tag, str(ROOT / "benchmarks" / "peers"))
+def commands(scratch: Path) -> dict[str, tuple[Path, list[str]]]:
+    """Build what is measured; return name -> the directory to fill, and the command."""
+    for target, tag in (("copy", COPY), ("careful", CAREFUL)):
+        run("docker", "build", "--quiet", "--target", target, "--tag", tag, ROOT / "benchmarks" / "peers")
+    build("data", "--output", f"type=local,dest={scratch}/vocabularies")
+    make_packages(scratch / "vocabularies", scratch)
+    python = scratch / "python" / "bin" / "python"
+    run(sys.executable, "-m", "venv", scratch / "python")
+    run(python, "-m", "pip", "install", "--quiet", "--no-index", scratch / WHEEL)
+    places = {
+        name: scratch / f"{number}" for number, name in enumerate((COLD, WARM, CP, RECIPE, FILL, SCRIPT, TIKTOKEN))
+    }
+    for place in places.values():
+        place.mkdir()
+    copy = f"import os, shutil; [shutil.copy(os.path.join({str(scratch / 'vocabularies')!r}, name), {str(places[SCRIPT])!r}) for name in os.listdir({str(scratch / 'vocabularies')!r})]"
+    load = "import tiktoken; tiktoken.get_encoding('o200k_base').encode('hello')"
+    found = {
+        COLD: container(DEFAULT, places[COLD]),
+        WARM: container(DEFAULT, places[WARM]),
+        CP: container(COPY, places[CP]),
+        RECIPE: container(CAREFUL, places[RECIPE]),
+        FILL: [str(python.with_name(NAME)), "--cache-dir", str(places[FILL])],
+        SCRIPT: [str(python), "-c", copy],
+        TIKTOKEN: ["env", f"TIKTOKEN_CACHE_DIR={scratch}/vocabularies", sys.executable, "-c", load],
+    }
+    return {name: (places[name], command) for name, command in found.items()}
 
 
 def check(directory: Path) -> None:
     """Exit with an error if the directory does not have exactly the right files."""
     found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in directory.iterdir()}
     if found != WANTED:
-        sys.exit(f"error: {directory} has {sorted(found)}, not the two vocabularies")
+        sys.exit(f"error: {directory} has {sorted(found)}, not the vocabularies")
 
 
-def times(scratch: Path, rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of each run of each command."""
-    images = {"cold": f"{NAME}:default", "warm": f"{NAME}:default", **PEERS}
-    seconds: dict[str, list[float]] = {key: [] for key in images}
+def times(scratch: Path, rounds: int) -> dict[str, float]:
+    """Return the median of the milliseconds of each command."""
+    measured = commands(scratch)
+    seconds: dict[str, list[float]] = {name: [] for name in measured}
     for done in range(0, rounds, BLOCK):
-        for key, image in images.items():
-            directory = scratch / key
-            directory.mkdir(exist_ok=True)
+        for name, (directory, command) in measured.items():
             # The writes of the previous run must not slow this one down.
-            prepare = "sync" if key == "warm" else f"rm -f {directory}/* && sync"
-            exported = scratch / "times.json"
-            command = shlex.join(container(image, directory))
-            options = ["--warmup", "1", "--runs", str(min(BLOCK, rounds - done)), "--prepare", prepare]
-            run("hyperfine", *options, "--export-json", str(exported), command)
-            seconds[key] += json.loads(exported.read_text())["results"][0]["times"]
-            check(directory)
+            prepare = "sync" if name == WARM else f"rm -f {directory}/* && sync"
+            options = ["--warmup", "1", "--runs", min(BLOCK, rounds - done), "--prepare", prepare]
+            run("hyperfine", *map(str, options), "--export-json", scratch / "times.json", shlex.join(command))
+            seconds[name] += json.loads((scratch / "times.json").read_text())["results"][0]["times"]
+            if name != TIKTOKEN:
+                check(directory)
         print(f"{min(done + BLOCK, rounds)} of {rounds} runs of each command", file=sys.stderr, flush=True)
-    return seconds
+    return {name: median(each) * 1000 for name, each in seconds.items()}
 
 
-def memory(scratch: Path) -> dict[str, float]:
-    """Return the peak memory in bytes of a fill of an empty volume, and of a ready one."""
-    directory = scratch / "memory"
+def memory(directory: Path) -> float:
+    """Return the peak memory of a fill of an empty volume, in megabytes."""
     directory.mkdir()
-    found = {}
-    for key in ("cold", "warm"):
-        command = container(f"{NAME}:default", directory, "--entrypoint", "/usr/bin/python3.13")
-        peak = re.search(r"PEAK (\d+) 0", run(*command, "-I", "-X", "utf8", "-c", PEAK))
-        if peak is None:
-            sys.exit("error: the program in the image failed, so its memory is unknown")
-        found[key] = int(peak[1]) * 1024.0
-        check(directory)
-    return found
+    command = container(DEFAULT, directory, "--entrypoint", "/usr/bin/python3.13")
+    peak = re.search(r"PEAK (\d+) 0", run(*command, "-I", "-X", "utf8", "-c", PEAK))
+    if peak is None:
+        sys.exit("error: the program in the image failed, so its memory is unknown")
+    return int(peak[1]) * 1024 / 1e6
 
 
-def sizes() -> dict[str, float]:
-    """Return the compressed bytes of each image."""
-    return {key: measure(PEERS.get(key, f"{NAME}:{key}")) * 1e6 for key in SIZES}
+def plot(milliseconds: dict[str, float], megabytes: dict[str, float]) -> None:
+    """Write the picture: the time of each command, and the size of each image."""
+    figure, axes = pyplot.subplots(2, 1, figsize=(9, 5), height_ratios=(len(milliseconds), len(megabytes)))
+    for axis, title, values in zip(axes, ("Time (ms)", "Compressed size (MB)"), (milliseconds, megabytes), strict=True):
+        axis.bar_label(axis.barh(list(values)[::-1], list(values.values())[::-1]), fmt="%.3g", padding=3)
+        axis.set_title(title, loc="left")
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(ROOT / "docs" / "size-and-speed.svg", metadata={"Date": None})
 
 
-def about(rounds: int) -> str:
-    """Describe the day, the commit and the machine."""
-    cpus = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    processor = f"{len(cpus)} cores, {cpus[0]}" if cpus else platform.machine()
-    engine = run("docker", "version", "--format", "Docker {{.Server.Version}}").strip()
-    commit = run("git", "-C", str(ROOT), "describe", "--always", "--dirty").strip()
-    today = datetime.datetime.now(datetime.UTC).date()
-    return (
-        f"{today}, commit {commit}, {rounds} runs of each command. {processor}; Linux {platform.release()}; {engine}."
-    )
-
-
-def write(results: Results, paths: Mapping[str, Path]) -> None:
-    """Write the table and the picture."""
-    for name, text in (("results.md", table(results)), ("size-and-speed.svg", picture(panels(results)))):
-        paths[name].parent.mkdir(parents=True, exist_ok=True)
-        paths[name].write_text(text, encoding="utf-8")
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Measure, print and write."""
+def main() -> int:
+    """Measure, write and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure times, memory and sizes.")
-    parser.add_argument("--rounds", type=int, default=60, help="runs of each command, 2 or more (default: 60)")
-    parser.add_argument("--out", type=Path, help="write into this directory and leave the documentation as it is")
-    given = parser.parse_args(arguments)
-    if given.rounds < 2:
-        parser.error("--rounds must be 2 or more")
-    if not shutil.which("hyperfine"):
-        parser.error("hyperfine is missing: apt-get install hyperfine")
-    build_peers()
+    parser.add_argument("--rounds", type=int, default=60, help="runs of each command (default: 60)")
+    rounds = parser.parse_args().rounds
     # Not /tmp, which can be in memory: the time of a sync is part of the measurement.
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
-        scratch = Path(name)
-        results = Results(times(scratch, given.rounds), memory(scratch), sizes(), about(given.rounds))
-    places = {
-        "results.md": ROOT / "benchmarks" / "results.md",
-        "size-and-speed.svg": ROOT / "docs" / "size-and-speed.svg",
-    }
-    write(results, {key: given.out / key for key in places} if given.out else places)
-    print(table(results))
-    return 0 if all_met(results) else 1
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:
+        milliseconds = times(Path(scratch), rounds)
+        peak = memory(Path(scratch, "memory"))
+    megabytes = {name: measure(image) for name, image in SIZES.items()}
+    rows = [
+        (
+            f"{ours} / {other}",
+            f"{milliseconds[ours]:.0f} / {milliseconds[other]:.0f} ms",
+            milliseconds[ours] / milliseconds[other],
+            limit,
+        )
+        for (ours, other), limit in LIMITS.items()
+    ]
+    rows += [("peak memory of a fill, MB", "", peak, MEMORY_LIMIT)]
+    rows += [(f"compressed size of {name}, MB", "", size, BUDGETS.get(name, size)) for name, size in megabytes.items()]
+    engine = run("docker", "version", "--format", "Docker {{.Server.Version}}").strip()
+    commit = run("git", "describe", "--always", "--dirty").strip()
+    about = f"{datetime.datetime.now(datetime.UTC).date()}, commit {commit}, {rounds} runs of each command; Linux {platform.release()}; {engine}."
+    table = "".join(f"| {name} | {text} | {value:.2f} | {limit:.2f} |\n" for name, text, value, limit in rows)
+    head = f"# Size and speed\n\n{about} Times are medians of whole commands that fill the six files.\n\n| what | measured | result | limit |\n|---|---|---:|---:|\n"
+    (ROOT / "benchmarks" / "results.md").write_text(head + table)
+    plot(milliseconds, megabytes)
+    print(head + table)
+    return int(any(value > limit for _, _, value, limit in rows))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -1,7 +1,7 @@
-"""Makes the files of a release: ``python -m release.dist DIRECTORY [ARCHITECTURE...]``.
+"""Makes the files of a release: ``python -m release.dist DIRECTORY``.
 
-The directory gets the wheel, the sdist, a tar of the vocabularies, an archive of each image for each architecture (default:
-amd64 and arm64), and SHA256SUMS. All parts get the vocabularies from the image ``data``: its build checks their digests, and
+The directory gets the wheel, the sdist, a tar of the vocabularies, an archive of each image for each architecture
+(the variable ARCHITECTURES, default: amd64 arm64), and SHA256SUMS. All parts get the vocabularies from the image ``data``: its build checks their digests, and
 the real tiktoken loads them. Two runs for one commit make the same bytes.
 
 It runs in the environment of `make dist`, with a container engine. BUILD_OPTIONS holds options for every build of an image.
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NAME = "tiktoken-cache-init"
 TARGETS = {"default": "", "offline": "-offline", "data": "-data"}
 """Target of the Dockerfile -> suffix of the version in tags and file names."""
-ARCHITECTURES = ("amd64", "arm64")
+ARCHITECTURES = os.environ.get("ARCHITECTURES", "amd64 arm64").split()
 CACHE_README = f"""\
 The vocabularies of tiktoken, as their publisher serves them, under their cache keys.
 This directory is a cache: mount it or copy it, and set TIKTOKEN_CACHE_DIR to its path in the program that reads it.
@@ -108,7 +108,7 @@ def make_archive(target: str, architecture: str, out: Path) -> None:
     build(target, "--platform", f"linux/{architecture}", "--provenance=false", "--quiet", "--load", *tags)
     path = out / f"{NAME}-{__version__}{TARGETS[target]}-{architecture}.tar.gz"
     with tempfile.TemporaryFile() as saved, _compressed(path) as file:
-        subprocess.run(["docker", "save", *names], check=True, stdout=saved)  # noqa: S607  whichever docker is in use
+        subprocess.run(["docker", "save", *names], check=True, stdout=saved)
         saved.seek(0)
         with tarfile.open(fileobj=saved) as archive:
             # The engine writes the time of the run into some entries.
@@ -137,7 +137,7 @@ def make_sums(out: Path) -> None:
     (out / "SHA256SUMS").write_text("".join(lines))
 
 
-def main(out: Path, architectures: Sequence[str]) -> None:
+def main(out: Path) -> None:
     """Make every file of a release in a new directory."""
     # Modes of files get into the archives.
     os.umask(0o022)
@@ -146,7 +146,7 @@ def main(out: Path, architectures: Sequence[str]) -> None:
         build("data", "--output", f"type=local,dest={scratch}/vocabularies")
         make_packages(Path(scratch, "vocabularies"), out)
         make_tar(Path(scratch, "vocabularies"), out)
-    for architecture in architectures:
+    for architecture in ARCHITECTURES:
         for target in TARGETS:
             make_archive(target, architecture, out)
     make_sums(out)
@@ -154,4 +154,4 @@ def main(out: Path, architectures: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:] or ARCHITECTURES)
+    main(Path(sys.argv[1]))

@@ -96,6 +96,9 @@ NEEDS = {
         lambda: _is_root() and Path("/dev/fuse").exists() and shutil.which("fusermount3"),
     ),
     "chattr": Need("root, and a file system on which `chattr +i` works (the package e2fsprogs)", _can_make_immutable),
+    "release": Need(
+        "the environment of `make dist` (run make .venv/release)", (ROOT / ".venv/release/bin/python").exists
+    ),
     "strace": Need("the package strace", _installed("strace")),
     "arm64": Need(
         "PLATFORM=linux/arm64 and qemu-aarch64-static",

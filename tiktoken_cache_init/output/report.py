@@ -2,7 +2,7 @@
 
 import os
 
-from .. import __version__
+from .. import __version__, place
 from ..fill import Action, Filled, Outcome
 from ..redact import redacted
 from ..settings import Settings
@@ -17,11 +17,12 @@ def announce(log: Log, settings: Settings) -> None:
     mirrors = [redacted(mirror) for mirror in settings.mirrors]
     extra = f" and {len(settings.extra)} private" if settings.extra else ""
     through = f" (mirrors: {', '.join(mirrors)}{'' if settings.origin else '; no origin'})" if mirrors else ""
+    baked = "" if os.path.isdir(place.BAKED_DIR) else " (nothing is baked in)"
     user = f"{os.geteuid()}:{os.getegid()}"
     log.line(
         "start",
         f"tiktoken-cache-init {__version__}: {settings.command} {settings.cache_dir} as {user}: "
-        f"{', '.join(encodings)}{extra} from {', '.join(settings.sources)}{through}",
+        f"{', '.join(encodings)}{extra} from {', '.join(settings.sources)}{baked}{through}",
         version=__version__,
         command=settings.command,
         cache_dir=settings.cache_dir,

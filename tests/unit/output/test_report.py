@@ -43,6 +43,8 @@ def test_the_first_line_names_the_directory_the_encodings_and_the_sources(monkey
     monkeypatch.setattr("os.getegid", lambda: 100)
     chosen = settings("/cache", encodings=(encoding("cl100k_base"), encoding("o200k_base")), sources=("baked", "fetch"))
     start = f"tiktoken-cache-init {__version__}: fill /cache as 1000:100: cl100k_base, o200k_base"
+    assert announced(chosen) == f"{start} from baked, fetch (nothing is baked in)"
+    monkeypatch.setattr("tiktoken_cache_init.place.BAKED_DIR", "/")
     assert announced(chosen) == f"{start} from baked, fetch"
     chosen = chosen._replace(mirrors=("https://u:secret@m.example", "/usb"), extra=(TINY,))
     assert announced(chosen) == (

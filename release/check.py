@@ -1,0 +1,106 @@
+"""Checks what a release publishes, and stops it with one line: ``python -m release.check [DIRECTORY]``.
+
+It checks the tag, and the files in the directory. `release.publish` checks the images.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from tiktoken_cache_init import __version__
+
+from .dist import ARCHITECTURES, NAME, TARGETS, run
+
+DISTRIBUTION = NAME.replace("-", "_")
+WHEEL, SDIST = f"{DISTRIBUTION}-{__version__}-py3-none-any.whl", f"{DISTRIBUTION}-{__version__}.tar.gz"
+TAR = f"tiktoken-vocabularies-{__version__}.tar.gz"
+LABEL = "org.opencontainers.image.version"
+
+
+def archive(target: str, architecture: str) -> str:
+    """Return the name of the archive of an image."""
+    return f"{NAME}-{__version__}{TARGETS[target]}-{architecture}.tar.gz"
+
+
+def check_tag() -> None:
+    """Exit with an error if the release has a tag, in the variable TAG, that differs from the program's version."""
+    if (tag := os.environ.get("TAG", f"v{__version__}")) != f"v{__version__}":
+        sys.exit(f"error: the tag is {tag}, and the program's version is {__version__}: correct one of them")
+
+
+def check_files(directory: Path) -> None:
+    """Exit with an error if a file of a release is missing, or has another digest or version than the release."""
+    wanted = {WHEEL, SDIST, TAR, *(archive(target, each) for target in TARGETS for each in ARCHITECTURES)}
+    found = {path.name for path in directory.iterdir()} - {"SHA256SUMS"}
+    if found != wanted:
+        names = [f"without {name}" for name in sorted(wanted - found)] + [
+            f"with {name}" for name in sorted(found - wanted)
+        ]
+        sys.exit(f"error: {directory} is {', '.join(names)}: run make dist again")
+    sums = dict(line.split()[::-1] for line in (directory / "SHA256SUMS").read_text().splitlines())
+    for name in sorted(wanted):
+        digest = hashlib.sha256((directory / name).read_bytes()).hexdigest()
+        if digest != sums.get(name):
+            sys.exit(f"error: {name} has the digest {digest}, and SHA256SUMS has {sums.get(name)}: run make dist again")
+        if (version := _version(directory / name)) != __version__:
+            sys.exit(f"error: {name} has the version {version} inside, not {__version__}: run make dist again")
+
+
+def _version(path: Path) -> str:
+    """Return the version that a file of a release has inside."""
+    if path.name == WHEEL:
+        with zipfile.ZipFile(path) as wheel:
+            text = wheel.read(f"{DISTRIBUTION}-{__version__}.dist-info/METADATA").decode()
+        return _found(r"^Version: (.*)$", text)
+    with tarfile.open(path) as file:
+        if path.name == TAR:
+            return _found(r"tiktoken-vocabularies-(.*?)\.tar", _read(file, "README"))
+        if path.name == SDIST:
+            text = _read(file, f"{DISTRIBUTION}-{__version__}/{DISTRIBUTION}/__init__.py")
+            return _found('^__version__ = "(.*)"$', text)
+        manifest = json.loads(_read(file, "manifest.json"))[0]
+        return str(json.loads(_read(file, manifest["Config"]))["config"]["Labels"][LABEL])
+
+
+def _found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text, re.MULTILINE)
+    return match[1] if match else "none"
+
+
+def _read(file: tarfile.TarFile, name: str) -> str:
+    content = file.extractfile(name)
+    return content.read().decode() if content else ""
+
+
+def check_image(image: str) -> None:
+    """Exit with an error if ``NAME@DIGEST`` lacks an architecture or an attestation, or has another digest or version."""
+    raw = run("docker", "buildx", "imagetools", "inspect", "--raw", image)
+    digest = f"sha256:{hashlib.sha256(raw.encode()).hexdigest()}"
+    if digest != image.rpartition("@")[2]:
+        sys.exit(f"error: the registry has {digest} for {image}: publish again")
+    manifests: list[dict[str, Any]] = json.loads(raw).get("manifests", [])
+    digests = {each["platform"]["architecture"]: each["digest"] for each in manifests}
+    kept = [each.get("annotations", {}).get("vnd.docker.reference.digest") for each in manifests]
+    versions = json.loads(run("docker", "buildx", "imagetools", "inspect", "--format", "{{json .Image}}", image))
+    for architecture in ARCHITECTURES:
+        if architecture not in digests:
+            sys.exit(f"error: {image} has no image for {architecture}: publish again")
+        if digests[architecture] not in kept:
+            sys.exit(f"error: {image} has no attestation for {architecture}: publish again")
+        version = versions[f"linux/{architecture}"]["config"]["Labels"][LABEL]
+        if version != __version__:
+            sys.exit(f"error: {image} has the version {version} for {architecture}, not {__version__}: publish again")
+
+
+if __name__ == "__main__":
+    check_tag()
+    for argument in sys.argv[1:]:
+        check_files(Path(argument))

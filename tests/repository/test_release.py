@@ -1,0 +1,159 @@
+"""Files of a release: the same bytes each time, an installation that needs nothing else, and checks that refuse faults."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from release import check, dist
+from release.check import LABEL, SDIST, TAR, WHEEL, archive
+from tests.consumers.running import offline
+from tests.machine import ROOT, needs
+from tests.samples import command
+from tiktoken_cache_init import __version__
+from tiktoken_cache_init.catalogue import VOCABULARIES
+
+PYTHON = ROOT / ".venv" / "release" / "bin" / "python"
+
+
+def make(vocabularies: Path, out: Path) -> Path:
+    """Make the packages and the tar in the environment of `make dist`."""
+    needs("release")
+    out.mkdir()
+    program = (
+        "import sys; from pathlib import Path; from release.dist import *; p = map(Path, sys.argv[1:]); a = [*p]\n"
+    )
+    program += "make_packages(*a); make_tar(*a)"
+    subprocess.run([PYTHON, "-c", program, vocabularies, out], check=True, cwd=ROOT, capture_output=True)
+    return out
+
+
+@pytest.fixture(scope="module")
+def made(vocabularies: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory with the wheel, the sdist and the tar."""
+    return make(vocabularies, tmp_path_factory.mktemp("release") / "dist")
+
+
+def test_two_runs_make_the_same_bytes(made: Path, vocabularies: Path, tmp_path: Path) -> None:
+    again = make(vocabularies, tmp_path / "again")
+    assert {path.name: path.read_bytes() for path in made.iterdir()} == {
+        path.name: path.read_bytes() for path in again.iterdir()
+    }
+    assert (made / WHEEL).stat().st_size <= 4.2e6
+
+
+def installed(file: Path, directory: Path) -> tuple[Path, dict[str, str]]:
+    """Install a package without its dependencies; return the command, and its variables."""
+    options: list[str | Path] = ["--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--target", directory]
+    subprocess.run([PYTHON, "-m", "pip", "install", *options, file], check=True, capture_output=True)
+    return directory / "bin" / "tiktoken-cache-init", {"PYTHONPATH": str(directory)}
+
+
+def test_the_wheel_fills_without_a_network_or_httpx_and_its_directory_is_a_cache(made: Path, tmp_path: Path) -> None:
+    program, variables = installed(made / WHEEL, tmp_path / "wheel")
+    done = offline([str(program), "--cache-dir", str(tmp_path / "cache")], variables)
+    assert done.stderr.splitlines()[-1].startswith("ready: 6 files in ")
+    path = offline([str(program), "path"], variables).stdout.strip()
+    assert {each.name for each in Path(path).iterdir()} == {known.cache_key for known in VOCABULARIES}
+    fetch = offline([str(program), "--cache-dir", str(tmp_path / "other"), "--sources", "fetch"], variables)
+    assert fetch.returncode == 4
+    assert "run pip install 'tiktoken-cache-init[fetch]'" in fetch.stderr
+
+
+def test_an_installation_of_the_sdist_holds_no_vocabulary_and_says_so(made: Path, tmp_path: Path) -> None:
+    program, variables = installed(made / SDIST, tmp_path / "sdist")
+    done = offline([str(program), "--cache-dir", str(tmp_path / "cache"), "--sources", "fetch"], variables)
+    assert done.stderr.splitlines()[0].endswith("from fetch (nothing is baked in)")
+    assert offline([str(program), "path"], variables).returncode == 1
+
+
+def test_the_tar_has_the_entries_of_an_export_and_digests_for_sha256sum(vocabularies: Path, tmp_path: Path) -> None:
+    def entries(content: bytes) -> dict[str, bytes]:
+        with tarfile.open(fileobj=io.BytesIO(content)) as file:
+            return {each.name: each.tobuf() + file.extractfile(each).read() for each in file}  # type: ignore[union-attr]
+
+    dist.make_tar(vocabularies, tmp_path)
+    exported = entries(command("export", "--cache-dir", str(vocabularies), "--encodings", "all").stdout)
+    found = entries((*tmp_path.glob("*.gz"),)[0].read_bytes())
+    assert found.keys() - exported.keys() == {"README", "SHA256SUMS"}
+    assert {name: found[name] for name in exported} == exported
+    subprocess.run(["tar", "-xzf", tmp_path / TAR, "-C", tmp_path], check=True)
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], check=True, cwd=tmp_path)
+
+
+def tar(path: Path, files: dict[str, str]) -> None:
+    """Write a compressed tar."""
+    with tarfile.open(path, "w:gz") as file:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text)
+            file.addfile(entry, io.BytesIO(text.encode()))
+
+
+def release(directory: Path, version: str = __version__) -> Path:
+    """Write a stand-in for each file of a release, with a version inside."""
+    directory.mkdir()
+    with zipfile.ZipFile(directory / WHEEL, "w") as wheel:
+        wheel.writestr(f"tiktoken_cache_init-{__version__}.dist-info/METADATA", f"Name: x\nVersion: {version}\n")
+    tar(
+        directory / SDIST,
+        {f"tiktoken_cache_init-{__version__}/tiktoken_cache_init/__init__.py": f'"""x"""\n__version__ = "{version}"\n'},
+    )
+    tar(directory / TAR, {"README": f"tar -xzf tiktoken-vocabularies-{version}.tar.gz"})
+    configuration = json.dumps({"config": {"Labels": {LABEL: version}}})
+    for target in dist.TARGETS:
+        for architecture in dist.ARCHITECTURES:
+            files = {"manifest.json": '[{"Config": "blob"}]', "blob": configuration}
+            tar(directory / archive(target, architecture), files)
+    dist.make_sums(directory)
+    return directory
+
+
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a changed file": (
+        lambda at: (at / TAR).write_bytes(b"x"),
+        f"{TAR} has the digest {hashlib.sha256(b'x').hexdigest()}",
+    ),
+    "a missing architecture": (lambda at: (at / archive("data", "arm64")).unlink(), archive("data", "arm64")),
+    "a file that is not listed": (lambda at: (at / "other").touch(), "other"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_in_the_files_stops_the_release(tmp_path: Path, fault: str) -> None:
+    directory = release(tmp_path / "dist")
+    check.check_files(directory)
+    change, reason = FAULTS[fault]
+    change(directory)
+    with pytest.raises(SystemExit, match=re.escape(reason)):
+        check.check_files(directory)
+
+
+@pytest.mark.parametrize("name", [WHEEL, SDIST, TAR, archive("offline", "arm64")])
+def test_a_wrong_version_in_one_file_stops_the_release(tmp_path: Path, name: str) -> None:
+    right, wrong = release(tmp_path / "dist"), release(tmp_path / "wrong", "9.9.9")
+    (wrong / name).replace(right / name)
+    (right / "SHA256SUMS").unlink()
+    dist.make_sums(right)
+    with pytest.raises(SystemExit, match=f"{name} has the version 9.9.9 inside"):
+        check.check_files(right)
+
+
+def test_a_tag_of_another_version_stops_the_release() -> None:
+    run = [sys.executable, "-m", "release.check"]
+    for tag, code in ((f"v{__version__}", 0), ("v9.9.9", 1)):
+        assert (
+            subprocess.run(run, check=False, cwd=ROOT, env=os.environ | {"TAG": tag}, capture_output=True).returncode
+            == code
+        )
