@@ -47,6 +47,9 @@ async def transfer(client: httpx.AsyncClient, url: str, staged: StagedFile, limi
         add_place(error, visited)
         raise
     except Exception as error:
+        # The connection may break after the last byte, such as while it is closed.
+        if staged.is_right:
+            return
         # The libraries below httpx raise other exceptions if the server or the proxy does not use HTTP or SOCKS.
         failure = explain(error, staged.position, limits.timeout)
         add_place(failure, visited)

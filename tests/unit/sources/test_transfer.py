@@ -144,8 +144,10 @@ def and_then(answer: Answer, ending: Answer) -> Answer:
         chunked(LONG, ""),
         give(LONG + b"1", upto=len(LONG)),
         and_then(give(LONG + b"1", upto=len(LONG)), silent),
+        and_then(and_then(chunked(LONG, ""), lambda _: time.sleep(0.2)), reset),
+        chunked(LONG, "no chunk"),
     ],
-    ids=["open", "open chunks", "no last chunk", "short", "short and open"],
+    ids=["open", "open chunks", "no last chunk", "short", "short and open", "reset", "broken chunks"],
 )
 @pytest.mark.parametrize("size", [len(LONG), None])
 def test_the_digest_decides_that_a_transfer_is_done(
@@ -155,6 +157,18 @@ def test_the_digest_decides_that_a_transfer_is_done(
     began = time.monotonic()
     assert fetch(f"{server.url}/x", volume, vocabulary(LONG, size=size, max_size=size or 2 * len(LONG))) == LONG
     assert time.monotonic() - began < 5
+
+
+def test_a_connection_that_breaks_while_it_is_closed_has_supplied_the_file(volume: Path) -> None:
+    class Body(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield LONG
+
+        async def aclose(self) -> None:
+            raise httpx.ReadError("reset")
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Body()))
+    assert fetch("http://a.example/x", volume, transport=transport) == LONG
 
 
 def test_what_a_server_sends_after_the_file_is_not_read(server: Server, volume: Path) -> None:
