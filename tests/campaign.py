@@ -13,6 +13,7 @@ import http.server
 import itertools
 import os
 import random
+import re
 import shutil
 import signal
 import string
@@ -28,6 +29,7 @@ from pathlib import Path
 
 from tests.samples import ROOT, command
 from tests.vocabularies import obtain, shared_directory
+from tiktoken_cache_init import interrupts
 from tiktoken_cache_init.catalogue import ENCODINGS, VOCABULARIES, Vocabulary, vocabularies_of
 from tiktoken_cache_init.volume.staging import PREFIX
 
@@ -177,12 +179,17 @@ class Server:
                 with contextlib.suppress(OSError):
                     outer.answer(self)
 
+            do_CONNECT = do_GET  # noqa: N815
+
             def log_message(self, *_: object) -> None: ...
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+        # A signal that a thread of the server receives would interrupt a fill in this process while it blocks signals.
+        interrupts.block()
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        interrupts.unblock()
 
 
 SERVER = Server()
@@ -313,7 +320,9 @@ def secrets(draw: random.Random, directory: Path) -> str:
         ]
     )
     environment, arguments = {}, ["--timeout", "0.2", "--deadline", "0.5", "--sources", "fetch", "--origin", "off"]
-    match draw.choice(["mirror", "variable", "proxy", "extra", "log"]):
+    SERVER.answer = lambda handler: repeat(draw, handler, urllib.parse.unquote(secret))
+    there = SERVER.url.replace("://", f"://user:{secret}@")
+    match draw.choice(["mirror", "variable", "proxy", "extra", "log", "echo", "proxy's echo"]):
         case "mirror":
             arguments += ["--mirror", url]
         case "variable":
@@ -325,13 +334,46 @@ def secrets(draw: random.Random, directory: Path) -> str:
             arguments += ["--extra", f"{url}#sha256={draw.choice(['ab' * 32, 'ab'])}"]
         case "log":
             arguments += ["--mirror", url, "--log", "json"]
+        case "echo":
+            arguments += ["--mirror", there, "--log", draw.choice(["text", "json"])]
+        case "proxy's echo":
+            environment["ALL_PROXY"] = there
+            arguments += ["--mirror", f"{draw.choice(['http', 'https'])}://mirror.test"]
     with variables(environment):
         done = command("fill", "--cache-dir", str(directory / "volume"), *arguments, environment=environment)
     said = done.stderr + done.stdout.decode()
     assert done.code != 70, said
-    for form in (secret, urllib.parse.unquote(secret), urllib.parse.quote(secret)):
-        assert form not in said, (url, said)
+    plain = urllib.parse.unquote(secret)
+    # A part that is too short may be in a word of ours.
+    for form in (secret, plain, urllib.parse.quote(secret), *re.findall(r"\w{6,}", plain)):
+        assert form.lower() not in said.lower(), (form, url, said)
     return f"code {done.code}"
+
+
+def repeat(draw: random.Random, handler: http.server.BaseHTTPRequestHandler, secret: str) -> None:
+    """Answer with a secret in some encoding, at a place that a message may quote."""
+    encodings: list[Callable[[str], str]] = [
+        str,
+        urllib.parse.quote,
+        lambda text: urllib.parse.quote(text, safe=""),
+        lambda text: urllib.parse.quote(text, safe="").lower(),
+        lambda text: urllib.parse.quote(urllib.parse.quote(text)),
+        lambda text: "".join(f"%{ord(character):02x}" if draw.random() < 0.5 else character for character in text),
+        lambda text: handler.headers.get("Authorization") or handler.headers.get("Proxy-Authorization") or text,
+    ]
+    echo = draw.choice(encodings)(secret)
+    status, reason = draw.choice([200, 302, 401, 403, 407, 502, 503]), draw.choice(["OK", echo])
+    head = [f"HTTP/1.1 {status} {reason}"]
+    if status == 302:
+        place = draw.choice(
+            ["http://{}/", "http://h/{}", "http://{}@127.0.0.1:1/", "{}", "http://127.0.0.1:1/?{}", "{}://h"]
+        )
+        head.append(f"Location: {place.format(echo)}")
+    head.append(draw.choice(["", echo, f"{echo}: x", f"Content-Length: {echo}", f"Transfer-Encoding: {echo}"]))
+    head.append(draw.choice(["Connection: close", "Transfer-Encoding: chunked", f"Content-Encoding: {echo}"]))
+    answer = draw.choice(["\r\n".join([*filter(None, head), "", echo]), f"{echo}\r\n\r\n"])
+    handler.wfile.write(answer.encode())
+    handler.close_connection = True
 
 
 @contextlib.contextmanager

@@ -94,7 +94,7 @@ def _parsed(url: str) -> _Url | None:
     userinfo, _, place = authority.rpartition("@")
     has_host = authority or scheme.lower() != "file"
     # A path after a host may be the rest of a password, if it has an '@'.
-    if has_host and ("@" in path + query + fragment or not scheme.isalnum() or not _is_host(place)):
+    if has_host and ("@" in path + query + fragment or not scheme.isalnum() or not is_host(place)):
         return None
     return _Url(scheme, userinfo, place + slash + path, query, fragment)
 
@@ -104,7 +104,8 @@ def _with_scheme(text: str) -> str:
     return text if "://" in text else f"http://{text}"
 
 
-def _is_host(place: str) -> bool:
+def is_host(place: str) -> bool:
+    """Return whether a text is a host, or a host and a port."""
     host, colon, port = place.rpartition(":") if not place.endswith("]") else (place, "", "")
     if not colon:
         host = place

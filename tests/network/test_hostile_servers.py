@@ -136,7 +136,7 @@ def always_failing() -> dict[str, Failing]:
             redirect("file:///etc/hostname"), reason=r"redirected to a URL that is not http\(s\)", requests=1
         ),
         "redirects to no host": failing(redirect("http://"), reason="redirected to 127.0.0.1: "),
-        "redirects to an incomplete address": failing(redirect("http://["), reason="redirected to %5B: "),
+        "redirects to an incomplete address": failing(redirect("http://["), reason="redirected to another host: "),
         "redirects to a port that does not exist": failing(
             redirect("http://127.0.0.1:99999/"), reason="redirected to 127.0.0.1:99999: .*port"
         ),

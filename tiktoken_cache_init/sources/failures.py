@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 import httpx
 
 from ..errors import LIMITS
+from ..redact import is_host
 from . import SourceError
 from .proxies import Proxies
 
@@ -23,7 +24,7 @@ _LOOPBACK_ADVICE = (
     "in a container or an image build, 127.0.0.1 is the container itself: add --network host to docker run or docker build, "
     "or use another address of the host"
 )
-_THREAD_ADVICE = "on Docker before 20.10.10, update Docker, or add --security-opt seccomp=unconfined"
+_THREAD_ADVICE = "allow more memory and processes; on Docker before 20.10.10, update Docker, or add --security-opt seccomp=unconfined"
 _STATUS_ADVICE = {
     401: "put USER:PASSWORD@ into the mirror's URL, or add an entry to the netrc file",
     407: "put the proxy's credentials into its URL, such as http://USER:PASSWORD@HOST:PORT",
@@ -149,7 +150,7 @@ def _proxy_failure(error: httpx.ProxyError) -> SourceError:
         status = int(match[1])
         answer = f"the proxy answered {status} {httpx.codes.get_reason_phrase(status)}".strip()
         return SourceError(answer, transient=_is_transient(status), advice=_STATUS_ADVICE.get(status, _PROXY_ADVICE))
-    return SourceError(f"the proxy failed: {error}", transient=True, advice=_PROXY_ADVICE)
+    return SourceError(f"the proxy failed: {_own_text(error)}", transient=True, advice=_PROXY_ADVICE)
 
 
 def add_place(error: SourceError, visited: Sequence[httpx.URL]) -> None:
@@ -176,5 +177,6 @@ def _is_loopback(host: str) -> bool:
 
 
 def _place(url: httpx.URL) -> str:
-    """Return the host and the port of a URL."""
-    return url.netloc.decode()
+    """Return the host and the port of a URL. Anything but a plain host may be credentials that a server repeats."""
+    place = url.netloc.decode()
+    return place if is_host(place) else "another host"

@@ -7,7 +7,7 @@ import urllib.request
 import httpx
 
 from ..errors import SettingError
-from ..redact import redacted
+from ..redact import HIDDEN, redacted
 from ..values import url_problem, words
 
 _SCHEMES = ("http", "https", "socks5", "socks5h")
@@ -74,7 +74,8 @@ def _without_brackets(text: str) -> str:
 def _proxy(name: str, text: str) -> httpx.URL:
     whole = text if "://" in text else f"http://{text}"
     problem = url_problem(whole)
-    if not problem and whole.partition("://")[0].lower() not in _SCHEMES:
+    # A password with a '/', '?' or '#' in it would be taken for the host, and printed.
+    if not problem and (whole.partition("://")[0].lower() not in _SCHEMES or redacted(whole) == HIDDEN):
         problem = "is not the URL of a proxy"
     try:
         url = httpx.URL(whole)

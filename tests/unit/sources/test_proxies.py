@@ -88,6 +88,8 @@ def test_a_part_of_no_proxy_that_cannot_be_used_is_named_and_ignored(
         "http://p:99999",
         '"http://p:1"',
         "ftp://p:1",
+        "http://secret?x@p.example",
+        "secret/x@p.example",
         "http://b\u00fc..b",
     ],
 )

@@ -308,6 +308,16 @@ def test_redirects_are_followed_up_to_a_limit(server: Server, volume: Path) -> N
     assert str(failure(f"{server.url}/5", volume)) == "redirected more than 5 times"
 
 
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [("https://u:s3cret@b.example:444/?s3cret", "b.example:444"), ("https://s3%63ret/", "another host")],
+)
+def test_a_redirect_is_named_by_a_plain_host_alone(place: str, said: str) -> None:
+    error = SourceError("no")
+    add_place(error, [httpx.URL("https://a.example/x"), httpx.URL(place)])
+    assert str(error) == f"redirected to {said}: no"
+
+
 def test_a_redirect_to_another_protocol_is_not_followed(server: Server, volume: Path) -> None:
     server.script("/x", redirect("ftp://a.example/x"))
     assert str(failure(f"{server.url}/x", volume)) == "redirected to a URL that is not http(s)"
@@ -541,7 +551,12 @@ def certificate_error(code: int, message: str) -> ssl.SSLCertVerificationError:
         (socket.gaierror(-2, "Name or service not known"), "its name cannot be resolved (Name or", True, ""),
         (OSError(errno.EHOSTUNREACH, "x"), "no route to host", True, ""),
         (OSError(errno.EMFILE, "x"), "too many open files", True, "ulimit -n"),
-        (RuntimeError("can't start new thread"), "no name look-up", False, "Docker before 20.10.10"),
+        (
+            RuntimeError("can't start new thread"),
+            "no name look-up",
+            False,
+            "memory and processes; on Docker before 20.10.10",
+        ),
         (httpx.InvalidURL("x"), "its host name is not a valid one", False, "spelling"),
         (httpx.ReadError(""), "the connection broke: ReadError", True, ""),
         (
@@ -556,6 +571,7 @@ def certificate_error(code: int, message: str) -> ssl.SSLCertVerificationError:
         (httpx.ProxyError("502 Bad Gateway"), "the proxy answered 502", True, "HTTPS_PROXY"),
         (httpx.ProxyError("403 you sent c2VjcmV0"), "the proxy answered 403 Forbidden", False, "HTTPS_PROXY"),
         (httpx.ProxyError("odd"), "the proxy failed: odd", True, "HTTPS_PROXY"),
+        (httpx.ProxyError("odd: c2VjcmV0"), "the proxy failed: odd", True, "HTTPS_PROXY"),
         (OSError("odd"), "OSError: odd", False, ""),
     ],
 )
