@@ -38,6 +38,7 @@ if ! apt -o APT::Update::Error-Mode=any update 2>/tmp/stderr.txt; then
   if grep -q 'certificate verify failed' /tmp/stderr.txt; then
     fail "the certificate of Debian's archive is not trusted: $remedy"
   fi
+  [ -z "$loopback" ] || fail "Debian's archive cannot be reached: $loopback"
   fail "Debian's archive cannot be reached: set a mirror (--build-arg DEBIAN_MIRROR=http://HOST/debian) or a proxy" \
     "(--build-arg HTTP_PROXY=URL). Without any network, build the image on another machine and copy it to this one (docs/without-a-registry.md)"
 fi

@@ -22,6 +22,8 @@ case "$code $*" in
     elif grep -q 'DO NOT MATCH THE HASHES' "$errors"; then
       echo "error: the package index sent other bytes than those that are pinned: set another index" \
         "(--build-arg PIP_INDEX_URL=URL)" >&2
+    elif [ -n "$loopback" ]; then
+      echo "error: the package index cannot be used: $loopback" >&2
     else
       echo "error: the package index cannot be used: set another one (--build-arg PIP_INDEX_URL=URL) or a proxy" \
         "(--build-arg HTTPS_PROXY=URL). Without any network, build the image on another machine and copy it to this one (docs/without-a-registry.md)" >&2

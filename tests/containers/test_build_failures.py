@@ -114,6 +114,13 @@ def test_the_build_names_the_option_to_use(image: str, busybox: str, hosts: dict
     assert output.rstrip().splitlines()[-1].startswith("ERROR: failed to solve: ")
 
 
+def test_a_build_with_a_proxy_on_loopback_says_how_to_reach_it(image: str) -> None:
+    options = [ARG, f"HTTP_PROXY=http://{NOWHERE}", ARG, "DEBIAN_MIRROR=http://mirror.invalid/debian"]
+    [line] = errors(of_build(*options))
+    assert line.startswith("error: Debian's archive cannot be reached: ")
+    assert "--network host" in line
+
+
 def test_every_message_of_the_page_is_tried() -> None:
     assert set(OURS) == CASES.keys() | ALONE
 
