@@ -40,6 +40,8 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, 
         try:
             interrupts.unblock()
             return _main(arguments, environment, console)
+        except MemoryError:
+            raise VolumeError("too little memory: allow 64 MiB (ulimit -v, docker run --memory)") from None
         except RuntimeError as error:
             # Python 3.11 wraps an exception that is raised while an imported module makes a class.
             if isinstance(error.__cause__, Stopped):

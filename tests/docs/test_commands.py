@@ -15,7 +15,7 @@ from tests.containers import engine
 from tests.docs.markdown import PAGES, read
 from tests.docs.running import tool
 from tests.docs.shell import Shell
-from tests.machine import ROOT
+from tests.machine import ROOT, needs
 from tests.states import READY
 from tests.vocabularies import shared_directory
 from tiktoken_cache_init.catalogue import VOCABULARIES
@@ -169,6 +169,7 @@ def test_docker_shows_the_gateways_side(blocks: tuple[str], with_image: Shell) -
 # Windows separates the files by a semicolon, unless the first setting says otherwise.
 @pytest.mark.parametrize("separator", [":", ";"])
 def test_the_override_follows_one_that_is_already_there(blocks: tuple[str], separator: str, shell: Shell) -> None:
+    needs("docker")
     shell.directory = shell.place
     shell.clone.rename(shell.place / "tiktoken-cache-init")
     service = "services: {new-api: {image: busybox, depends_on: [redis], environment: [A=b]}, redis: {image: busybox}}"

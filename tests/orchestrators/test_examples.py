@@ -185,7 +185,7 @@ def test_every_service_fails_without_the_override(shape: str, project: Make) -> 
 
 def test_gpt2_alone_is_not_enough_for_the_plugins_of_dify(project: Make) -> None:
     dify = project("dify")
-    dify.change(("TIKTOKEN_INIT_ENCODINGS: all", "TIKTOKEN_INIT_ENCODINGS: gpt2"))
+    dify.change(("cap_drop: [ALL]", "cap_drop: [ALL]\n    environment: {TIKTOKEN_INIT_ENCODINGS: gpt2}"))
     dify.compose("up", "-d")
     wait_for(GPT2, lambda: dify.says("api"))
     wait_for("url: /encodings/cl100k_base.tiktoken", lambda: dify.says("plugin_daemon"))

@@ -202,6 +202,13 @@ def test_a_signal_has_its_exit_code_even_if_python_has_wrapped_it(
         assert ended.stderr.endswith(f"error: stopped by signal {number:d}: run again to continue\n")
 
 
+def test_too_little_memory_is_no_bug(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_with(monkeypatch, MemoryError())
+    ended = run()
+    assert ended.code == 3
+    assert ended.stderr.endswith("error: too little memory: allow 64 MiB (ulimit -v, docker run --memory)\n")
+
+
 def test_storage_that_does_not_answer_is_given_up_at_the_deadline(
     run: Run, volume: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
