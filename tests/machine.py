@@ -96,6 +96,7 @@ NEEDS = {
         lambda: _is_root() and Path("/dev/fuse").exists() and shutil.which("fusermount3"),
     ),
     "chattr": Need("root, and a file system on which `chattr +i` works (the package e2fsprogs)", _can_make_immutable),
+    "cluster": Need("a Kubernetes cluster that KUBECONFIG names", lambda: os.environ.get("KUBECONFIG")),
     "release": Need(
         "the environment of `make dist` (run make .venv/release)", (ROOT / ".venv/release/bin/python").exists
     ),

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.containers.engine import ROOT, docker
+from tests.machine import needs
 from tests.orchestrators.manifests import KUBERNETES, Manifest, written
 from tests.orchestrators.running import COUNTS, Done, run, wait_for
 
@@ -26,18 +27,17 @@ SCRIPT = ROOT.parent / "shared" / "engine" / "kubernetes"
 
 
 def loader() -> list[str]:
-    """Return the command that gives images of the machine's engine to the nodes, or skip the test."""
-    if os.environ.get("KUBECONFIG"):
-        if command := os.environ.get("KUBERNETES_LOAD"):
-            return shlex.split(command)
-        context = run("kubectl", "config", "current-context").stdout.strip()
-        if context.startswith("kind-"):
-            return ["kind", "load", "docker-image", "--name", context.removeprefix("kind-")]
-        if os.access(SCRIPT, os.X_OK):
-            return [str(SCRIPT), "load"]
-    pytest.skip(
-        "the manifests need a Kubernetes cluster: set KUBECONFIG, and, unless it is of kind, KUBERNETES_LOAD to a command "
-        "that gives images of the Docker engine to its nodes"
+    """Return the command that gives images of the machine's engine to the nodes. Without a cluster, skip the test."""
+    needs("cluster")
+    if command := os.environ.get("KUBERNETES_LOAD"):
+        return shlex.split(command)
+    context = run("kubectl", "config", "current-context").stdout.strip()
+    if context.startswith("kind-"):
+        return ["kind", "load", "docker-image", "--name", context.removeprefix("kind-")]
+    if os.access(SCRIPT, os.X_OK):
+        return [str(SCRIPT), "load"]
+    pytest.fail(
+        "this cluster is not of kind: set KUBERNETES_LOAD to a command that gives images of the Docker engine to its nodes"
     )
 
 
