@@ -141,7 +141,7 @@ def _deadline(settings: Settings) -> Iterator[None]:
             f"the deadline of {settings.deadline:g} s passed and {settings.cache_dir} does not answer: check its storage"
         ) from None
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        interrupts.end_deadline()
 
 
 def _fill(settings: Settings, console: _Console) -> int:

@@ -88,18 +88,24 @@ def fill(settings: Settings, watch: Watch) -> Filled:
     findings = inspect(directory, settings.targets, settings.mode, settings.owner)
     work = _Work(settings, findings, watch)
     error: InitError | None = None
-    if not all(finding.ready for finding in findings):
-        try:
-            work.run()
-        except InitError as failure:
-            error = failure
-    warnings = work.warnings()
-    # Every file is right now, so the deadline is no error any more.
+    warnings: list[str] = []
+    cause = f"the deadline of {settings.deadline:g} s passed"
+    # If every file is right, a deadline that passes now is no error.
     with contextlib.suppress(DeadlinePassed):
-        if error is None:
+        if not all(finding.ready for finding in findings):
+            try:
+                work.run()
+            except InitError as failure:
+                error = failure
+        if not (error or work.missing()):
             sweep(directory, settings.vocabularies)
-        warnings += _warnings(settings)
-    return Filled(work.outcomes(), error, tuple(warnings))
+        warnings = _warnings(settings)
+        # The deadline passes once at the most: it cannot interrupt what follows.
+        interrupts.end_deadline()
+        cause = ""
+    if work.missing() and not error:
+        error = work.not_obtained(cause)
+    return Filled(work.outcomes(), error, (*work.warnings(), *warnings))
 
 
 class _Work:
@@ -129,23 +135,19 @@ class _Work:
         """Repair and install as many targets as possible.
 
         Raises:
-            InitError: the fill failed. Some targets may be ready.
+            InitError: the directory cannot be written, or a setting is wrong. Some targets may be ready.
+            DeadlinePassed, Stopped: a signal handler raised it.
         """
         if is_read_only(self._directory):
             raise self._read_only()
         make_writable(self._directory)
-        cause = ""
-        try:
-            self._repair_permissions()
-            for _ in range(_MAX_PASSES):
-                if not self._missing() or not self._pass():
-                    break
-        except DeadlinePassed:
-            cause = f"the deadline of {self._settings.deadline:g} s passed"
-        if self._missing():
-            raise self._not_obtained(cause)
+        self._repair_permissions()
+        for _ in range(_MAX_PASSES):
+            if not self.missing() or not self._pass():
+                break
 
-    def _missing(self) -> list[Target]:
+    def missing(self) -> list[Target]:
+        """Return the targets that are not ready."""
         return [target for target in self._findings if target not in self._done]
 
     def _failures(self, target: Target) -> tuple[Failure, ...]:
@@ -162,7 +164,7 @@ class _Work:
         mode, owner = self._settings.mode, self._settings.owner
         changed = [
             target
-            for target in self._missing()
+            for target in self.missing()
             if (self._findings[target].lacks or self._findings[target].state is State.UNREADABLE)
             and staging.repair_permissions(os.path.join(self._directory, target.name), mode, owner)
         ]
@@ -180,7 +182,7 @@ class _Work:
             InitError: the directory cannot be written, or a setting is wrong.
             DeadlinePassed, Stopped: a signal handler raised it.
         """
-        missing = self._missing()
+        missing = self.missing()
         needed = sum(target.vocabulary.size or 0 for target in missing)
         files = {target: StagedFile(self._directory, target.vocabulary, needed) for target in missing}
         ended: InitError | Interrupted | None = None
@@ -195,9 +197,9 @@ class _Work:
             with interrupts.blocked():
                 for staged in files.values():
                     staged.discard()
-        if ended and (self._missing() or isinstance(ended, Stopped)):
+        if ended and (self.missing() or isinstance(ended, Stopped)):
             raise ended
-        return bool(self._missing()) and (self._check_other_runs() or vanished)
+        return bool(self.missing()) and (self._check_other_runs() or vanished)
 
     def _stage(self, files: dict[Target, StagedFile]) -> None:
         """Fill the temporary files from the sources, as far as possible."""
@@ -263,10 +265,10 @@ class _Work:
         """Record what other runs have installed. Return whether any bytes that are missing are now in the directory."""
         time.sleep(_BETWEEN_PASSES)
         ready = self._ready_now()
-        for target in self._missing():
+        for target in self.missing():
             if target in ready:
                 self._done[target] = Outcome(self._findings[target], Action.INSTALLED, "another run")
-        return bool(search.find(self._directory, {target.vocabulary for target in self._missing()}))
+        return bool(search.find(self._directory, {target.vocabulary for target in self.missing()}))
 
     def _record_installed(self, target: Target) -> None:
         finding, delivery = self._findings[target], self._deliveries[target.vocabulary]
@@ -274,15 +276,15 @@ class _Work:
         self._done[target] = Outcome(finding, action, delivery.label, tuple(delivery.failures))
 
     def _read_only(self) -> ReadOnlyError:
-        findings = [self._findings[target] for target in self._missing()]
+        findings = [self._findings[target] for target in self.missing()]
         lacking = "; ".join(f"{f.target.vocabulary.published_name} ({f.detail})" for f in findings)
         return ReadOnlyError(f"{self._directory} is mounted read-only and is not ready: {lacking}")
 
-    def _not_obtained(self, cause: str) -> NotObtainedError:
+    def not_obtained(self, cause: str) -> NotObtainedError:
         """Return the error for the missing vocabularies, with each piece of advice once."""
-        names = dict.fromkeys(target.vocabulary.published_name for target in self._missing())
+        names = dict.fromkeys(target.vocabulary.published_name for target in self.missing())
         advice = dict.fromkeys(
-            failure.advice for target in self._missing() for failure in self._failures(target) if failure.advice
+            failure.advice for target in self.missing() for failure in self._failures(target) if failure.advice
         )
         remedies = [
             *advice,

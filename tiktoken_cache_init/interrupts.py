@@ -51,6 +51,11 @@ def listen() -> None:
     sys.unraisablehook = raise_again
 
 
+def end_deadline() -> None:
+    """Stop the timer of the deadline."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 def handle(signum: signal.Signals, handler: Handler) -> None:
     """Set the handler of a signal. A signal that nohup ignores stays ignored."""
     if signal.getsignal(signum) is not signal.SIG_IGN:
