@@ -1,10 +1,10 @@
-"""FUSE file system without some feature: ``python -m tests.hosts.storage KIND DIRECTORY MOUNT_POINT``.
+"""FUSE file system on which permissions are unusual: ``python -m tests.hosts.storage KIND DIRECTORY MOUNT_POINT``.
 
-It passes each call on to a directory, and checks the permissions of the calling user, as a server does. ``KIND`` is a
-name in `KINDS`.
+It passes each call on to a directory, and checks the permissions of the calling user, as a server does. ``KIND`` is
+``root-squash``, where root is treated as nobody, or an octal number, which is the mode of every file and directory.
 """
 
-# ruff: noqa: ARG002, PTH102, PTH104, PTH108, PTH120, PTH208  the interface defines the arguments, paths are strings
+# ruff: noqa: ARG002, PTH101, PTH104, PTH108, PTH120, PTH208  the interface defines the arguments, and passes paths as strings
 from __future__ import annotations
 
 import contextlib
@@ -19,14 +19,9 @@ from pathlib import Path
 from typing import Any
 
 NOBODY = 65534
-KINDS = {
-    "root-squash": "root is treated as nobody",
-    "no-chmod": "chmod is refused",
-    "modes-0700": "every mode is 0700",
-    "modes-0777": "every mode is 0777",
-    "no-rename": "there is no rename",
-    "no-locks": "flock and fsync are refused",
-}
+ROOT_SQUASH = "root-squash"
+STATUS = ("st_mode", "st_size", "st_uid", "st_gid", "st_nlink", "st_blocks")
+SPACE = ("f_bsize", "f_frsize", "f_blocks", "f_bavail", "f_bfree", "f_favail")
 
 
 def serve(kind: str, root: str, mount_point: str) -> None:
@@ -40,7 +35,7 @@ def serve(kind: str, root: str, mount_point: str) -> None:
 
         def _caller(self) -> tuple[int, int]:
             uid, gid, _ = mfusepy.fuse_get_context()
-            return (NOBODY, NOBODY) if kind == "root-squash" and uid == 0 else (uid, gid)
+            return (NOBODY, NOBODY) if kind == ROOT_SQUASH and uid == 0 else (uid, gid)
 
         def _need(self, path: str, wanted: int) -> None:
             """Refuse a caller who lacks a permission: 4 to read, 2 to write, 1 to search."""
@@ -59,28 +54,15 @@ def serve(kind: str, root: str, mount_point: str) -> None:
                 status = os.lstat(root + path)
             except OSError as error:
                 raise mfusepy.FuseOSError(error.errno) from error
-            found = {
-                name: getattr(status, name)
-                for name in ("st_mode", "st_size", "st_uid", "st_gid", "st_nlink", "st_blocks")
-            }
-            if kind.startswith("modes-"):
-                found["st_mode"] = stat.S_IFMT(status.st_mode) | int(kind[-4:], 8)
+            found = {name: getattr(status, name) for name in STATUS}
+            if kind != ROOT_SQUASH:
+                found["st_mode"] = stat.S_IFMT(status.st_mode) | int(kind, 8)
             return found
 
         def chmod(self, path: str, mode: int) -> int:
-            if (
-                kind == "no-chmod"
-                or kind.startswith("modes-")
-                or self._caller()[0] not in (0, self.getattr(path)["st_uid"])
-            ):
+            if kind != ROOT_SQUASH or self._caller()[0] not in (0, self.getattr(path)["st_uid"]):
                 raise mfusepy.FuseOSError(errno.EPERM)
-            Path(root + path).chmod(mode)
-            return 0
-
-        def chown(self, path: str, uid: int, gid: int) -> int:
-            if self._caller()[0]:
-                raise mfusepy.FuseOSError(errno.EPERM)
-            os.chown(root + path, uid, gid)
+            os.chmod(root + path, mode)
             return 0
 
         def create(self, path: str, mode: int, fi: Any = None) -> int:
@@ -106,53 +88,31 @@ def serve(kind: str, root: str, mount_point: str) -> None:
             os.close(fh)
             return 0
 
-        def fsync(self, path: str, datasync: int, fh: int) -> int:
-            if kind == "no-locks":
-                raise mfusepy.FuseOSError(errno.EINVAL)
-            return 0
-
         def flock(self, path: str, fh: int, op: int) -> int:
-            if kind == "no-locks":
-                raise mfusepy.FuseOSError(errno.ENOLCK)
             return 0
 
         def readdir(self, path: str, fh: int) -> list[str]:
             self._need(path, 4)
             return [".", "..", *os.listdir(root + path)]
 
-        def mkdir(self, path: str, mode: int) -> int:
-            os.mkdir(self._change(path), mode)
-            os.chown(root + path, *self._caller())
-            return 0
-
-        def rmdir(self, path: str) -> int:
-            Path(self._change(path)).rmdir()
-            return 0
-
         def unlink(self, path: str) -> int:
             os.unlink(self._change(path))
             return 0
 
         def rename(self, old: str, new: str) -> int:
-            if kind == "no-rename":
-                raise mfusepy.FuseOSError(errno.ENOSYS)
             os.rename(self._change(old), self._change(new))
             return 0
 
         def statfs(self, path: str) -> dict[str, int]:
             found = os.statvfs(root + path)
-            return {
-                name: getattr(found, name)
-                for name in ("f_bsize", "f_frsize", "f_blocks", "f_bavail", "f_bfree", "f_favail")
-            }
+            return {name: getattr(found, name) for name in SPACE}
 
-    mfusepy.FUSE(
-        Storage(), mount_point, foreground=True, nothreads=True, allow_other=True, attr_timeout=0, entry_timeout=0
-    )
+    options = {"foreground": True, "nothreads": True, "allow_other": True, "attr_timeout": 0, "entry_timeout": 0}
+    mfusepy.FUSE(Storage(), mount_point, **options)
 
 
 @contextlib.contextmanager
-def mounted(kind: str, root: Path, mount_point: Path) -> Iterator[Path]:
+def mounted(kind: str, root: Path, mount_point: Path) -> Iterator[None]:
     """Mount a file system of this kind, and unmount it at the end."""
     command = [sys.executable, "-m", "tests.hosts.storage", kind, str(root), str(mount_point)]
     with subprocess.Popen(command, cwd=Path(__file__).resolve().parents[2]) as server:
@@ -162,7 +122,7 @@ def mounted(kind: str, root: Path, mount_point: Path) -> Iterator[Path]:
             assert time.monotonic() < end, "the file system was not mounted"
             time.sleep(0.02)
         try:
-            yield mount_point
+            yield
         finally:
             subprocess.run(["umount", "--lazy", str(mount_point)], check=True, timeout=30)
             # A container that started meanwhile may still hold the mount, so the server may not end by itself.
