@@ -32,7 +32,7 @@ def named(content: bytes, wanted: Vocabulary = TINY, more: int = 0) -> Identity:
         (b'{"error": "not found"}', Kind.JSON, "a JSON error message (22 bytes)"),
         (b'{\n  "error": {\n    "code": 404\n  }\n}', Kind.JSON, None),
         (b' {"message":"no"}', Kind.JSON, None),
-        (gzip.compress(CONTENT), Kind.COMPRESSED, None),
+        (gzip.compress(CONTENT, mtime=0), Kind.COMPRESSED, None),
         (b"PK\x03\x04", Kind.COMPRESSED, None),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 5\n", Kind.GIT_LFS, None),
         (CONTENT.replace(b"\n", b"\r\n"), Kind.CRLF, "the right text with CRLF line ends, from a copy in text mode"),
