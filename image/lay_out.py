@@ -6,12 +6,10 @@ The result depends only on the packages, not on the clock, the order of director
 
 from __future__ import annotations
 
-import csv
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -19,11 +17,11 @@ from tiktoken_cache_init.place import IMAGE_DIR
 
 from . import contents, inventory
 
-INTERPRETER = Path("/usr/bin/python3.13")
+PROJECT, WHEELS = Path("/build"), Path("/wheels")
+"""Directories of the build stage: the project, and the wheels that pip unpacked."""
 STDLIB = Path("/usr/lib/python3.13")
 SITE = Path("/usr/local/lib/python3.13/dist-packages")
 """Directory where Debian's Python looks for packages that pip installed."""
-OURS = Path(IMAGE_DIR)
 
 OS_RELEASE = "/etc/os-release"
 """File that tells scanners the distribution of the packages."""
@@ -66,54 +64,53 @@ def _listed(package: str) -> Iterator[Path]:
             yield path
 
 
-def wheel_files(wheels: Path) -> Iterator[Path]:
-    """Yield the files of the wheels that pip unpacked into a directory. The RECORD of each wheel lists them."""
-    for record in sorted(wheels.glob("*.dist-info/RECORD")):
-        with record.open(newline="") as rows:
-            for name, *_ in csv.reader(rows):
-                # These are command-line scripts. The image has no shell to run them.
-                if not name.startswith("../"):
-                    yield wheels / name
-
-
-def copy(path: Path, root: Path) -> None:
-    """Copy a file to the same path below the root, with each link in its path."""
-    for step in (*reversed(path.parents), path):
-        place = root / step.relative_to("/")
-        if step.is_symlink():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            if not place.is_symlink():
-                place.symlink_to(step.readlink())
-            target = os.path.normpath(step.parent / step.readlink() / path.relative_to(step))
-            return copy(Path(target), root)
-    if path.is_file():
-        _place(path, root / path.relative_to("/"))
-    return None
-
-
-def _place(source: Path, place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, place)
-    place.chmod(0o755 if os.access(source, os.X_OK) else 0o644)
-
-
-def leave_out(files: dict[Path, Path], rows: Iterable[str]) -> None:
-    """Remove the files whose path in the image matches a row.
+def chosen(network: bool) -> dict[Path, Path]:
+    """Return path in the image -> present path, for each file to take.
 
     Raises:
-        SystemExit: a row matches no file, so the list is out of date.
+        SystemExit: a row of the lists matches no file, so the list is out of date.
     """
-    for row in rows:
+    files = {path: path for path in debian_files(network)}
+    ours = [PROJECT / "entrypoint.py", *(PROJECT / "tiktoken_cache_init").rglob("*.py")]
+    files |= {IMAGE_DIR / path.relative_to(PROJECT): path for path in ours}
+    if network:
+        # The image has no shell to run command-line scripts.
+        wheels = (path for path in WHEELS.rglob("*") if path.is_file() and path.parent != WHEELS / "bin")
+        files |= {SITE / path.relative_to(WHEELS): path for path in wheels}
+    for row in (*contents.LEFT_OUT, *(() if network else contents.LEFT_OUT_OFFLINE)):
         matched = [place for place in files if fnmatch(str(place), row)]
         if not matched:
             sys.exit(f"error: the pattern {row} matches no file: correct image/contents.py")
         for place in matched:
             del files[place]
+    return files
 
 
-def place_libraries(root: Path) -> None:
+def copy(path: Path, root: Path) -> None:
+    """Copy a file to the same path below the root, with each link in its path."""
+    for step in (*reversed(path.parents), path):
+        if step.is_symlink():
+            place = root / step.relative_to("/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if not place.is_symlink():
+                place.symlink_to(step.readlink())
+            copy(Path(os.path.normpath(step.parent / step.readlink() / path.relative_to(step))), root)
+            return
+    if path.is_file():
+        write(path, path.read_bytes(), root, executable=os.access(path, os.X_OK))
+
+
+def write(path: Path, content: bytes, root: Path, *, executable: bool = False) -> None:
+    """Write a file of the image."""
+    place = root / path.relative_to("/")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(content)
+    place.chmod(0o755 if executable else 0o644)
+
+
+def copy_libraries(root: Path) -> None:
     """Copy the shared libraries that the interpreter and its extension modules link to, as ldd names them."""
-    programs = [INTERPRETER, *(Path("/", path.relative_to(root)) for path in sorted(root.rglob("*.so")))]
+    programs = ["/usr/bin/python3.13", *(f"/{path.relative_to(root)}" for path in sorted(root.rglob("*.so")))]
     listed = subprocess.run(["/usr/bin/ldd", *programs], check=True, capture_output=True, text=True).stdout
     for word in sorted(set(listed.split())):
         # ldd also prints each program itself, with a colon at the end.
@@ -130,47 +127,29 @@ def compile_sources(root: Path) -> None:
         path.unlink()
 
 
-def set_times(root: Path) -> None:
-    """Give every entry the same time, so that the layer is reproducible."""
-    for path in (root, *root.rglob("*")):
-        os.utime(path, (MTIME, MTIME), follow_symlinks=False)
-
-
-def chosen(network: bool, wheels: Path, project: Path) -> dict[Path, Path]:
-    """Return path in the image -> present path, for each file to take."""
-    files = {path: path for path in debian_files(network)}
-    files[OURS / "entrypoint.py"] = project / "entrypoint.py"
-    files |= {OURS / path.relative_to(project): path for path in project.glob("tiktoken_cache_init/**/*.py")}
-    if network:
-        files |= {SITE / path.relative_to(wheels): path for path in wheel_files(wheels)}
-    leave_out(files, (*contents.LEFT_OUT, *(() if network else contents.LEFT_OUT_OFFLINE)))
-    return files
-
-
-def main(profile: str, root: Path, wheels: Path = Path("/wheels"), project: Path = Path("/build")) -> None:
+def main(profile: str, root: Path) -> None:
     """Lay out one image."""
     network = profile == "default"
-    for place, source in chosen(network, wheels, project).items():
+    for place, source in chosen(network).items():
         if place == source:
             copy(source, root)
         else:
-            _place(source, root / place.relative_to("/"))
+            write(place, source.read_bytes(), root)
     # Python prints a warning at every start if this directory is missing. It may be empty.
     (root / STDLIB.relative_to("/") / "lib-dynload").mkdir(exist_ok=True)
-    place_libraries(root)
+    copy_libraries(root)
     for name in (OS_RELEASE, *(AUTHORITIES if network else ())):
         copy(Path(name), root)
-    taken = [Path("/", path.relative_to(root)) for path in root.rglob("*")]
-    written = inventory.files(taken) | {Path(name): text.encode() for name, text in WRITTEN.items()}
-    written[inventory.DOC / "tiktoken-cache-init" / "copyright"] = (project / "LICENSE").read_bytes()
+    written = inventory.files(Path("/", path.relative_to(root)) for path in root.rglob("*"))
+    written |= {Path(name): text.encode() for name, text in WRITTEN.items()}
+    written[inventory.DOC / "tiktoken-cache-init" / "copyright"] = (PROJECT / "LICENSE").read_bytes()
     for path, content in written.items():
-        place = root / path.relative_to("/")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content)
-        place.chmod(0o644)
+        write(path, content, root)
     compile_sources(root)
-    (root / OURS.relative_to("/") / "tiktoken_cache_init" / "vocabularies").symlink_to("/vocabularies")
-    set_times(root)
+    (root / IMAGE_DIR.lstrip("/") / "tiktoken_cache_init" / "vocabularies").symlink_to("/vocabularies")
+    # One time for every entry makes the layer reproducible.
+    for entry in (root, *root.rglob("*")):
+        os.utime(entry, (MTIME, MTIME), follow_symlinks=False)
 
 
 if __name__ == "__main__":
