@@ -16,21 +16,24 @@ fill: supported $(VENV)/runtime
 supported:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: $(PYTHON) is %d.%d, and 3.11 or later is needed: make PYTHON=... $(MAKECMDGOALS)" % sys.version_info[:2] or 0)'
 
-PYTEST := $(VENV)/bin/python -m pytest $(if $(CI),--durations=20 --cov=tiktoken_cache_init)
+PYTEST := $(VENV)/bin/python -m pytest $(if $(CI),--durations=20)
+BY_FILE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+UNIT := $(PYTEST) $(if $(CI),--cov=tiktoken_cache_init) tests/unit
 
 # Run the tests that need only Python: no root, container engine, Go or network.
 test-unit: supported $(VENV)/dev
-	$(PYTEST) tests/unit
+	$(UNIT)
 
 # Run the linters, the unit tests, and all other tests that this machine allows. The last lines say which tests were skipped and
-# what they need. With REQUIRE_DOCKER=1, a missing container engine, podman or Go is a failure. The network tests run in parallel,
-# because they mostly wait for servers that do not answer.
+# what they need. With REQUIRE_DOCKER=1, a missing container engine, podman or Go is a failure. Each file runs in one process, because
+# its tests may share an engine or a cluster. The files start in order of their names, so the longest, tests/bare_machine, is first.
+# Of the network tests more run at once, because they mostly wait for servers that do not answer.
 test: export SKIPPED_TESTS := $(VENV)/skipped
 test: lint
 	@rm -f $(SKIPPED_TESTS)
-	$(PYTEST) tests/unit
-	$(PYTEST) $(if $(CI),--cov-append) --ignore=tests/unit --ignore=tests/network
-	$(PYTEST) $(if $(CI),--cov-append) --numprocesses 6 tests/network
+	$(UNIT)
+	$(PYTEST) $(BY_FILE) --ignore=tests/unit --ignore=tests/network
+	$(PYTEST) --numprocesses 6 tests/network
 
 lint: supported $(VENV)/dev
 	$(VENV)/bin/ruff check .
