@@ -11,26 +11,32 @@ import sys
 import tarfile
 import tempfile
 import zlib
+from collections.abc import Iterator
 from typing import IO
 
 BUDGETS = {"default": 14.8, "two-encodings": 13.4, "offline": 10.3, "data": 3.9}
 """Tag -> maximum size of the compressed image in megabytes. `make size` builds and measures these images."""
 
 
-def measure(image: str) -> float:
-    """Return the compressed size of an image of the local engine, in megabytes."""
+def layers(image: str) -> Iterator[IO[bytes]]:
+    """Yield each layer of an image of the local engine as a tar, from the lowest to the highest."""
     with tempfile.TemporaryFile() as saved:
         subprocess.run(["docker", "save", image], check=True, stdout=saved)  # noqa: S607  whichever docker is in use
         saved.seek(0)
         with tarfile.open(fileobj=saved) as archive:
-            layers = json.load(_member(archive, "manifest.json"))[0]["Layers"]
-            return sum(_gzipped(_member(archive, name)) for name in layers) / 1e6
+            for name in json.load(_member(archive, "manifest.json"))[0]["Layers"]:
+                yield _member(archive, name)
 
 
 def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
     content = archive.extractfile(name)
     assert content is not None  # noqa: S101  for the type checker: the engine's archive has no directory of that name
     return content
+
+
+def measure(image: str) -> float:
+    """Return the compressed size of an image of the local engine, in megabytes."""
+    return sum(map(_gzipped, layers(image))) / 1e6
 
 
 def _gzipped(content: IO[bytes]) -> int:
@@ -41,12 +47,13 @@ def _gzipped(content: IO[bytes]) -> int:
 
 def main(images: list[str]) -> int:
     """Print the sizes. Return 1 if an image is over its budget."""
-    sizes = {image: measure(image) for image in images}
-    budgets = {image: BUDGETS.get(image.rpartition(":")[2], float("inf")) for image in images}
-    for image, size in sizes.items():
-        verdict = "TOO LARGE" if size > budgets[image] else "within the budget"
-        print(f"{image}: {size:.2f} MB compressed, {verdict} ({budgets[image]} MB)")
-    return int(any(size > budgets[image] for image, size in sizes.items()))
+    over = False
+    for image in images:
+        size, budget = measure(image), BUDGETS.get(image.rpartition(":")[2], float("inf"))
+        verdict = "TOO LARGE" if size > budget else "within the budget"
+        print(f"{image}: {size:.2f} MB compressed, {verdict} ({budget} MB)")
+        over |= size > budget
+    return int(over)
 
 
 if __name__ == "__main__":

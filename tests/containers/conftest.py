@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.containers import engine
 from tests.machine import needs
+
+Built = Callable[[str], str]
+
+OPTIONS = {"two-encodings": ("--build-arg", "ENCODINGS=cl100k_base,o200k_base")}
+"""Image -> options of its build, if they are not `--target` and the name of the image."""
 
 
 @pytest.fixture(scope="session")
@@ -19,24 +24,27 @@ def busybox() -> str:
     return "busybox"
 
 
-def _built(target: str) -> Iterator[str]:
-    """Build a target, and remove its image at the end."""
-    name = f"tiktoken-cache-init-test-{target}:{uuid.uuid4().hex[:12]}"
-    engine.build("--target", target, "--tag", name)
-    yield name
-    engine.docker("rmi", "--force", name)
+@pytest.fixture(scope="session")
+def built(image: str) -> Iterator[Built]:
+    """Yield a function that builds an image once: that of a budget, or of a target. Remove the images at the end."""
+    names = {"default": image}
+
+    def build(target: str) -> str:
+        if target not in names:
+            names[target] = f"tiktoken-cache-init-test-{target}:{uuid.uuid4().hex[:12]}"
+            engine.build(*OPTIONS.get(target, ("--target", target)), "--tag", names[target])
+        return names[target]
+
+    yield build
+    del names["default"]
+    if names:
+        engine.docker("rmi", "--force", *names.values())
 
 
 @pytest.fixture(scope="session")
-def offline_image(image: str) -> Iterator[str]:
-    """Build the target ``offline``."""
-    yield from _built("offline")
-
-
-@pytest.fixture(scope="session")
-def stage(image: str) -> Iterator[str]:
-    """Build the stage that has Debian's packages and the unpacked wheels."""
-    yield from _built("lay-out")
+def stage(built: Built) -> str:
+    """Return the stage that has Debian's packages, the unpacked wheels and the project."""
+    return built("lay-out")
 
 
 @pytest.fixture
@@ -54,5 +62,4 @@ def bind_directory(tmp_path: Path, busybox: str) -> Iterator[Path]:
     place = tmp_path / "bind"
     place.mkdir()
     yield place
-    mount = f"{place}:/bind"
-    engine.docker("run", "--rm", "--volume", mount, busybox, "sh", "-c", "rm -rf /bind/*")
+    engine.docker("run", "--rm", "--volume", f"{place}:/bind", busybox, "sh", "-c", "rm -rf /bind/*")

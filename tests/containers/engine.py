@@ -6,11 +6,13 @@ import functools
 import os
 import shlex
 import subprocess
+import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from image.size import layers
 from tests.machine import needs
 from tests.vocabularies import obtain, shared_directory
 from tiktoken_cache_init import __version__
@@ -85,3 +87,20 @@ def run(image_name: str, mounts: Sequence[str], *arguments: str, options: Sequen
     """Run the image in a container that is removed when it ends."""
     volumes = [word for mount in mounts for word in ("--volume", mount)]
     return docker("run", "--rm", *platform(), *options, *volumes, image_name, *arguments, check=False)
+
+
+def entries(image_name: str) -> list[tarfile.TarInfo]:
+    """Return every entry of an image's layers. A container would also hold files of the engine."""
+    found = []
+    for layer in layers(image_name):
+        with tarfile.open(fileobj=layer) as tar:
+            found += tar.getmembers()
+    return found
+
+
+def extract(image_name: str, directory: Path) -> Path:
+    """Write the file system of an image into a directory, and return it. Absolute links stay unchanged."""
+    for layer in layers(image_name):
+        with tarfile.open(fileobj=layer) as tar:
+            tar.extractall(directory, filter="fully_trusted")
+    return directory

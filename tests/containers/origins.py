@@ -1,7 +1,7 @@
-"""Program that traces each regular file of an image to its origin. It runs in the build stage that has all packages.
+"""Program that lists the files of an image without an origin. It runs in the build stage that has all packages.
 
-``python3.13 origins.py IMAGE PROJECT``: the directory of the image's file system, and the project's. It prints JSON:
-``counts`` has the number of files of each origin, ``unknown`` the paths without an origin.
+``python3.13 origins.py IMAGE PROJECT``: the directory of the image's file system, and the project's. It prints JSON: the
+path of each regular file that is neither a file of Debian, of a wheel or of the project, nor byte-code of one.
 """
 
 from __future__ import annotations
@@ -11,148 +11,103 @@ import csv
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from pathlib import Path
 
 SITE = "/usr/local/lib/python3.13/dist-packages"
 WHEELS = "/wheels"
-OUR_PLACE = "/usr/lib/tiktoken-cache-init"
-OURS = {
-    "/etc/group",
-    "/etc/nsswitch.conf",
-    "/etc/passwd",
-}
-"""Files that this project writes into the image, except its program, licence and vocabularies."""
+PROGRAM = "/usr/lib/tiktoken-cache-init"
+LICENSE = "/usr/share/doc/tiktoken-cache-init/copyright"
+WRITTEN = {"/etc/group", "/etc/nsswitch.conf", "/etc/passwd"}
+"""Files that the build writes."""
+BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 COMPILE = ["-m", "compileall", "-q", "-b", "-o", "2", "--invalidation-mode", "unchecked-hash"]
 
 
-def digest(path: Path, algorithm: str) -> str:
-    """Return the hexadecimal digest of a file."""
-    return hashlib.new(algorithm, path.read_bytes()).hexdigest()
-
-
-def debian_sums() -> dict[str, str]:
-    """Return path -> MD5, from the lists of the installed packages."""
-    sums = {}
+def stated() -> dict[str, str]:
+    """Return path in this stage -> the digest that the package of the file states; empty for a wheel's RECORD itself."""
+    found = {}
     for listing in Path("/var/lib/dpkg/info").glob("*.md5sums"):
         for line in listing.read_text().splitlines():
             md5, _, name = line.partition("  ")
-            sums[os.path.realpath(f"/{name}")] = md5
-    return sums
-
-
-def wheel_sums() -> dict[str, str]:
-    """Return path -> SHA-256 in base64, from the RECORD files of the wheels; empty for a RECORD itself."""
-    sums = {}
+            found[os.path.realpath(f"/{name}")] = md5
     for record in Path(WHEELS).glob("*.dist-info/RECORD"):
         with record.open(newline="") as rows:
-            for name, stated, _ in csv.reader(rows):
-                sums[f"{WHEELS}/{name}"] = stated.removeprefix("sha256=")
-    return sums
-
-
-class Origins:
-    """Digests of the files of all packages, and the sources of this project."""
-
-    def __init__(self, project: Path, vocabularies: dict[str, str]) -> None:
-        self.project = project
-        self.vocabularies = vocabularies
-        self.debian = debian_sums()
-        self.wheels = wheel_sums()
-        self.status = set(Path("/var/lib/dpkg/status").read_text().split("\n\n"))
-
-    def packaged(self, name: str, content: Path) -> str | None:
-        """Return the origin of a file if a package, a wheel or the project has it under this name, or None."""
-        real = os.path.realpath(name)
-        if real in self.debian:
-            return "Debian's file" if digest(content, "md5") == self.debian[real] else None
-        if name.startswith(f"{SITE}/"):
-            stated = self.wheels.get(WHEELS + name.removeprefix(SITE))
-            if stated is not None:
-                return "wheel's file" if self._recorded(stated, content) else None
-        source = self._our_source(name)
-        return "our file" if source and source.is_file() and source.read_bytes() == content.read_bytes() else None
-
-    def _recorded(self, stated: str, content: Path) -> bool:
-        if not stated:
-            return content.read_bytes() == Path(WHEELS, content.parent.name, "RECORD").read_bytes()
-        found = base64.urlsafe_b64encode(hashlib.sha256(content.read_bytes()).digest()).decode().rstrip("=")
-        return found == stated
-
-    def _our_source(self, name: str) -> Path | None:
-        if name == f"{OUR_PLACE}/entrypoint.py":
-            return self.project / "entrypoint.py"
-        if name == "/usr/share/doc/tiktoken-cache-init/copyright":
-            return self.project / "LICENSE"
-        if name.startswith(f"{OUR_PLACE}/tiktoken_cache_init/"):
-            return self.project / name.removeprefix(f"{OUR_PLACE}/")
-        return None
-
-    def source(self, name: str) -> tuple[str, Path] | None:
-        """Return the origin and the path of the source file with that name, or None."""
-        places = [Path(name), Path(WHEELS + name.removeprefix(SITE)), self._our_source(name)]
-        for place in places:
-            if place and place.is_file() and (origin := self.packaged(name, place)):
-                return origin, place
-        return None
-
-    def other(self, name: str, content: Path) -> str | None:
-        """Return the origin of a file that is neither packaged nor byte-code, or None."""
-        if name in OURS:
-            return "our file"
-        if name.startswith("/vocabularies/"):
-            return "vocabulary" if self.vocabularies.get(content.name) == digest(content, "sha256") else None
-        if name.startswith("/var/lib/dpkg/status.d/"):
-            return "paragraph of dpkg's status" if content.read_text().removesuffix("\n") in self.status else None
-        if name == "/etc/ssl/certs/ca-certificates.crt":
-            return "Debian's certificates" if self._only_debian_certificates(content) else None
-        return None
-
-    def _only_debian_certificates(self, bundle: Path) -> bool:
-        whole = bundle.read_text()
-        for path in sorted(Path("/usr/share/ca-certificates").rglob("*.crt")):
-            if self.packaged(str(path), path):
-                whole = whole.replace(path.read_text(), "")
-        return not whole.strip()
-
-
-def traced(image: Path, origins: Origins) -> dict[str, str | None]:
-    """Return path -> origin, or None, of each regular file of the image."""
-    found: dict[str, str | None] = {}
-    compiled: dict[str, str] = {}
-    with tempfile.TemporaryDirectory() as again:
-        for path in sorted(image.rglob("*")):
-            if path.is_symlink() or not path.is_file():
-                continue
-            name = f"/{path.relative_to(image)}"
-            found[name] = origins.packaged(name, path) or origins.other(name, path)
-            source = origins.source(name.removesuffix("c")) if name.endswith(".pyc") else None
-            if source:
-                compiled[name], place = source
-                copy = Path(again + name.removesuffix("c"))
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(place, copy)
-        subprocess.run([sys.executable, *COMPILE, "-s", again, "-p", "/", again], check=True)
-        for name, origin in compiled.items():
-            if Path(again + name).read_bytes() == Path(f"{image}{name}").read_bytes():
-                found[name] = f"byte-code of {origin}"
+            found |= {f"{WHEELS}/{name}": sha256.removeprefix("sha256=") for name, sha256, _ in csv.reader(rows)}
     return found
 
 
-def main() -> None:
-    """Print the counts."""
-    image, project = map(Path, sys.argv[1:])
-    sys.path.insert(0, str(project))
-    from tiktoken_cache_init.catalogue import VOCABULARIES
+def digest(name: str, content: bytes) -> str:
+    """Return the digest of a content in the form in which the package of the file states it."""
+    if name.startswith(f"{WHEELS}/"):
+        return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+    return hashlib.md5(content).hexdigest()
 
-    found = traced(image, Origins(project, {each.cache_key: each.sha256 for each in VOCABULARIES}))
-    counts = Counter(origin for origin in found.values() if origin)
-    json.dump({"counts": counts, "unknown": [name for name, origin in found.items() if not origin]}, sys.stdout)
+
+class Origins:
+    """Sources of the files of an image: packages in this stage, and the project."""
+
+    def __init__(self, image: str, project: str) -> None:
+        from tiktoken_cache_init.catalogue import VOCABULARIES
+
+        self._project = project
+        self._files = {f"/{path.relative_to(image)}": path for path in Path(image).rglob("*")}
+        self._files = {name: path for name, path in self._files.items() if path.is_file() and not path.is_symlink()}
+        self._stated = stated()
+        self._status = set(Path("/var/lib/dpkg/status").read_text().split("\n\n"))
+        self._vocabularies = {f"/vocabularies/{each.cache_key}": each.sha256 for each in VOCABULARIES}
+
+    def unknown(self) -> list[str]:
+        """Return the files without an origin."""
+        compiled = self._compiled()
+        return sorted(
+            name for name, path in self._files.items() if not self._is_known(name, path.read_bytes(), compiled)
+        )
+
+    def _is_known(self, name: str, content: bytes, compiled: dict[str, bytes]) -> bool:
+        if name in self._vocabularies:
+            return hashlib.sha256(content).hexdigest() == self._vocabularies[name]
+        if name.startswith("/var/lib/dpkg/status.d/"):
+            return content.decode().removesuffix("\n") in self._status
+        if name == BUNDLE:
+            return content == self._certificates()
+        return name in WRITTEN or content == (compiled.get(name) or self._packaged(name))
+
+    def _packaged(self, name: str) -> bytes | None:
+        """Return the content of a file, if it is the project's or has the digest that its package states."""
+        if name == LICENSE:
+            return Path(self._project, "LICENSE").read_bytes()
+        if name.startswith(f"{PROGRAM}/"):
+            source = Path(self._project + name.removeprefix(PROGRAM))
+            return source.read_bytes() if source.is_file() else None
+        place = WHEELS + name.removeprefix(SITE) if name.startswith(f"{SITE}/") else os.path.realpath(name)
+        if place not in self._stated:
+            return None
+        content = Path(place).read_bytes()
+        return content if self._stated[place] in ("", digest(place, content)) else None
+
+    def _compiled(self) -> dict[str, bytes]:
+        """Return path -> the byte-code that the stock compiler makes of its source."""
+        made = {}
+        with tempfile.TemporaryDirectory() as root:
+            for name in self._files:
+                source = self._packaged(name.removesuffix("c")) if name.endswith(".pyc") else None
+                if source is not None:
+                    made[name] = Path(root + name)
+                    made[name].parent.mkdir(parents=True, exist_ok=True)
+                    made[name].with_suffix(".py").write_bytes(source)
+            subprocess.run([sys.executable, *COMPILE, "-s", root, "-p", "/", root], check=True)
+            return {name: path.read_bytes() for name, path in made.items()}
+
+    def _certificates(self) -> bytes:
+        """Return the bundle of Debian's certificate authorities."""
+        chosen = Path("/etc/ca-certificates.conf").read_text().splitlines()
+        paths = [f"/usr/share/ca-certificates/{line}" for line in sorted(chosen) if line.endswith(".crt")]
+        return b"".join(self._packaged(path) or b"" for path in paths)
 
 
 if __name__ == "__main__":
-    main()
+    sys.path.insert(0, sys.argv[2])
+    json.dump(Origins(sys.argv[1], sys.argv[2]).unknown(), sys.stdout)

