@@ -98,7 +98,7 @@ sized:
 # Measure times, memory and sizes, and write benchmarks/results.md and docs/size-and-speed.svg. This needs hyperfine and an idle
 # machine, and takes about ten minutes.
 benchmarks: sized $(VENV)/release
-	$(VENV)/release/bin/python -m benchmarks --rounds $(ROUNDS)
+	$(VENV)/release/bin/python -m benchmarks $(ROUNDS)
 ROUNDS ?= 60
 
 # Build the images for arm64, print their sizes, and run the tests of the image. Of the network tests, run only those marked

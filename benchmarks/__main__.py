@@ -1,4 +1,4 @@
-"""Measures times, memory and sizes: ``python -m benchmarks [--rounds N]``.
+"""Measures times, memory and sizes: ``python -m benchmarks ROUNDS``, the number of runs of each command.
 
 It needs hyperfine, a container engine with the images of `make size`, and a machine that does nothing else. It writes
 ``benchmarks/results.md`` and ``docs/size-and-speed.svg``. The exit code is 1 if a limit is exceeded.
@@ -6,7 +6,6 @@ It needs hyperfine, a container engine with the images of `make size`, and a mac
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import hashlib
 import json
@@ -63,17 +62,16 @@ def commands(scratch: Path) -> dict[str, tuple[Path, list[str]]]:
     """Build what is measured; return name -> the directory to fill, and the command."""
     for target, tag in (("copy", COPY), ("careful", CAREFUL)):
         run("docker", "build", "--quiet", "--target", target, "--tag", tag, ROOT / "benchmarks" / "peers")
-    build("data", "--output", f"type=local,dest={scratch}/vocabularies")
-    make_packages(scratch / "vocabularies", scratch)
-    python = scratch / "python" / "bin" / "python"
+    vocabularies, python = scratch / "vocabularies", scratch / "python" / "bin" / "python"
+    build("data", "--output", f"type=local,dest={vocabularies}")
+    make_packages(vocabularies, scratch)
     run(sys.executable, "-m", "venv", scratch / "python")
     run(python, "-m", "pip", "install", "--quiet", "--no-index", scratch / WHEEL)
-    places = {
-        name: scratch / f"{number}" for number, name in enumerate((COLD, WARM, CP, RECIPE, FILL, SCRIPT, TIKTOKEN))
-    }
+    names = (COLD, WARM, CP, RECIPE, FILL, SCRIPT, TIKTOKEN)
+    places = {name: scratch / str(number) for number, name in enumerate(names)}
     for place in places.values():
         place.mkdir()
-    copy = f"import os, shutil; [shutil.copy(os.path.join({str(scratch / 'vocabularies')!r}, name), {str(places[SCRIPT])!r}) for name in os.listdir({str(scratch / 'vocabularies')!r})]"
+    copy = "import shutil, sys; shutil.copytree(sys.argv[1], sys.argv[2], dirs_exist_ok=True)"
     load = "import tiktoken; tiktoken.get_encoding('o200k_base').encode('hello')"
     found = {
         COLD: container(DEFAULT, places[COLD]),
@@ -81,8 +79,8 @@ def commands(scratch: Path) -> dict[str, tuple[Path, list[str]]]:
         CP: container(COPY, places[CP]),
         RECIPE: container(CAREFUL, places[RECIPE]),
         FILL: [str(python.with_name(NAME)), "--cache-dir", str(places[FILL])],
-        SCRIPT: [str(python), "-c", copy],
-        TIKTOKEN: ["env", f"TIKTOKEN_CACHE_DIR={scratch}/vocabularies", sys.executable, "-c", load],
+        SCRIPT: [str(python), "-c", copy, str(vocabularies), str(places[SCRIPT])],
+        TIKTOKEN: ["env", f"TIKTOKEN_CACHE_DIR={vocabularies}", sys.executable, "-c", load],
     }
     return {name: (places[name], command) for name, command in found.items()}
 
@@ -132,37 +130,43 @@ def plot(milliseconds: dict[str, float], megabytes: dict[str, float]) -> None:
     figure.savefig(ROOT / "docs" / "size-and-speed.svg", metadata={"Date": None})
 
 
-def main() -> int:
-    """Measure, write and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure times, memory and sizes.")
-    parser.add_argument("--rounds", type=int, default=60, help="runs of each command (default: 60)")
-    rounds = parser.parse_args().rounds
+def write(rows: list[tuple[str, float, float]], milliseconds: dict[str, float], rounds: int) -> None:
+    """Write and print the results: each name, value and limit, and the time of each command."""
+    day = datetime.datetime.now(datetime.UTC).date()
+    commit = run("git", "describe", "--always", "--dirty").strip()
+    engine = run("docker", "version", "--format", "Docker {{.Server.Version}}").strip()
+    text = f"""\
+# Size and speed
+
+{day}, commit {commit}, {rounds} runs of each command; Linux {platform.release()}; {engine}.
+Times are medians of whole commands that fill the six files.
+
+| what | result | limit |
+|---|---:|---:|
+"""
+    text += "".join(f"| {name} | {value:.2f} | {limit:.2f} |\n" for name, value, limit in rows)
+    text += "".join(f"| {name}, ms | {value:.0f} | |\n" for name, value in milliseconds.items())
+    (ROOT / "benchmarks" / "results.md").write_text(text)
+    print(text)
+
+
+def main(rounds: int) -> int:
+    """Measure, write and plot."""
     # Not /tmp, which can be in memory: the time of a sync is part of the measurement.
     with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:
         milliseconds = times(Path(scratch), rounds)
         peak = memory(Path(scratch, "memory"))
     megabytes = {name: measure(image) for name, image in SIZES.items()}
     rows = [
-        (
-            f"{ours} / {other}",
-            f"{milliseconds[ours]:.0f} / {milliseconds[other]:.0f} ms",
-            milliseconds[ours] / milliseconds[other],
-            limit,
-        )
+        (f"{ours} / {other}", milliseconds[ours] / milliseconds[other], limit)
         for (ours, other), limit in LIMITS.items()
     ]
-    rows += [("peak memory of a fill, MB", "", peak, MEMORY_LIMIT)]
-    rows += [(f"compressed size of {name}, MB", "", size, BUDGETS.get(name, size)) for name, size in megabytes.items()]
-    engine = run("docker", "version", "--format", "Docker {{.Server.Version}}").strip()
-    commit = run("git", "describe", "--always", "--dirty").strip()
-    about = f"{datetime.datetime.now(datetime.UTC).date()}, commit {commit}, {rounds} runs of each command; Linux {platform.release()}; {engine}."
-    table = "".join(f"| {name} | {text} | {value:.2f} | {limit:.2f} |\n" for name, text, value, limit in rows)
-    head = f"# Size and speed\n\n{about} Times are medians of whole commands that fill the six files.\n\n| what | measured | result | limit |\n|---|---|---:|---:|\n"
-    (ROOT / "benchmarks" / "results.md").write_text(head + table)
+    rows += [("peak memory of a fill, MB", peak, MEMORY_LIMIT)]
+    rows += [(f"compressed size of {name}, MB", size, BUDGETS.get(name, size)) for name, size in megabytes.items()]
+    write(rows, milliseconds, rounds)
     plot(milliseconds, megabytes)
-    print(head + table)
-    return int(any(value > limit for _, _, value, limit in rows))
+    return int(any(value > limit for _, value, limit in rows))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(int(sys.argv[1])))
