@@ -64,43 +64,27 @@ def _published(path: str, size: int, sha256: str) -> Vocabulary:
 
 
 _CL100K = _published(
-    "encodings/cl100k_base.tiktoken",
-    1681126,
-    "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
+    "encodings/cl100k_base.tiktoken", 1681126, "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
 )
 _O200K = _published(
-    "encodings/o200k_base.tiktoken",
-    3613922,
-    "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
+    "encodings/o200k_base.tiktoken", 3613922, "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
 )
 _P50K = _published(
-    "encodings/p50k_base.tiktoken",
-    836186,
-    "94b5ca7dff4d00767bc256fdd1b27e5b17361d7b8a5f968547f9f23eb70d2069",
+    "encodings/p50k_base.tiktoken", 836186, "94b5ca7dff4d00767bc256fdd1b27e5b17361d7b8a5f968547f9f23eb70d2069"
 )
 _R50K = _published(
-    "encodings/r50k_base.tiktoken",
-    835554,
-    "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930",
+    "encodings/r50k_base.tiktoken", 835554, "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930"
 )
 _GPT2_MERGES = _published(
-    "gpt-2/encodings/main/vocab.bpe",
-    456318,
-    "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
+    "gpt-2/encodings/main/vocab.bpe", 456318, "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5"
 )
 _GPT2_RANKS = _published(
-    "gpt-2/encodings/main/encoder.json",
-    1042301,
-    "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
+    "gpt-2/encodings/main/encoder.json", 1042301, "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783"
 )
 
 ENCODINGS: tuple[Encoding, ...] = (
     Encoding("cl100k_base", (_CL100K,), ("gpt-4", "gpt-3.5-turbo", "text-embedding-3", "text-embedding-ada-002")),
-    Encoding(
-        "o200k_base",
-        (_O200K,),
-        ("gpt-5", "gpt-4.5", "gpt-4.1", "gpt-4o", "chatgpt-4o", "o1", "o3", "o4-mini"),
-    ),
+    Encoding("o200k_base", (_O200K,), ("gpt-5", "gpt-4.5", "gpt-4.1", "gpt-4o", "chatgpt-4o", "o1", "o3", "o4-mini")),
     Encoding("o200k_harmony", (_O200K,), ("gpt-oss",)),
     Encoding("p50k_base", (_P50K,), ("text-davinci-003", "text-davinci-002", "code-davinci", "code-cushman")),
     Encoding("p50k_edit", (_P50K,), ("text-davinci-edit-001", "code-davinci-edit-001")),
@@ -121,11 +105,8 @@ def encoding(name: str) -> Encoding:
 def encoding_of_model(model: str) -> Encoding | None:
     """Return the encoding of a model, such as ``gpt-4o-mini``, or None if no family fits."""
     families = {family: known for known in ENCODINGS for family in known.models}
-    if fitting := [family for family in families if f"{model}-".startswith(f"{family}-")]:
-        return families[max(fitting, key=len)]
-    # A beginning such as gpt-3.5 is clear if all families that begin with it use one encoding.
-    clear = {families[family] for family in families if family.startswith(f"{model}-")}
-    return clear.pop() if len(clear) == 1 else None
+    fitting = [family for family in families if f"{model}-".startswith(f"{family}-")]
+    return families[max(fitting, key=len)] if fitting else None
 
 
 def vocabularies_of(encodings: tuple[Encoding, ...]) -> tuple[Vocabulary, ...]:
