@@ -1,9 +1,9 @@
-"""Parser of the command line, with one subcommand for each command. It is built from the table of settings."""
+"""Parser of the command line. The options of a command come from the table of settings."""
 
 import argparse
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, NoReturn
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from . import __version__, catalogue, place
 from .errors import EXIT_CODES, SettingError
@@ -11,40 +11,27 @@ from .settings import COMMANDS, SETTINGS, default_of
 from .values import nearest
 
 _PROGRAM = "tiktoken-cache-init"
-_CORRECTIONS = {
-    "doctor": "verify",
-    "check": "verify",
-    "status": "verify",
-    "test": "verify",
-    "run": "fill",
-    "init": "fill",
-}
-"""Wrong command -> the command that the user probably means."""
-_OPTIONS = {
-    "cache": "--cache-dir",
-    "dir": "--cache-dir",
-    "directory": "--cache-dir",
-    "output": "--cache-dir",
-    "path": "--cache-dir",
-    "model": "--encodings",
-    "models": "--encodings",
-    "url": "--mirror",
-    "offline": "--origin off",
-    "chmod": "--mode",
-    "uid": "--owner",
-    "cacert": "--ca",
-    "log-format": "--log",
-    "proxy": "the variable HTTPS_PROXY",
-}
+_SYNONYMS = {"dir": "--cache-dir", "directory": "--cache-dir", "model": "--encodings", "offline": "--origin off"}
 """Wrong option -> the option that the user probably means, for names that `nearest` does not find."""
-_EXPORT = "export writes to standard output: write export >FILE"
 _JSON = {
     "fill": "the result as JSON on stdout",
     "verify": "the result as JSON",
     "list": "the same as JSON, with digests",
 }
 
-_MAIN_EPILOG = """\
+_MAIN_HELP = """\
+usage: {program} [COMMAND] [OPTIONS]
+
+Fill a directory with byte-exact tiktoken vocabularies, under the names (cache
+keys) that New-API, one-api and other readers of TIKTOKEN_CACHE_DIR look for.
+
+options:
+  -h, --help     print this help
+  -V, --version  print the version
+
+commands:
+{commands}
+
 Without a command, the program runs fill:
   docker run --rm -v tiktoken:/cache/tiktoken {program}
 The options of a command:
@@ -53,7 +40,12 @@ The options of a command:
 exit codes:
 {codes}
 """
+_VARIABLES = """\
+An option overrides its variable: TIKTOKEN_CACHE_DIR for --cache-dir,
+TIKTOKEN_INIT_LOG for --log, and so on for each other option with a value.
+"""
 _NETWORK = """\
+The variable of --mirror is TIKTOKEN_INIT_MIRRORS.
 Also from the environment: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, NETRC,
 SSL_CERT_FILE, SSL_CERT_DIR, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE.
 """
@@ -66,163 +58,113 @@ class Arguments(NamedTuple):
     given: dict[str, list[str]]
     """Field of a setting -> values given for its option."""
     json: bool
-    text: str = ""
-    """Text of ``--help`` or ``--version``, to print instead of running a command; else empty."""
 
 
-def parse(arguments: Sequence[str]) -> Arguments:
-    """Read the command line.
+def parse(arguments: Sequence[str]) -> Arguments | str:
+    """Read the command line. Return the text to print instead, if it asks for the help or the version.
 
     Raises:
         SettingError: a command or an option is unknown or misused.
     """
-    words = ["--help" if word == "-help" else word for word in arguments]
-    if words[:1] == ["help"]:
-        words = [*words[1:2], "--help"]
-    elif words[:1] == ["version"]:
-        words = ["--version"]
-    if words and words[0] not in ("-h", "--help", "-V", "--version"):
-        if words[0].startswith("-"):
-            words.insert(0, "fill")
-        elif words[0] not in COMMANDS:
-            raise SettingError(_unknown_command(words[0]))
+    command, *words = arguments or ["fill"]
+    if command == "help":
+        command, *words = *words[:1], "--help"
+    if command in ("-h", "--help"):
+        return _main_help()
+    if command == "version":
+        command = "--version"
+    if command.startswith("-"):
+        command, words = "fill", [command, *words]
+    if command not in COMMANDS:
+        raise SettingError(_unknown_command(command))
+    parser = _parser(command)
     try:
-        known, unknown = _parser().parse_known_args(words)
-    except _TextRequested as request:
-        return Arguments("", {}, False, str(request))
+        known, unknown = parser.parse_known_args(words)
+    except argparse.ArgumentError as error:
+        raise SettingError(f"{error.argument_name}: {error.message}: {_see_help(command)}") from None
+    if known.help:
+        return parser.format_help()
+    if known.version:
+        return f"{_PROGRAM} {__version__}\n"
     if unknown:
-        raise SettingError(_unknown_option(known.command, unknown[0]))
+        raise SettingError(_unknown_word(command, unknown[0]))
     options = vars(known)
     given = {setting.field: options[setting.field] for setting in SETTINGS if options.get(setting.field) is not None}
-    return Arguments(known.command or "fill", given, bool(options.get("json")))
+    return Arguments(command, given, bool(options.get("json")))
 
 
-class _TextRequested(Exception):
-    """The user asked for the help or the version. argparse would print it itself and ignore a full disk."""
-
-
-class _Help(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        raise _TextRequested(parser.format_help())
-
-
-class _Version(argparse.Action):
-    def __call__(self, *_: Any) -> None:
-        raise _TextRequested(f"{_PROGRAM} {__version__}\n")
-
-
-class _Parser(argparse.ArgumentParser):
-    def __init__(self, **options: Any) -> None:
-        super().__init__(formatter_class=_formatter, allow_abbrev=False, add_help=False, **options)
-        self.add_argument("-h", "--help", action=_Help, nargs=0, help="print this help")
-        self.add_argument("-V", "--version", action=_Version, nargs=0, help="print the version")
-
-    def error(self, message: str) -> NoReturn:
-        raise SettingError(f"{message.removeprefix('argument ')}: see {self.prog} --help")
-
-
-def _formatter(prog: str) -> argparse.HelpFormatter:
-    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=27, width=80)
-
-
-def _parser() -> _Parser:
-    codes = "\n".join(f"  {code:<6} {meaning}" for code, meaning in EXIT_CODES.items())
-    main = _Parser(
-        prog=_PROGRAM,
-        usage=f"{_PROGRAM} [COMMAND] [OPTIONS]",
-        description="Fill a directory with byte-exact tiktoken vocabularies, under the names (cache\n"
-        "keys) that New-API, one-api and other readers of TIKTOKEN_CACHE_DIR look for.",
-        epilog=_MAIN_EPILOG.format(program=_PROGRAM, codes=codes),
+def _main_help() -> str:
+    commands, codes = (
+        "\n".join(f"  {name:<8} {meaning}" for name, meaning in table.items()) for table in (COMMANDS, EXIT_CODES)
     )
-    commands = main.add_subparsers(dest="command", title="commands", metavar="", parser_class=_Parser)
-    for command, purpose in COMMANDS.items():
-        _add_options(
-            commands.add_parser(
-                command,
-                help=purpose,
-                prog=f"{_PROGRAM} {command}",
-                usage=f"{_PROGRAM} {command} [OPTIONS]",
-                description=f"{purpose[0].upper()}{purpose[1:]}.",
-                epilog=_variables(command) + (_NETWORK if command == "fill" else ""),
-            ),
-            command,
-        )
-    return main
+    return _MAIN_HELP.format(program=_PROGRAM, commands=commands, codes=codes)
 
 
-def _variables(command: str) -> str:
-    named = {setting.option: setting.variable for setting in SETTINGS if command in setting.commands}
-    irregular = "".join(
-        f"  {option:<12} {named[option]}\n" for option in ("--cache-dir", "--mirror") if option in named
+def _parser(command: str) -> argparse.ArgumentParser:
+    purpose = COMMANDS[command]
+    parser = argparse.ArgumentParser(
+        prog=f"{_PROGRAM} {command}",
+        usage=f"{_PROGRAM} {command} [OPTIONS]",
+        description=f"{purpose[0].upper()}{purpose[1:]}.",
+        epilog=_VARIABLES + _NETWORK * (command == "fill"),
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=27, width=80),
+        allow_abbrev=False,
+        add_help=False,
+        exit_on_error=False,
     )
-    return (
-        f"variables (an option overrides its variable):\n{irregular}"
-        f"  --log        {named['--log']}, and so on for each other option with a value\n"
-    )
-
-
-def _add_options(parser: _Parser, command: str) -> None:
+    parser.add_argument("-h", "--help", action="store_true", help="print this help")
+    parser.add_argument("-V", "--version", action="store_true", help="print the version")
     for setting in SETTINGS:
         if command in setting.commands:
             default = default_of(setting, command) or setting.default_note.replace("`", "")
-            parser.add_argument(
-                setting.option,
-                dest=setting.field,
-                metavar=setting.metavar,
-                action="append",
-                help=setting.help + f" ({default})" * bool(default),
-            )
+            text = f"{setting.help} ({default})" if default else setting.help
+            parser.add_argument(setting.option, dest=setting.field, metavar=setting.metavar, action="append", help=text)
     if command in _JSON:
         parser.add_argument("--json", action="store_true", help=_JSON[command])
+    return parser
+
+
+def _see_help(command: str) -> str:
+    return f"see {_PROGRAM} {command} --help"
 
 
 def _unknown_command(word: str) -> str:
     if hint := _meant_option(word, "fill"):
         return f"unexpected argument '{word}': {hint}"
-    guess = _CORRECTIONS.get(word.lower()) or nearest(word.lower(), COMMANDS)
+    guess = nearest(word.lower(), COMMANDS)
     return f"'{word}' is no command: " + (f"did you mean {guess}?" if guess else f"write one of {', '.join(COMMANDS)}")
 
 
-def _unknown_option(command: str, word: str) -> str:
+def _unknown_word(command: str, word: str) -> str:
+    """Return why a word after the command is refused, and what to write."""
+    hint = "export writes to standard output: write export >FILE" if command == "export" else _see_help(command)
     if word in COMMANDS:
         return f"the command comes first: write {_PROGRAM} {word} ..."
     if not word.startswith("-"):
-        return f"unexpected argument '{word}': {_meant_option(word, command) or f'see {_PROGRAM} {command} --help'}"
+        return f"unexpected argument '{word}': {_meant_option(word, command) or hint}"
     # Show only the name, because the text after it may be a secret.
-    name, rest = re.findall("(?s)^(-*[A-Za-z_-]*)(.*)", word)[0]
-    options = {setting.option: setting.commands for setting in SETTINGS} | {"--json": tuple(_JSON)}
-    if command not in options.get(name, (command,)):
-        return f"{command} takes no {name}: leave it out (it belongs to {', '.join(options[name])})"
-    return f"there is no option {name}{'...' if rest and not rest.startswith('=') else ''}: {_option_hint(command, name, options)}"
-
-
-def _option_hint(command: str, name: str, options: Iterable[str]) -> str:
-    bare = name.strip("-").lower().replace("_", "-")
-    if command == "export" and bare in ("o", "output", "f", "file"):
-        return _EXPORT
-    if bare in (*COMMANDS, "help", "version"):
-        return f"did you mean the command {bare}?"
-    if guess := _OPTIONS.get(bare) or nearest(bare, (option.strip("-") for option in options)):
-        return f"did you mean {guess if guess in _OPTIONS.values() else f'--{guess}'}?"
-    hint = f"see {_PROGRAM} {command} --help"
-    engine = place.in_container() and not place.in_pod()
-    return f"{hint} (an option of docker run comes before the image's name)" if engine else hint
+    name = re.findall("^-*[A-Za-z_-]*", word)[0]
+    options = [*(setting.option for setting in SETTINGS), "--json"]
+    if name in options:
+        return f"{command} takes no {name}: leave it out"
+    meanings = {each.strip("-"): each for each in (*options, *COMMANDS, "--help", "--version")} | _SYNONYMS
+    if guess := nearest(name.strip("-").lower().replace("_", "-"), meanings):
+        hint = f"did you mean {meanings[guess]}?"
+    elif place.in_container() and not place.in_pod():
+        hint += " (an option of docker run comes before the image's name)"
+    return f"there is no option {name}: {hint}"
 
 
 def _meant_option(word: str, command: str) -> str:
-    """Return which option takes a word that was given without one, or an empty string."""
-    if command == "export":
-        return _EXPORT
-    commands = {setting.option: setting.commands for setting in SETTINGS}
-    names = [known.name for known in catalogue.ENCODINGS]
+    """Return which option of a command takes a word that was given without one, or an empty string."""
+    names = {known.name for known in catalogue.ENCODINGS} | {"all"}
     if "://" in word:
-        option, value = "--mirror", word
+        option = "--mirror"
     elif "/" in word or word.startswith("."):
-        option, value = "--cache-dir", word
-    elif word == "all" or set(word.split(",")) <= set(names):
-        option, value = "--encodings", word
-    elif encoding := catalogue.encoding_of_model(word.lower()):
-        option, value = "--encodings", encoding.name
+        option = "--cache-dir"
+    elif names.issuperset(word.split(",")):
+        option = "--encodings"
     else:
         return ""
-    return f"write {option} {value}" if command in commands[option] else ""
+    known = any(setting.option == option and command in setting.commands for setting in SETTINGS)
+    return f"write {option} {word}" if known else ""

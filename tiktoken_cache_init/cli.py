@@ -118,8 +118,8 @@ def _settings(arguments: Sequence[str], environment: Mapping[str, str], console:
     from .arguments import parse
 
     parsed = parse(arguments)
-    if parsed.text:
-        console.write(parsed.text)
+    if isinstance(parsed, str):
+        console.write(parsed)
         return None
     return load(parsed.command, parsed.given, parsed.json, environment)
 
