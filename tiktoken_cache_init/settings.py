@@ -43,15 +43,7 @@ _PREFIX = "TIKTOKEN_INIT_"
 _CACHE_DIR = "TIKTOKEN_CACHE_DIR"
 _ENCODING_COMMANDS = ("fill", "verify", "list", "export")
 _FILE_COMMANDS = ("fill", "verify", "export")
-_HARMONY_VARIABLES = ("TIKTOKEN_RS_CACHE_DIR", "TIKTOKEN_ENCODINGS_BASE")
-"""Variables of openai-harmony that look like misspellings of ours."""
-_CORRECTIONS = {
-    "TIKTOKEN_CACHE": _CACHE_DIR,
-    "TIKTOKEN_DIR": _CACHE_DIR,
-    "TIKTOKEN_CACHE_PATH": _CACHE_DIR,
-    "TIKTOKEN_ENCODINGS": f"{_PREFIX}ENCODINGS",
-    "TIKTOKEN_MIRRORS": f"{_PREFIX}MIRRORS",
-}
+_CORRECTIONS = {"TIKTOKEN_CACHE": _CACHE_DIR, "TIKTOKEN_ENCODINGS": f"{_PREFIX}ENCODINGS"}
 """Wrong variable -> the right one, for names that `nearest` does not find."""
 
 
@@ -218,17 +210,11 @@ def load(command: str, given: Mapping[str, list[str]], as_json: bool, environmen
     warnings = _check_names(environment, given)
     values = {}
     for setting in SETTINGS:
-        by_option = setting.field in given
-        # A variable that the command does not use is ignored, even if its value is wrong.
-        used = environment if command in setting.commands else {}
         try:
-            values[setting.field] = (
-                _from_option(setting, given[setting.field])
-                if by_option
-                else _from_variable(setting, used, default_of(setting, command))
-            )
+            values[setting.field] = _value(setting, command, given, environment)
         except SettingError as error:
-            raise SettingError(f"{setting.option if by_option else setting.variable}: {error}") from None
+            name = setting.option if setting.field in given else setting.variable
+            raise SettingError(f"{name}: {error}") from None
     if not values["cache_dir"] and command in _FILE_COMMANDS:
         raise SettingError(f"no directory is named: give --cache-dir DIR, or set {_CACHE_DIR}")
     settings = Settings(command=command, json=as_json, warnings=tuple(warnings), **values)
@@ -236,24 +222,23 @@ def load(command: str, given: Mapping[str, list[str]], as_json: bool, environmen
     return settings
 
 
-def _from_option(setting: Setting, texts: list[str]) -> Any:
+def _value(setting: Setting, command: str, given: Mapping[str, list[str]], environment: Mapping[str, str]) -> Any:
+    if setting.field in given:
+        texts = given[setting.field]
+    else:
+        # A variable that the command does not use is ignored, even if its value is wrong.
+        text = environment.get(setting.variable) if command in setting.commands else None
+        if setting.field == "cache_dir":
+            # Consumers use this variable unchanged, so a stray space or an empty value is an error.
+            return "" if text is None else parse_consumers_directory(text)
+        text = (text or "").strip()
+        if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+            raise SettingError(f"the quotes are part of the value: write {text[1:-1]} without them")
+        texts = text.split() if setting.repeatable else [text or default_of(setting, command)]
     if setting.repeatable:
         return tuple(dict.fromkeys(setting.parse(entry) for text in texts for entry in entries(text)))
     # A second --encodings adds encodings. Any other option replaces its earlier value.
     return setting.parse(",".join(texts) if setting.field == "encodings" else texts[-1])
-
-
-def _from_variable(setting: Setting, environment: Mapping[str, str], default: str) -> Any:
-    text = environment.get(setting.variable, "")
-    if setting.variable == _CACHE_DIR:
-        # Consumers use this variable unchanged, so a stray space or an empty value is an error.
-        return parse_consumers_directory(text) if setting.variable in environment else ""
-    text = text.strip()
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
-        raise SettingError(f"the quotes are part of the value: write {text[1:-1]} without them")
-    if setting.repeatable:
-        return tuple(dict.fromkeys(setting.parse(entry) for word in text.split() for entry in entries(word)))
-    return setting.parse(text or default)
 
 
 def _check_names(environment: Mapping[str, str], given: Mapping[str, object]) -> list[str]:
@@ -261,12 +246,11 @@ def _check_names(environment: Mapping[str, str], given: Mapping[str, object]) ->
     known = {setting.variable: setting for setting in SETTINGS}
     warnings = []
     for name in sorted(environment):
-        if not name.startswith("TIKTOKEN") or name in known or name in _HARMONY_VARIABLES or _is_service_link(name):
+        if not name.startswith("TIKTOKEN") or name in known:
             continue
-        meant = _CORRECTIONS.get(name) or nearest(name, known, cutoff=0.92)
-        if name == "TIKTOKEN_OFFLINE":
-            warnings.append(f"{name}: no program reads it; {_CACHE_DIR} is all that an offline start needs")
-        elif meant and not name.startswith(_PREFIX) and (environment.get(meant) or known[meant].field in given):
+        # With a lower cutoff, TIKTOKEN_RS_CACHE_DIR of openai-harmony would be a misspelling.
+        meant = _CORRECTIONS.get(name) or nearest(name, known, cutoff=0.93)
+        if meant and not name.startswith(_PREFIX) and (environment.get(meant) or known[meant].field in given):
             # Another program may read it.
             warnings.append(
                 f"{name}: ignored, because {known[meant].option} or {meant} is set: remove it if it is a mistake"
@@ -276,12 +260,6 @@ def _check_names(environment: Mapping[str, str], given: Mapping[str, object]) ->
         elif name.startswith(_PREFIX):
             warnings.append(f"{name}: no such setting exists, so it is ignored: see --help")
     return warnings
-
-
-def _is_service_link(name: str) -> bool:
-    """Return whether Kubernetes or Docker sets the variable, for a service or link that is named "tiktoken-init"."""
-    words = f"_{name.removeprefix(_PREFIX)}_"
-    return any(word in words for word in ("_SERVICE_", "_PORT_", "_ENV_")) or words.endswith("_NAME_")
 
 
 def _refuse_clashes(settings: Settings) -> None:

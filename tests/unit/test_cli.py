@@ -77,7 +77,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     [
         ("", {}, 0, "", "ready: 2 files in "),
         ("--origin=off", {"TIKTOKEN_INIT_SOURCES": "fetch"}, 4, "", f"{ERROR}could not obtain tiny.tiktoken, "),
-        ("", {"TIKTOKEN_OFFLINE": "1"}, 0, "", "warning: TIKTOKEN_OFFLINE: no program reads it"),
+        ("", {"TIKTOKEN_INIT_XYZZY": "1"}, 0, "", "warning: TIKTOKEN_INIT_XYZZY: no such setting exists"),
         ("--json", {}, 0, '"ready": true,', "ready: 2 files in "),
         (f"--json --cache-dir={__file__}", {}, 3, "is not a directory: ", f"{ERROR}{__file__} is not a directory: "),
         ("--log json", {}, 0, "", '"event": "ready"'),

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies
 
 from tests.samples import OTHER, TINY, settings
 from tests.vocabularies import CL100K, DEFAULT
@@ -23,11 +22,11 @@ VALUES: dict[str, list[tuple[str, Any]]] = {
     "sources": [("wheel", ("wheel",)), ("fetch baked", ("fetch", "baked"))],
     "mirrors": [("http://one.example", ("http://one.example",)), ("/two", ("/two",))],
     "origin": [("off", False), ("on", True)],
-    "deadline": [("0.5", 0.5), ("301", 301.0)],
+    "deadline": [("0.001", 0.001), ("1e8", 1e8)],
     "timeout": [("0.5", 0.5), ("16", 16.0)],
     "ca": [("/one", "/one"), ("two", "two")],
-    "mode": [("0640", 0o640), ("0o444", 0o444)],
-    "owner": [("1000", (1000, -1)), ("0:7", (0, 7))],
+    "mode": [("0400", 0o400), ("0o777", 0o777)],
+    "owner": [("1000", (1000, -1)), ("0:4294967294", (0, 4294967294))],
     "layout": [("both", "both"), ("published", "published")],
     "log": [("json", "json"), ("text", "text")],
 }
@@ -137,13 +136,9 @@ def test_the_names_of_variables_and_options_are_those_of_the_documentation() -> 
     ("wrong", "right"),
     [
         ("TIKTOKEN_INIT_ENCODING", "TIKTOKEN_INIT_ENCODINGS"),
-        ("TIKTOKEN_INIT_MIRROR", "TIKTOKEN_INIT_MIRRORS"),
-        ("TIKTOKEN_INIT_SOURCE", "TIKTOKEN_INIT_SOURCES"),
-        ("TIKTOKEN_INIT_DEADLNE", "TIKTOKEN_INIT_DEADLINE"),
         ("TIKTOKEN_INIT_LOGS", "TIKTOKEN_INIT_LOG"),
         ("TIKTOKEN_CACHE", "TIKTOKEN_CACHE_DIR"),
         ("TIKTOKEN_CACHEDIR", "TIKTOKEN_CACHE_DIR"),
-        ("TIKTOKEN_DIR", "TIKTOKEN_CACHE_DIR"),
         ("TIKTOKEN_ENCODINGS", "TIKTOKEN_INIT_ENCODINGS"),
     ],
 )
@@ -152,12 +147,7 @@ def test_a_misspelled_variable_is_refused_unless_another_program_may_read_it(wro
     for environment in ({wrong: "1"}, {wrong: ""}, {wrong: "1", right: ""}):
         with pytest.raises(SettingError, match=f"^{said}$"):
             load("fill", {}, False, environment)
-    set_too = {
-        "TIKTOKEN_CACHE_DIR": "/c",
-        "TIKTOKEN_INIT_ENCODINGS": "gpt2",
-        "TIKTOKEN_INIT_MIRRORS": "/m",
-        wrong: "/x",
-    }
+    set_too = {"TIKTOKEN_CACHE_DIR": "/c", "TIKTOKEN_INIT_ENCODINGS": "gpt2", "TIKTOKEN_INIT_LOG": "text", wrong: "/x"}
     if wrong.startswith("TIKTOKEN_INIT_"):
         assert refusal(set_too) == said
         return
@@ -168,23 +158,12 @@ def test_a_misspelled_variable_is_refused_unless_another_program_may_read_it(wro
         assert warning.endswith(f" or {right} is set: remove it if it is a mistake")
 
 
-@pytest.mark.parametrize(
-    ("names", "warning"),
-    [
-        ("TIKTOKEN_INIT_XYZZY", "no such setting exists, so it is ignored: see --help"),
-        ("TIKTOKEN_OFFLINE", "no program reads it; TIKTOKEN_CACHE_DIR is all that an offline start needs"),
-        # Other programs.
-        ("TIKTOKEN_RS_CACHE_DIR TIKTOKEN_ENCODINGS_BASE DATA_GYM_CACHE_DIR INIT", ""),
-        # Kubernetes, and links of Docker.
-        ("TIKTOKEN_INIT_SERVICE_HOST TIKTOKEN_INIT_SERVICE_PORT_HTTP TIKTOKEN_INIT_METRICS_SERVICE_HOST", ""),
-        ("TIKTOKEN_INIT_PORT TIKTOKEN_INIT_PORT_80_TCP_ADDR TIKTOKEN_INIT_METRICS_PORT_9090_TCP", ""),
-        ("TIKTOKEN_INIT_NAME TIKTOKEN_INIT_ENV_PATH", ""),
-    ],
-)
-def test_another_unknown_variable_is_a_warning_or_ignored(names: str, warning: str) -> None:
-    for name in names.split():
-        expected = (f"{name}: {warning}",) if warning else ()
-        assert read({name: "tcp://10.0.0.1:80"}) == read()._replace(warnings=expected)
+def test_another_unknown_variable_is_a_warning_if_it_has_the_prefix() -> None:
+    # Kubernetes sets a variable such as the second for a service with this name.
+    for name in ("TIKTOKEN_INIT_XYZZY", "TIKTOKEN_INIT_PORT"):
+        assert read({name: "x"}).warnings == (f"{name}: no such setting exists, so it is ignored: see --help",)
+    for name in ("TIKTOKEN_RS_CACHE_DIR", "TIKTOKEN_ENCODINGS_BASE", "DATA_GYM_CACHE_DIR"):
+        assert read({name: "x"}) == read()
 
 
 # Commands and defaults.
@@ -248,94 +227,52 @@ def test_the_default_encodings_are_those_whose_files_are_all_baked_in(
 # Values.
 
 SECONDS = {
-    "is not a number of seconds: write digits, such as 300": ["five", "5m", "5 apples", "0x10", "5,0", "1_0", "²", "٣"],
-    "is out of range: write 0.001 to 100000000 seconds, such as 300": [
-        *("0", "-1", "nan", "inf", "1.1e12", "1e999", "9" * 5000)
-    ],
+    "is not a number of seconds: write digits, such as 300": ["five", "5m", "0x10", "5,0"],
+    "is out of range: write 0.001 to 100000000 seconds, such as 300": ["0", "-1", "nan", "inf", "1.1e8"],
 }
-NOT_A_FILE = "is not the http(s) URL of a file"
+SHA256 = f"#sha256={DIGEST}"
 REFUSED: dict[str, dict[str, list[str]]] = {
     "cache_dir": {
-        ": write /cache": [" /cache", "/cache ", "/cache\r", '"/cache"', "'/cache'", '"/cache', ' "/cache" '],
+        ": write /cache": [" /cache", "/cache\r\n", '"/cache"', "'/cache'", '"/cache', ' "/cache" '],
         "it is empty: write ": ["", '""', " ", "' '"],
-        "a line end or a NUL": ["/ca\nche", "/ca\0che"],
-        "write /home/me/cache": ["~/cache"],
-        "write an absolute path": ["~no-such-user/x"],
-        "it is the root directory: write another directory": [
-            "/",
-            "//",
-            "///",
-            "/.",
-            "//.",
-            "/x/..",
-            "/x/../..",
-            "link",
-        ],
-        "Git Bash, which rewrites paths, set MSYS_NO_PATHCONV=1; ": [
-            "C:/Program Files/Git/cache/tiktoken",
-            "c:\\cache",
-        ],
+        "'~' is not expanded here: write $HOME": ["~/cache"],
+        "it is the root directory: write another directory": ["/", "//", "//.", "/x/../..", "link"],
+        "Git Bash, which rewrites paths, set MSYS_NO_PATHCONV=1; ": ["C:/Program Files/Git/cache", "c:\\cache"],
     },
     "encodings": {
         "did you mean cl100k_base?": ["cl100k-base", "cl100k_bsae", "cl100k_base.tiktoken"],
-        "did you mean o200k_base?": ["o200k_bse", "O200K_BASE"],
-        "did you mean gpt2?": ["gpt-2"],
-        "is a model, not an encoding: write cl100k_base": ["gpt-3.5-turbo", "gpt-4", "text-embedding-ada-002"],
-        "is a model, not an encoding: write o200k_base": ["GPT-4o", "gpt-4o-mini", "o1"],
-        "is a model, not an encoding: write o200k_harmony": ["gpt-oss-120b"],
-        f"write one or more of {', '.join(known.name for known in ENCODINGS)}, or 'all'": ["zzz"],
-        "no encoding is named": [","],
+        "did you mean o200k_base?": ["O200K_BASE"],
+        "is a model, not an encoding: write o200k_base": ["GPT-4o", "gpt-4o-mini"],
+        f"write one or more of {', '.join(known.name for known in ENCODINGS)}, or 'all'": ["zzz", ","],
     },
-    "sources": {
-        "did you mean fetch?": ["baked,Fetc"],
-        "write one of baked, fetch, wheel": ["zzz"],
-        "no source is named: write one or more of baked, fetch, wheel": [","],
-    },
+    "sources": {"did you mean fetch?": ["baked,Fetc"], "write one of baked, fetch, wheel": ["zzz", ","]},
     "layout": {"did you mean both?": ["BOTHx"]},
     "log": {"did you mean json?": ["JSONx"]},
-    "origin": {" is unknown: write one of on, off": ["1", "true", "YES", "0", "maybe"]},
+    "origin": {" is unknown: write one of on, off": ["1", "true"]},
     "deadline": SECONDS,
     "timeout": SECONDS,
-    "mode": {
-        "is not an octal mode: write digits, such as 0644": ["rw-r--r--", "0888", "1777", "0o", "-644", "64 4", "٠٦٤٤"],
-        "keeps the owner from reading: write at least 0400": ["0044"],
-    },
+    "mode": {": write 0400 to 0777, such as 0644": ["rw-r--r--", "0888", "1000", "0o", "-644", "0377"]},
     "owner": {
-        "is not UID or UID:GID: write numbers, such as 1000:1000": [
-            *("root", "1000:users", "1000:", ":7", "-1", "4294967295", "1:2:3", "²")
-        ]
+        "write numbers, such as 1000:1000": ["root", "1000:users", "1000:", ":7", "-1", "4294967295", "1:2:3", "²"]
     },
     "ca": {"is a path of Windows": ["C:/Git/ca.pem"]},
     "mirrors": {
-        "write http://, https://, file:// or a directory": ["htps://a.example", "ftp://a.example"],
-        "'http://a.example/x' was given without the two slashes": ["http:/a.example/x"],
-        "'https://a.example' was given without the two slashes": ["https:a.example"],
-        "write https://HOST, or ./NAME": ["a.example/x", "localhost:8000", "//a.example/x", "user@a"],
-        "names no host": ["http://", "https:///x", "https://user@/x"],
-        "has a comma in its host": ["https://a.example,b.example"],
-        "has no valid host and port": ["http://a.example:x/"],
-        "has the port 0": ["http://a.example:0/"],
-        "control character": ["http://a.exa\x07mple/"],
-        "names no directory: write file:///DIRECTORY": ["file://", "file://localhost", "file:///"],
-        "has a '#' in it, which a server does not see: write %23": ["http://a.example/x#y", "file:///mnt/a#b"],
-        "mount its directory here, and write file:///DIRECTORY": ["file://nas/share/x"],
+        "is no mirror: write https://HOST[:PORT]/PATH, or /DIRECTORY, or ./DIRECTORY": ["htps://a.example"],
+        "names no scheme": ["http:/a.example/x", "a.example/x", "localhost:8000", "//a.example/x", "user@a"],
+        "has no valid host and port": ["http://", "https://user@/x", "https://a,b", "http://a.example:x/"],
+        "must be percent-encoded": ["http://a.exa\x07mple/", "http://a.example/x#y"],
+        "names no directory of this machine": ["file://", "file://localhost", "file:///", "file://nas/share/x"],
         "is a path of Windows": ["C:/handed-in"],
     },
     "extra": {
-        "write URL#sha256=HEX": ["https://a.example/x", f"#sha256={DIGEST}", f"https://a.example/x#sha1={DIGEST}"],
-        "64 hex digits, this one has 3 characters": ["https://a.example/x#sha256=abc"],
-        "64 hex digits, this one has 64 characters": [f"https://a.example/x#sha256={'g' * 64}"],
-        "'1k' is not a size": [f"https://a.example/x#sha256={DIGEST}&size=1k"],
-        "'0' is not a size": [f"https://a.example/x#sha256={DIGEST}&size=0"],
-        NOT_A_FILE: [
-            f"{url}#sha256={DIGEST}"
-            for url in (
-                *("ftp://a.example/x", "https://a.example", "https:///x", "/mnt/x", "https://a.example/x/"),
-                *("https://a.example/x/..", "https://a.example/x/?y"),
-                # A fill would remove a file with such a name as a temporary file of a killed run.
-                "https://a.example/.tiktoken-cache-init-x",
-            )
-        ],
+        "write https://HOST/PATH#sha256=HEX": [
+            *("https://a.example/x", SHA256, f"https://a.example/x#sha1={DIGEST}", f"https://a.example/x{SHA256[:-1]}"),
+            *(f"https://a.example/x#sha256={'g' * 64}", f"https://a.example/x{SHA256}&size=1k"),
+            *(f"https://a.example/x{SHA256}&size=0", f"ftp://a.example/x{SHA256}", f"https:///x{SHA256}"),
+            *(f"/mnt/x{SHA256}", f"https://a.example{SHA256}", f"https://a.example/x/?y{SHA256}"),
+            # A fill would remove a file with such a name as a temporary file of a killed run.
+            f"https://a.example/.tiktoken-cache-init-x{SHA256}",
+        ]
     },
 }
 """Setting -> part of the message -> texts that are refused with it."""
@@ -344,10 +281,7 @@ REFUSED: dict[str, dict[str, list[str]]] = {
 @pytest.mark.parametrize(
     ("field", "advice"), [(field, advice) for field, parts in REFUSED.items() for advice in parts], ids=str
 )
-def test_an_invalid_value_is_refused_with_what_to_write(
-    field: str, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", "/home/me")
+def test_an_invalid_value_is_refused_with_what_to_write(field: str, advice: str, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/")
     for text in REFUSED[field][advice]:
         assert advice in refused(field, f"{tmp_path}/link" if text == "link" else text)
@@ -359,26 +293,15 @@ def test_a_relative_directory_becomes_absolute_in_the_option_and_is_refused_in_t
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     assert read(cache_dir=["./tiktoken"]).cache_dir == f"{tmp_path}/gone/tiktoken"
-    said = refusal({"TIKTOKEN_CACHE_DIR": "data/cache"})
-    assert "the path is relative" in said
-    assert f"write {tmp_path}/gone/data/cache, " in said
+    assert "the path is relative, and each program has" in refusal({"TIKTOKEN_CACHE_DIR": "data/cache"})
     (tmp_path / "gone").rmdir()
     assert "the working directory no longer exists: write an absolute path" in refused("cache_dir", "cache")
     assert read(cache_dir=["//cache//x/"]).cache_dir == "/cache/x"
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tiktoken_cache_init.place.in_image", lambda: True)
-    for text in ("~", "data/cache"):
-        assert "write /cache/tiktoken" in refusal({"TIKTOKEN_CACHE_DIR": text})
 
 
 @pytest.mark.parametrize("text", ["gpt2,p50k_edit", "gpt2 p50k_edit", " gpt2 ,, p50k_edit,gpt2 "])
 def test_encodings_are_separated_by_commas_or_spaces_and_count_once(text: str) -> None:
     assert [known.name for known in read(encodings=[text]).encodings] == ["gpt2", "p50k_edit"]
-
-
-@given(strategies.floats(min_value=0.001, max_value=1e8, allow_nan=False))
-def test_any_number_of_seconds_is_read_as_it_is_written(number: float) -> None:
-    assert read(deadline=[repr(number)]).deadline == number
 
 
 def test_an_empty_option_overrides_the_owner_in_the_environment() -> None:
@@ -432,12 +355,8 @@ def test_a_private_vocabulary_is_a_url_and_a_digest_and_maybe_a_size() -> None:
     assert (two.published_name, two.size, two.max_size) == ("y", 7, 7)
     # Those of the catalogue are wanted once, and with their size.
     assert read(extra=extra(CL100K.url, digest=CL100K.sha256)).vocabularies == DEFAULT
-
-
-def test_a_private_vocabulary_with_the_bytes_of_a_published_one_has_its_size() -> None:
-    known = CL100K
-    [found] = read(extra=extra("https://a.example/x", digest=known.sha256)).extra
-    assert found == known._replace(url="https://a.example/x")
+    [same_bytes] = read(extra=extra("https://a.example/x", digest=CL100K.sha256)).extra
+    assert same_bytes == CL100K._replace(url="https://a.example/x")
 
 
 def test_two_vocabularies_with_one_url_or_one_name_are_refused() -> None:
