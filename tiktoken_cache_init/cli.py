@@ -22,13 +22,13 @@ from .errors import (
     VolumeError,
 )
 from .fill import Filled, fill
-from .output.documents import failed_verify_document, fill_document, list_document, verify_document
+from .output.documents import fill_document, list_document, verify_document
 from .output.log import Log, printable, scrubbed
+from .output.progress import Progress
 from .output.report import announce, report_fill
 from .output.text import COLOURS, list_lines, verify_lines
 from .redact import Scrubber
 from .settings import Settings, load
-from .sources import Delivery
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, err: TextIO) -> int:
@@ -61,9 +61,12 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, 
         console.log.error(str(advised(error)), error.exit_code)
         return error.exit_code
     except Exception as error:
+        import traceback
+
+        ours = [frame for frame in traceback.extract_tb(error.__traceback__) if str(__package__) in frame.filename]
+        bug = f"{type(error).__name__}: {error} at {ours[-1].filename}:{ours[-1].lineno}"
         console.log.error(
-            f"a bug in this program ({_description(error)}): report it, with the command and this line, to {REPORT_TO}",
-            ExitCode.BUG,
+            f"a bug in this program ({bug}): report it, with the command and this line, to {REPORT_TO}", ExitCode.BUG
         )
         return ExitCode.BUG
 
@@ -71,11 +74,21 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, 
 def _main(arguments: Sequence[str], environment: Mapping[str, str], console: "_Console") -> int:
     # With a restrictive umask, consumers could not read new directories.
     os.umask(0o022)
-    settings = _settings(arguments, environment, console)
-    code = _run(settings, console) if settings else ExitCode.READY
-    with _stdout_errors():
-        console.out.flush()
-    return code
+    if arguments:
+        # Importing argparse takes as long as a fill, and the image usually runs without arguments.
+        from .arguments import parse
+
+        parsed = parse(arguments)
+        if isinstance(parsed, str):
+            console.write(parsed)
+            return ExitCode.READY
+        settings = load(parsed.command, parsed.given, parsed.json, environment)
+    else:
+        settings = load("fill", {}, False, environment)
+    for warning in settings.warnings:
+        console.log.warning(warning)
+    commands = {"fill": _fill, "verify": _verify, "list": _list, "export": _export, "path": _path}
+    return commands[settings.command](settings, console)
 
 
 class _Console:
@@ -88,47 +101,24 @@ class _Console:
         self._scrub = scrub
 
     def write(self, text: str) -> None:
-        """Write text to stdout."""
+        """Write text to stdout at once, because a full disk must be reported before any error line that follows."""
         with _stdout_errors():
             self.out.write(text)
+            self.out.flush()
 
-    def lines(self, lines: Sequence[str], *, colour: bool = False) -> None:
-        """Write a result as lines of text."""
-        for line in lines:
-            text = printable(self._scrub(line))
-            for sequence in COLOURS if colour else ():
-                text = text.replace(printable(sequence), sequence)
-            self.write(f"{text}\n")
+    def lines(self, lines: Sequence[str]) -> None:
+        """Write a result as lines of text, with its colours if stdout is a terminal that shows them."""
+        text = "".join(f"{printable(self._scrub(line))}\n" for line in lines)
+        coloured = self.out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        for sequence in COLOURS:
+            text = text.replace(printable(sequence), sequence if coloured else "")
+        self.write(text)
 
     def document(self, document: Any) -> None:
         """Write a result as JSON."""
         import json
 
         self.write(json.dumps(scrubbed(document, self._scrub), indent=2) + "\n")
-        # Report a full disk now, before any error line that follows.
-        with _stdout_errors():
-            self.out.flush()
-
-
-def _settings(arguments: Sequence[str], environment: Mapping[str, str], console: _Console) -> Settings | None:
-    """Read the settings; return None if the help or the version was asked for and has been printed."""
-    if not arguments:
-        return load("fill", {}, False, environment)
-    # Importing argparse takes as long as a fill, and the image usually runs without arguments.
-    from .arguments import parse
-
-    parsed = parse(arguments)
-    if isinstance(parsed, str):
-        console.write(parsed)
-        return None
-    return load(parsed.command, parsed.given, parsed.json, environment)
-
-
-def _run(settings: Settings, console: _Console) -> int:
-    for warning in settings.warnings:
-        console.log.warning(warning)
-    commands = {"fill": _fill, "verify": _verify, "list": _list, "export": _export, "path": _path}
-    return commands[settings.command](settings, console)
 
 
 @contextlib.contextmanager
@@ -147,40 +137,20 @@ def _deadline(settings: Settings) -> Iterator[None]:
 def _fill(settings: Settings, console: _Console) -> int:
     started = time.monotonic()
     announce(console.log, settings)
-    watch = _Watch(settings, console)
+    progress = Progress(console.log, console.err, settings.log)
     try:
         with _deadline(settings):
-            filled = fill(settings, watch)
+            filled = fill(settings, progress)
     except InitError as error:
         filled = Filled((), error)
     finally:
-        watch.close()
+        progress.close()
     if filled.error:
         filled = filled._replace(error=advised(filled.error))
     report_fill(console.log, settings, filled, time.monotonic() - started)
     if settings.json:
         console.document(fill_document(settings, filled))
     return filled.error.exit_code if filled.error else ExitCode.READY
-
-
-class _Watch:
-    """Progress display. Its module is imported only when a download starts."""
-
-    def __init__(self, settings: Settings, console: _Console) -> None:
-        self._settings = settings
-        self._console = console
-        self._progress: Any = None
-
-    def __call__(self, deliveries: Sequence[Delivery]) -> None:
-        if self._progress is None:
-            from .output.progress import Progress
-
-            self._progress = Progress(self._console.log, self._console.err, self._settings.log)
-        self._progress(deliveries)
-
-    def close(self) -> None:
-        if self._progress:
-            self._progress.close()
 
 
 def _verify(settings: Settings, console: _Console) -> int:
@@ -193,13 +163,12 @@ def _verify(settings: Settings, console: _Console) -> int:
         verified = Verified((), (Fix(str(advised(error)), by_fill=False),))
     except InitError as error:
         if settings.json:
-            console.document(failed_verify_document(settings, advised(error)))
+            console.document(verify_document(settings, Verified(()), advised(error)))
         raise
     if settings.json:
         console.document(verify_document(settings, verified))
     else:
-        colour = console.out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        console.lines(verify_lines(settings, verified, colour=colour), colour=colour)
+        console.lines(verify_lines(settings, verified))
     return ExitCode.READY if verified.ready else ExitCode.NOT_READY
 
 
@@ -224,6 +193,7 @@ def _export(settings: Settings, console: _Console) -> int:
     try:
         with _stdout_errors():
             export(settings, console.out.buffer)
+            console.out.flush()
     except NotMountedError as error:
         raise NotReadyError(str(advised(error))) from error
     return ExitCode.READY
@@ -260,13 +230,3 @@ def _log_form(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
     words = " ".join(arguments).replace("=", " ").split()
     forms = [form for option, form in itertools.pairwise(words) if option == "--log"]
     return forms[-1] if forms else environment.get("TIKTOKEN_INIT_LOG", "").strip()
-
-
-def _description(error: BaseException) -> str:
-    where = ""
-    trace = error.__traceback__
-    while trace:
-        if str(__package__) in trace.tb_frame.f_code.co_filename:
-            where = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return f"{type(error).__name__}: {error}{where}"

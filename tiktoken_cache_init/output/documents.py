@@ -22,8 +22,7 @@ SCHEMA = 1
 def fill_document(settings: Settings, filled: Filled) -> dict[str, Any]:
     """Return the result of a fill."""
     return {
-        **_head(settings, filled.error is None),
-        "error": str(filled.error) if filled.error else None,
+        **_head(settings, filled.error is None, filled.error),
         "warnings": list(filled.warnings),
         "files": [outcome_document(outcome) for outcome in filled.outcomes],
     }
@@ -43,11 +42,10 @@ def outcome_document(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def verify_document(settings: Settings, verified: Verified) -> dict[str, Any]:
-    """Return the result of a verification."""
+def verify_document(settings: Settings, verified: Verified, error: InitError | None = None) -> dict[str, Any]:
+    """Return the result of a verification, which may have ended with an error."""
     return {
-        **_head(settings, verified.ready),
-        "error": None,
+        **_head(settings, verified.ready and not error, error),
         "problems": [problem.text for problem in verified.problems],
         "files": [
             {
@@ -62,11 +60,6 @@ def verify_document(settings: Settings, verified: Verified) -> dict[str, Any]:
             for finding, prediction, fix in verified.files
         ],
     }
-
-
-def failed_verify_document(settings: Settings, error: InitError) -> dict[str, Any]:
-    """Return the result of a verification that ended with an error."""
-    return {**_head(settings, ready=False), "error": str(error), "problems": [], "files": []}
 
 
 def list_document(settings: Settings) -> dict[str, Any]:
@@ -94,13 +87,14 @@ def list_document(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _head(settings: Settings, ready: bool) -> dict[str, Any]:
+def _head(settings: Settings, ready: bool, error: InitError | None) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "version": __version__,
         "command": settings.command,
         "cache_dir": settings.cache_dir,
         "ready": ready,
+        "error": str(error) if error else None,
     }
 
 

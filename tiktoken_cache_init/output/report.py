@@ -1,6 +1,7 @@
 """The log of a fill, as lines for people with fields for programs."""
 
 import os
+from collections import Counter
 
 from .. import __version__, place
 from ..fill import Action, Filled, Outcome
@@ -37,8 +38,8 @@ def report_fill(log: Log, settings: Settings, filled: Filled, seconds: float) ->
     """Write one line for each file, with its failed attempts below it, and one line at the end."""
     for outcome in filled.outcomes:
         log.line("file", f"{name_text(outcome.before)}: {_what_was_done(outcome)}", **outcome_document(outcome))
-        for line in _tried(outcome):
-            log.line("tried", line)
+        for (label, reason), count in Counter((each.label, each.reason) for each in outcome.failures).items():
+            log.line("tried", f"  tried {label}: {reason}{f' ({count} times)' if count > 1 else ''}")
     for warning in filled.warnings:
         log.warning(warning)
     if filled.replaced:
@@ -65,14 +66,3 @@ def _what_was_done(outcome: Outcome) -> str:
             return f"was {found}: replaced from {outcome.source}"
         case Action.FAILED:
             return f"{found}: NOT obtained" if outcome.failures else found
-
-
-def _tried(outcome: Outcome) -> list[str]:
-    counts: dict[tuple[str, str], int] = {}
-    for failure in outcome.failures:
-        key = (failure.label, failure.reason)
-        counts[key] = counts.get(key, 0) + 1
-    return [
-        f"  tried {label}: {reason}{f' ({count} times)' if count > 1 else ''}"
-        for (label, reason), count in counts.items()
-    ]

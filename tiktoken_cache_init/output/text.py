@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from ..verify import Verified
 
 COLOURS = _RED, _GREEN, _PLAIN = ("\x1b[31m", "\x1b[32m", "\x1b[0m")
-"""Escape sequences of the result of a verification."""
+"""Escape sequences in the result of a verification. The console removes them, except on a terminal."""
 
 
-def verify_lines(settings: Settings, verified: Verified, *, colour: bool) -> list[str]:
+def verify_lines(settings: Settings, verified: Verified) -> list[str]:
     """Return the state of each file, what a gateway does with it, the fix, and one line at the end."""
     lines = []
     for finding, prediction, fix in verified.files:
-        lines.append(f"{name_text(finding)}: {_coloured(_state(finding), finding.ready, colour)}")
+        lines.append(f"{name_text(finding)}: {_coloured(_state(finding), finding.ready)}")
         if fix:
             lines += [f"  gateway: {prediction.text}", f"  fix: {fix.text}"]
     lines += [problem.text for problem in verified.problems]
@@ -34,7 +34,7 @@ def verify_lines(settings: Settings, verified: Verified, *, colour: bool) -> lis
     else:
         last = f"all wanted files in {settings.cache_dir} are right"
     word = "ready" if verified.ready else "not ready"
-    return [*lines, f"{_coloured(word, verified.ready, colour)}: {last}"]
+    return [*lines, f"{_coloured(word, verified.ready)}: {last}"]
 
 
 def list_lines(settings: Settings) -> list[str]:
@@ -72,5 +72,5 @@ def _not_ready(settings: Settings, verified: Verified) -> str:
     return f"{what}: {fill_advice(verified.read_only)}" if verified.fill_helps else what
 
 
-def _coloured(text: str, good: bool, colour: bool) -> str:
-    return f"{_GREEN if good else _RED}{text}{_PLAIN}" if colour else text
+def _coloured(text: str, good: bool) -> str:
+    return f"{_GREEN if good else _RED}{text}{_PLAIN}"

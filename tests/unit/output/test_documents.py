@@ -8,14 +8,8 @@ from tiktoken_cache_init import __version__
 from tiktoken_cache_init.catalogue import ENCODINGS
 from tiktoken_cache_init.errors import NotReadyError
 from tiktoken_cache_init.fill import fill
-from tiktoken_cache_init.output.documents import (
-    SCHEMA,
-    failed_verify_document,
-    fill_document,
-    list_document,
-    verify_document,
-)
-from tiktoken_cache_init.verify import verify
+from tiktoken_cache_init.output.documents import SCHEMA, fill_document, list_document, verify_document
+from tiktoken_cache_init.verify import Verified, verify
 
 CL100K = published("cl100k_base.tiktoken")
 
@@ -72,7 +66,7 @@ def test_the_document_of_verify_has_the_state_the_gateway_and_the_fix(volume: Pa
         "fix": "run fill, or chmod 0644 the file",
     }
     assert (missing["state"], missing["gateway"], missing["fix"]) == ("missing", "not-read", "run fill")
-    failed = failed_verify_document(chosen, NotReadyError("cause: remedy"))
+    failed = verify_document(chosen, Verified(()), NotReadyError("cause: remedy"))
     assert failed == document | {"error": "cause: remedy", "problems": [], "files": []}
 
 
