@@ -129,7 +129,7 @@ def _see_help(command: str) -> str:
 
 
 def _unknown_command(word: str) -> str:
-    if hint := _meant_option(word, "fill"):
+    if hint := _meant_option(word):
         return f"unexpected argument '{word}': {hint}"
     guess = nearest(word.lower(), COMMANDS)
     return f"'{word}' is no command: " + (f"did you mean {guess}?" if guess else f"write one of {', '.join(COMMANDS)}")
@@ -141,7 +141,9 @@ def _unknown_word(command: str, word: str) -> str:
     if word in COMMANDS:
         return f"the command comes first: write {_PROGRAM} {word} ..."
     if not word.startswith("-"):
-        return f"unexpected argument '{word}': {_meant_option(word, command) or hint}"
+        if command != "export":
+            hint = _meant_option(word) or hint
+        return f"unexpected argument '{word}': {hint}"
     # Show only the name, because the text after it may be a secret.
     name = re.findall("^-*[A-Za-z_-]*", word)[0]
     options = [*(setting.option for setting in SETTINGS), "--json"]
@@ -155,16 +157,11 @@ def _unknown_word(command: str, word: str) -> str:
     return f"there is no option {name}: {hint}"
 
 
-def _meant_option(word: str, command: str) -> str:
-    """Return which option of a command takes a word that was given without one, or an empty string."""
+def _meant_option(word: str) -> str:
+    """Return which option takes a word that was given without one, or an empty string."""
     names = {known.name for known in catalogue.ENCODINGS} | {"all"}
     if "://" in word:
-        option = "--mirror"
-    elif "/" in word or word.startswith("."):
-        option = "--cache-dir"
-    elif names.issuperset(word.split(",")):
-        option = "--encodings"
-    else:
-        return ""
-    known = any(setting.option == option and command in setting.commands for setting in SETTINGS)
-    return f"write {option} {word}" if known else ""
+        return f"write --mirror {word}"
+    if "/" in word or word.startswith("."):
+        return f"write --cache-dir {word}"
+    return f"write --encodings {word}" if names.issuperset(word.split(",")) else ""

@@ -115,11 +115,9 @@ def one_of(*known: str) -> Callable[[str], str]:
     """Return a parser that accepts only the known words."""
 
     def parse(text: str) -> str:
-        if text in known:
-            return text
-        guess = nearest(text.lower(), known)
-        hint = f"did you mean {guess}? The names are" if guess else "write one of"
-        raise SettingError(f"'{text}' is unknown: {hint} {', '.join(known)}")
+        if text not in known:
+            raise SettingError(f"'{text}' is unknown: write one of {', '.join(known)}")
+        return text
 
     return parse
 
