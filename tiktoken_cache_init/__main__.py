@@ -24,7 +24,7 @@ def run() -> None:
     # A result that does not fit a non-blocking pipe would be cut.
     os.set_blocking(_STDOUT, True)
     # A closed stderr is tolerated. A closed stdout is an error, so `out` becomes a stream that cannot be written.
-    out = sys.stdout or os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", closefd=False)
+    out = sys.stdout or os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
     err = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     for stream in (out, err):
         # A path may contain characters that the encoding of the terminal does not have.

@@ -6,6 +6,7 @@ import array
 import fcntl
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import termios
@@ -15,10 +16,6 @@ import pytest
 from tests.samples import ROOT, process_state, wait_until
 from tiktoken_cache_init import __main__ as module
 from tiktoken_cache_init import __version__, cli
-
-
-class ExitedError(Exception):
-    """Raised in place of the end of the process."""
 
 
 def test_windows_is_refused_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,21 +28,20 @@ def test_windows_is_refused_with_advice(monkeypatch: pytest.MonkeyPatch) -> None
     )
 
 
-def test_the_process_ends_with_the_exit_code_of_the_command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    codes: list[int] = []
+def test_the_process_ends_with_the_exit_code_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocked: set[int] = set()
 
-    def leave(code: int) -> None:
-        codes.append(code)
-        raise ExitedError
+    def main(*_: object) -> int:
+        blocked.update(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+        return 7
 
-    monkeypatch.setattr(os, "_exit", leave)
-    monkeypatch.setattr(cli, "main", lambda *_: 7)
-    monkeypatch.setattr(sys, "argv", ["x"])
-    with process_state(), pytest.raises(ExitedError):
+    monkeypatch.setattr(cli, "main", main)
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    with process_state(), pytest.raises(SystemExit) as caught:
         module.run()
-    assert codes == [7]
+    assert caught.value.code == 7
+    # A signal waits until `main` has set its handlers.
+    assert blocked >= {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 
 def shell(arguments: str) -> subprocess.CompletedProcess[str]:
@@ -53,13 +49,10 @@ def shell(arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_a_closed_stdout_is_an_error() -> None:
+def test_a_closed_stdout_is_an_error_and_a_closed_stderr_is_tolerated() -> None:
     done = shell("entrypoint.py --version >&-")
     assert done.returncode == 3
     assert "cannot write to standard output" in done.stderr
-
-
-def test_a_closed_stderr_is_tolerated() -> None:
     done = shell("entrypoint.py --version 2>&-")
     assert (done.returncode, done.stdout) == (0, f"tiktoken-cache-init {__version__}\n")
 
