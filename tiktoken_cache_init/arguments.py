@@ -107,7 +107,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
         usage=f"{_PROGRAM} {command} [OPTIONS]",
         description=f"{purpose[0].upper()}{purpose[1:]}.",
         epilog=_VARIABLES + _NETWORK * (command == "fill"),
-        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=27, width=80),
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=80),
         allow_abbrev=False,
         add_help=False,
         exit_on_error=False,

@@ -39,12 +39,9 @@ def verify_lines(settings: Settings, verified: Verified) -> list[str]:
 
 def list_lines(settings: Settings) -> list[str]:
     """Return one line for each file, with the models below each encoding. Only the JSON form has digests."""
-    widths = (13, 20, 40)
     lines = ["ENCODING       FILE                  CACHE KEY"]
     for encoding in settings.listed:
-        for vocabulary in encoding.vocabularies:
-            row = (encoding.name, vocabulary.published_name, vocabulary.cache_key)
-            lines.append("  ".join(map(str.ljust, row, widths)).rstrip())
+        lines += [f"{encoding.name:<13}  {each.published_name:<20}  {each.cache_key}" for each in encoding.vocabularies]
         if encoding.models:
             lines.append(f"  models: {', '.join(encoding.models)}")
     return lines
@@ -57,9 +54,8 @@ def name_text(finding: Finding) -> str:
 
 
 def _state(finding: Finding) -> str:
-    if finding.state is State.RIGHT:
-        return finding.detail
-    return finding.text if finding.state in (State.MISSING, State.UNREADABLE) else f"WRONG: {finding.text}"
+    is_wrong = finding.state not in (State.RIGHT, State.MISSING, State.UNREADABLE)
+    return f"WRONG: {finding.detail}" if is_wrong else finding.detail
 
 
 def _not_ready(settings: Settings, verified: Verified) -> str:
