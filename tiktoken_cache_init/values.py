@@ -159,15 +159,11 @@ def parse_owner(text: str) -> Owner | None:
     """Return a user and a group, or None for an empty text."""
     if not text:
         return None
-    user, colon, group = text.partition(":")
-    if not _is_id(user) or (colon and not _is_id(group)):
-        raise SettingError(f"'{text}' is not UID or UID:GID: write numbers, such as 1000:1000")
-    return int(user), int(group) if colon else -1
-
-
-def _is_id(text: str) -> bool:
+    user, *group = text.split(":")
     # chown(2) reads the largest 32-bit number as "leave unchanged".
-    return text.isdecimal() and int(text) < 0xFFFFFFFF
+    if len(group) > 1 or not all(each.isdecimal() and int(each) < 0xFFFFFFFF for each in (user, *group)):
+        raise SettingError(f"'{text}' is not UID or UID:GID: write numbers, such as 1000:1000")
+    return int(user), int(group[0]) if group else -1
 
 
 def parse_mirror(text: str) -> str:
