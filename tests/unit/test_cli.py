@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from tests.drivers import Host
 from tests.samples import (
     CONTENT,
     OTHER,
@@ -23,7 +24,6 @@ from tests.samples import (
     Ended,
     command,
     names_in,
-    process,
     process_state,
     staged_file,
     unpack,
@@ -217,6 +217,14 @@ def test_what_ends_a_run_has_its_exit_code(
     assert said in ended.stderr.splitlines()[-1]
 
 
+def test_a_signal_that_waited_ends_the_run_and_none_changes_its_exit_code_afterwards(volume: Path) -> None:
+    with process_state():
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        signal.raise_signal(signal.SIGTERM)
+        assert cli.main(["list"], {}, io.StringIO(), io.StringIO()) == 143
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) >= {signal.SIGTERM, signal.SIGINT, signal.SIGALRM}
+
+
 def test_storage_that_does_not_answer_is_given_up_at_the_deadline(
     run: Run, volume: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,6 +295,17 @@ def on_terminal(*arguments: str, **environment: str) -> tuple[int, str, str]:
     return code, out.text, err.text
 
 
+@pytest.mark.parametrize("name", ["list", "export", "verify"])
+def test_every_result_is_flushed_because_the_process_ends_without_cleaning_up(
+    run: Run, name: str, volume: Path, tmp_path: Path
+) -> None:
+    run()
+    path = tmp_path / "result"
+    with path.open("w") as out, process_state():
+        assert cli.main([name], {"TIKTOKEN_CACHE_DIR": str(volume)}, out, io.StringIO()) == 0
+        assert path.read_bytes() == run(name).stdout
+
+
 def test_a_terminal_gets_colour_unless_it_is_disabled_but_no_tar(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code, out, err = on_terminal("export", TIKTOKEN_CACHE_DIR=str(volume))
     assert (code, out) == (2, "")
@@ -305,11 +324,18 @@ def test_a_name_in_the_volume_cannot_move_the_cursor(run: Run, volume: Path) -> 
         assert "\x1b[2J" not in said
 
 
-def test_an_export_ignores_a_signal_that_was_ignored(volume: Path) -> None:
+def test_a_signal_ends_an_export_at_once_unless_it_was_ignored(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object) -> None:
+        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGTERM)
+
+    codes: list[int] = []
+    monkeypatch.setattr("tiktoken_cache_init.export.export", stopped)
+    monkeypatch.setattr(os, "_exit", codes.append)
     with process_state():
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        cli.main(["export", "--cache-dir", str(volume)], {}, io.TextIOWrapper(io.BytesIO()), io.StringIO())
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        run("export")
+    assert codes == [143]
 
 
 # The process.
@@ -325,11 +351,10 @@ def test_the_module_and_the_entry_point_are_the_same_program() -> None:
 def test_a_terminal_without_unicode_gets_escapes(tmp_path: Path) -> None:
     directory = tmp_path / "café"
     directory.mkdir()
-    running = process("verify", "--cache-dir", str(directory), environment={"PYTHONIOENCODING": "ascii"})
-    out, _ = running.communicate(timeout=30)
-    assert running.returncode == 1
-    assert out.isascii()
-    assert b"caf\\xe9" in out
+    ended = Host().run("verify", "--cache-dir", str(directory), environment={"PYTHONIOENCODING": "ascii"})
+    assert ended.code == 1
+    assert ended.stdout.isascii()
+    assert b"caf\\xe9" in ended.stdout
 
 
 def test_a_fill_from_baked_files_imports_no_network_code_and_nothing_for_failures(volume: Path, baked: Path) -> None:
