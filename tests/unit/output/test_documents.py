@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.samples import CONTENT, OTHER, TINY, published, settings, vocabulary
 from tiktoken_cache_init import __version__
-from tiktoken_cache_init.catalogue import ENCODINGS
+from tiktoken_cache_init.catalogue import encoding
 from tiktoken_cache_init.errors import NotReadyError
 from tiktoken_cache_init.fill import fill
 from tiktoken_cache_init.output.documents import SCHEMA, fill_document, list_document, verify_document
@@ -72,25 +72,16 @@ def test_the_document_of_verify_has_the_state_the_gateway_and_the_fix(volume: Pa
 
 def test_the_list_has_every_field_and_shows_no_secret() -> None:
     private = vocabulary(url="https://u:secret@a.example/x.bin?sig=secret", size=None)
-    document = list_document(settings(encodings=ENCODINGS, extra=(private,)))
-    assert document == {
-        "schema": SCHEMA,
-        "version": __version__,
-        "encodings": [
-            {
-                "encoding": name,
-                "models": list(models),
-                "files": [
-                    {
-                        "name": known.published_name,
-                        "url": known.url if known is not private else "https://***@a.example/x.bin?***",
-                        "cache_key": known.cache_key,
-                        "size": known.size,
-                        "sha256": known.sha256,
-                    }
-                    for known in vocabularies
-                ],
-            }
-            for name, vocabularies, models in (*ENCODINGS, ("(private)", (private,), ()))
-        ],
+    document = list_document(settings(encodings=(encoding("gpt2"),), extra=(private,)))
+    assert (document["schema"], document["version"]) == (SCHEMA, __version__)
+    known, last = document["encodings"]
+    assert (known["encoding"], known["models"]) == ("gpt2", ["gpt2"])
+    assert [file["name"] for file in known["files"]] == ["vocab.bpe", "encoder.json"]
+    file = {
+        "name": "x.bin",
+        "url": "https://***@a.example/x.bin?***",
+        "cache_key": private.cache_key,
+        "size": None,
+        "sha256": private.sha256,
     }
+    assert last == {"encoding": "(private)", "models": [], "files": [file]}
