@@ -232,7 +232,7 @@ def _value(setting: Setting, command: str, given: Mapping[str, list[str]], envir
             # Consumers use this variable unchanged, so a stray space or an empty value is an error.
             return "" if text is None else parse_consumers_directory(text)
         text = (text or "").strip()
-        if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        if text[:1] in ("'", '"') and text.endswith(text[0]):
             raise SettingError(f"the quotes are part of the value: write {text[1:-1]} without them")
         texts = text.split() if setting.repeatable else [text or default_of(setting, command)]
     if setting.repeatable:

@@ -43,7 +43,9 @@ def test_each_file_has_its_state_in_colour_and_below_it_the_gateway_and_the_fix(
 
 
 def last(*files: Examined, problems: tuple[Fix, ...] = (), read_only: bool = False) -> str:
-    return plain(verify_lines(settings("/cache"), Verified(files, problems, read_only)))[-1]
+    *lines, end = plain(verify_lines(settings("/cache"), Verified(files, problems, read_only)))
+    assert lines[len(lines) - len(problems) :] == [problem.text for problem in problems]
+    return end
 
 
 def examined(name: str, state: State = State.RIGHT) -> Examined:
