@@ -6,14 +6,13 @@ if the file is empty, or cut at the end of a line. Only a file that does not par
 """
 
 import binascii
-import contextlib
 import os
 from enum import StrEnum
 from typing import NamedTuple
 
 from .catalogue import VOCABULARIES, Vocabulary, encoding
-from .volume.identify import Kind
-from .volume.inspect import Finding, State, holds
+from .volume.identify import Kind, is_copy
+from .volume.inspect import Finding, State
 
 _MAX_READ = 8 << 20
 """Maximum number of bytes to read from a wrong file."""
@@ -60,7 +59,7 @@ def predict(finding: Finding, directory: str) -> Prediction:
     if finding.state not in (State.LINK, State.SPECIAL, State.WRONG):
         return fails
     path = os.path.join(directory, finding.target.name)
-    if finding.state is State.LINK and _holds(path, vocabulary):
+    if finding.state is State.LINK and is_copy(path, vocabulary, follow=True):
         return Prediction(Consequence.COUNTS_RIGHT, "starts and counts correctly if it can follow the link")
     parses = _parses(path) if finding.state is State.WRONG else None
     if parses is None:
@@ -76,16 +75,7 @@ def also_needed(directory: str, wanted: tuple[Vocabulary, ...]) -> list[Vocabula
     names = {vocabulary.cache_key for vocabulary in wanted}
     others = LOADED_AT_START.keys() - names if names & LOADED_AT_START.keys() else set()
     known = [vocabulary for vocabulary in VOCABULARIES if vocabulary.cache_key in others]
-    return [other for other in known if not _holds(os.path.join(directory, other.cache_key), other)]
-
-
-def _holds(path: str, vocabulary: Vocabulary) -> bool:
-    """Return whether a path leads to the bytes of the vocabulary, as far as this user can follow it."""
-    with contextlib.suppress(OSError):
-        if os.path.isfile(path):
-            with open(path, "rb", buffering=0) as file:
-                return holds(file, vocabulary)
-    return False
+    return [other for other in known if not is_copy(os.path.join(directory, other.cache_key), other, follow=True)]
 
 
 def _parses(path: str) -> bool | None:

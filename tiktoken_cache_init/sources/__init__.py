@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, Protocol
 from .. import interrupts
 from ..errors import LIMITS, DeadlinePassed, SettingError
 from ..settings import Settings
-from ..volume.identify import Kind, identify
+from ..volume.identify import Kind
 from ..volume.staging import StagedFile
 
 Name = Literal["volume", "baked", "directories", "fetch", "wheel"]
@@ -166,7 +166,7 @@ def _unusable(name: Name, error: Exception) -> SourceError:
 
 def wrong_bytes(staged: StagedFile) -> SourceError:
     """Return the error for a complete file with a wrong digest."""
-    identity = identify(staged.pieces(), staged.position, staged.vocabulary)
+    identity = staged.identity()
     text = identity.text if identity.kind is Kind.WRONG_BYTES else f"wrong bytes: {identity.text}"
     return SourceError(f"{text}, SHA-256 {staged.digest}")
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from .. import place
 from ..catalogue import Vocabulary
 from ..errors import LIMITS
-from ..volume.inspect import holds
+from ..volume.identify import is_copy
 from ..volume.staging import StagedFile, TooLongError
 from . import Delivery, SourceError, wrong_bytes
 
@@ -28,10 +28,8 @@ def _path(vocabulary: Vocabulary) -> str:
     path = os.path.join(place.BAKED_DIR, vocabulary.cache_key)
     with contextlib.suppress(OSError):
         for entry in () if os.path.lexists(path) else os.scandir(place.BAKED_DIR):
-            if entry.is_file() and vocabulary.size in (None, entry.stat().st_size):
-                with open(entry.path, "rb", buffering=0) as file:
-                    if holds(file, vocabulary):
-                        return entry.path
+            if is_copy(entry.path, vocabulary, follow=True):
+                return entry.path
     return path
 
 

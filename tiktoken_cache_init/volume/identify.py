@@ -1,18 +1,21 @@
-"""Identification of wrong bytes: an empty file, a web page, a truncated file, another vocabulary.
+"""Identification of the bytes of a file: the vocabulary, another one, an empty file, a web page, a truncated file.
 
 To recognise another kind, add a `Kind` and a line to `looks_like` or `identify`.
 """
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Iterable
 from enum import StrEnum
+from io import FileIO
 from typing import NamedTuple
 
 from ..catalogue import VOCABULARIES, Vocabulary
-from ..values import EXTRA_LIMIT
 
-_PIECE = 1 << 20
+_MAX_READ = 4 << 20
+"""Maximum number of bytes to read of a wrong file. Every published vocabulary is shorter, also with CRLF line ends."""
 _PEEK = 2048
 _BOM = b"\xef\xbb\xbf"
 _COMPRESSED = (b"\x1f\x8b", b"PK\x03\x04", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"BZh")
@@ -65,55 +68,65 @@ def looks_like(data: bytes) -> Identity | None:
     return None
 
 
-def pieces(fd: int) -> Iterator[bytes]:
-    """Yield the bytes of an open file in pieces, at most `EXTRA_LIMIT` of them."""
-    offset = 0
-    while offset < EXTRA_LIMIT and (piece := os.pread(fd, _PIECE, offset)):
-        yield piece
-        offset += len(piece)
+def holds(file: FileIO, vocabulary: Vocabulary) -> bool:
+    """Return whether an open file has the bytes of the vocabulary. A file of another length is not read."""
+    size = os.fstat(file.fileno()).st_size
+    if size > vocabulary.max_size or vocabulary.size not in (None, size):
+        return False
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest() == vocabulary.sha256
 
 
-def identify(
-    content: Iterable[bytes], length: int, vocabulary: Vocabulary, known: Iterable[Vocabulary] = VOCABULARIES
-) -> Identity:
-    """Identify the bytes of a file that should hold ``vocabulary``.
+def is_copy(path: str, vocabulary: Vocabulary, *, follow: bool = False) -> bool:
+    """Return whether a path is a file with the bytes of the vocabulary, as far as this user can read it.
 
     Args:
-        content: the result of `pieces` for the file.
-        length: size of the whole file in bytes.
+        path: the path. The call does not wait for the writer of a FIFO.
+        vocabulary: the vocabulary.
+        follow: whether a link to such a file counts, too.
+    """
+
+    def carefully(path: str, flags: int) -> int:
+        return os.open(path, flags | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
+
+    with contextlib.suppress(OSError), open(path, "rb", buffering=0, opener=carefully) as file:
+        return stat.S_ISREG(os.fstat(file.fileno()).st_mode) and holds(file, vocabulary)
+    return False
+
+
+def identify(file: FileIO, vocabulary: Vocabulary, known: Iterable[Vocabulary] = VOCABULARIES) -> Identity:
+    """Identify the bytes of a file that should hold ``vocabulary``, and does not.
+
+    Args:
+        file: the open file.
         vocabulary: the vocabulary that should be there.
         known: the other vocabularies that may be there instead.
+
+    Raises:
+        OSError: the file cannot be read.
     """
-    head, last, only_nul, whole, unix = b"", b"", True, hashlib.sha256(), hashlib.sha256()
-    carriage_return = b""
-    for piece in content:
-        whole.update(piece)
-        # The bytes without a byte order mark and with LF line ends. The two bytes of a line end may be in two pieces.
-        text = carriage_return + (piece if head else piece.removeprefix(_BOM))
-        carriage_return = text[-1:] if text.endswith(b"\r") else b""
-        unix.update(text.removesuffix(b"\r").replace(b"\r\n", b"\n"))
-        head, last, only_nul = head or piece[:_PEEK], piece[-1:], only_nul and not piece.strip(b"\0")
-    unix.update(carriage_return)
+    length = os.fstat(file.fileno()).st_size
+    data = os.pread(file.fileno(), _MAX_READ, 0)
     size = f"{length:,} bytes"
     wanted = f" of {vocabulary.size:,}" if vocabulary.size else ""
-    if not head:
+    if not data:
         return Identity(Kind.EMPTY, "empty (0 bytes)")
-    digest = whole.hexdigest()
     for other in known:
-        if other.sha256 == digest != vocabulary.sha256:
+        if other.sha256 != vocabulary.sha256 and holds(file, other):
             return Identity(Kind.OTHER_VOCABULARY, f"the bytes of another vocabulary, {other.published_name}", other)
-    if found := looks_like(head):
+    if found := looks_like(data):
         return Identity(found.kind, f"{found.text} ({size})")
-    if only_nul:
+    if not data.strip(b"\0"):
         return Identity(Kind.ZEROS, f"only NUL bytes ({size}), as a crash can leave")
-    if unix.hexdigest() == vocabulary.sha256 != digest:
-        if head.startswith(_BOM):
+    text = data.removeprefix(_BOM).replace(b"\r\n", b"\n")
+    if text != data and hashlib.sha256(text).hexdigest() == vocabulary.sha256:
+        if data.startswith(_BOM):
             return Identity(Kind.BOM, "the right text after a byte order mark")
         return Identity(Kind.CRLF, "the right text with CRLF line ends, from a copy in text mode")
     if vocabulary.size is None or length == vocabulary.size:
         return Identity(Kind.WRONG_BYTES, f"wrong bytes ({size}{', the right length' if vocabulary.size else ''})")
     if length > vocabulary.size:
         return Identity(Kind.TOO_LONG, f"too long ({size}{wanted})")
-    if last == b"\n":
+    if data.endswith(b"\n"):
         return Identity(Kind.CUT_AT_LINE, f"cut at the end of a line ({size}{wanted})")
     return Identity(Kind.TRUNCATED, f"truncated ({size}{wanted})")

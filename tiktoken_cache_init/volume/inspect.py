@@ -1,17 +1,15 @@
 """Inspection of the targets in the directory. It changes nothing."""
 
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Sequence
 from enum import StrEnum
-from io import FileIO
 from typing import NamedTuple
 
 from ..catalogue import VOCABULARIES, Target, Vocabulary
 from ..errors import storage_errors
-from .identify import Identity, identify, pieces
+from .identify import Identity, holds, identify
 
 _DEAD_LINK = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
@@ -70,15 +68,6 @@ class Finding(NamedTuple):
         return other is not None and other.sha256 == vocabulary.sha256
 
 
-def holds(file: FileIO, vocabulary: Vocabulary) -> bool:
-    """Return whether an open file has the bytes of the vocabulary. A file of another length is not read."""
-    size = os.fstat(file.fileno()).st_size
-    if size > vocabulary.max_size or vocabulary.size not in (None, size):
-        return False
-    file.seek(0)
-    return hashlib.file_digest(file, "sha256").hexdigest() == vocabulary.sha256
-
-
 def inspect(
     directory: str, targets: Sequence[Target], mode: int = 0, owner: tuple[int, int] | None = None
 ) -> list[Finding]:
@@ -121,7 +110,7 @@ def _inspect(
                     lacks, readable = _lacks(status, mode, owner), not mode & ~status.st_mode & 0o444
                     return Finding(target, State.RIGHT, f"right{note}", lacks=lacks, readable=readable)
                 known = [*VOCABULARIES, *(each.vocabulary for each in targets)]
-                identity = identify(pieces(file.fileno()), status.st_size, target.vocabulary, known)
+                identity = identify(file, target.vocabulary, known)
                 return Finding(target, State.WRONG, f"{identity.text}{note}", identity)
         except FileNotFoundError:
             return Finding(target, State.MISSING, "missing")

@@ -7,11 +7,10 @@ files of killed runs are included, because one of them may hold the only copy of
 
 import itertools
 import os
-import stat
 from collections.abc import Iterable, Iterator
 
 from ..catalogue import VOCABULARIES, Vocabulary
-from .inspect import holds
+from .identify import is_copy
 from .staging import PREFIX
 
 _MAX_ENTRIES = 20_000
@@ -38,14 +37,10 @@ def find(directory: str, wanted: Iterable[Vocabulary], levels: int = _MAX_LEVELS
 def _held(path: str, wanted: set[Vocabulary], *, named: bool) -> list[Vocabulary]:
     """Return which vocabularies a file holds. If it is not named like one, those of unknown size are not looked for."""
     try:
-        status = os.lstat(path)
-        candidates = [each for each in wanted if each.size == status.st_size or (each.size is None and named)]
-        if not candidates or not stat.S_ISREG(status.st_mode):
-            return []
-        with open(path, "rb", buffering=0) as file:
-            return [vocabulary for vocabulary in candidates if holds(file, vocabulary)]
+        size = os.lstat(path).st_size
     except OSError:
         return []
+    return [each for each in wanted if (each.size == size or (each.size is None and named)) and is_copy(path, each)]
 
 
 def _files(directory: str, levels: int) -> Iterator[str]:

@@ -10,12 +10,11 @@ import fcntl
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
 from typing import IO
 
 from ..catalogue import Vocabulary
 from ..errors import NOT_SUPPORTED, ModesError, OwnerError, VolumeError, storage_errors
-from .identify import pieces
+from .identify import Identity, identify
 
 PREFIX = ".tiktoken-cache-init-"
 """Prefix of the names of temporary files."""
@@ -135,14 +134,17 @@ class StagedFile:
         """Whether the bytes written so far are the whole vocabulary."""
         return self.digest == self.vocabulary.sha256 and self.vocabulary.size in (None, self.position)
 
-    def pieces(self) -> Iterator[bytes]:
-        """Yield the bytes written so far, in pieces.
+    def identity(self) -> Identity:
+        """Identify the bytes written so far, if they are wrong.
 
         Raises:
             VolumeError: the storage fails.
         """
-        with storage_errors("read", self.path):
-            yield from pieces(self._fd)
+        with storage_errors("read", self.path), open(self._fd, "rb", buffering=0, closefd=False) as file:
+            identity = identify(file, self.vocabulary)
+            # The next write continues at the end.
+            file.seek(0, os.SEEK_END)
+            return identity
 
     def head(self) -> bytes:
         """Return the first bytes that were written.
@@ -150,7 +152,8 @@ class StagedFile:
         Raises:
             VolumeError: the storage fails.
         """
-        return next(self.pieces(), b"")
+        with storage_errors("read", self.path):
+            return os.pread(self._fd, _CHUNK_SIZE, 0)
 
     def finish(self, mode: int, owner: tuple[int, int] | None) -> None:
         """Set mode and owner, and sync the file. After this, only the rename is left to do.

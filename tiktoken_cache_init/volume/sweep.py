@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 
 from ..catalogue import VOCABULARIES, Vocabulary
-from .inspect import holds
+from .identify import holds, is_copy
 from .staging import PREFIX
 
 _STALE_AFTER = 3600.0
@@ -56,8 +56,5 @@ def _carefully(path: str, flags: int) -> int:
 
 def _has_final_name(directory: str, vocabulary: Vocabulary) -> bool:
     """Return whether the directory holds a vocabulary under its cache key or its published name."""
-    for name in (vocabulary.cache_key, vocabulary.published_name):
-        with contextlib.suppress(OSError), open(os.path.join(directory, name), "rb", 0, opener=_carefully) as file:
-            if holds(file, vocabulary):
-                return True
-    return False
+    names = (vocabulary.cache_key, vocabulary.published_name)
+    return any(is_copy(os.path.join(directory, name), vocabulary) for name in names)

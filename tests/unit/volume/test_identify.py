@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -8,14 +12,17 @@ import pytest
 from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, vocabulary
 from tests.states import STATES
 from tiktoken_cache_init.catalogue import Vocabulary
-from tiktoken_cache_init.volume import identify as module
-from tiktoken_cache_init.volume.identify import Identity, Kind, identify, looks_like, pieces
+from tiktoken_cache_init.volume.identify import Identity, Kind, holds, identify, looks_like
 
+LONG = b"IQ== 0\n\0" * (1 << 20)
 HTML = b"<!DOCTYPE html><html><head><title>Sign in</title></head></html>"
 
 
-def named(content: bytes, wanted: Vocabulary = TINY, more: int = 0) -> Identity:
-    return identify([content] if content else [], len(content) + more, wanted, (TINY, OTHER))
+def named(content: bytes, wanted: Vocabulary = TINY, known: Sequence[Vocabulary] = (TINY, OTHER)) -> Identity:
+    with tempfile.TemporaryFile(buffering=0) as file:
+        file.write(content)
+        assert isinstance(file, FileIO)
+        return identify(file, wanted, known)
 
 
 @pytest.mark.parametrize(
@@ -55,17 +62,11 @@ def test_wrong_bytes_are_named(content: bytes, kind: Kind, text: str | None) -> 
     assert found.other == (OTHER if kind is Kind.OTHER_VOCABULARY else None)
 
 
-def test_a_file_is_read_in_pieces_up_to_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "EXTRA_LIMIT", 24)
-    for content in (CONTENT.replace(b"\n", b"\r\n"), OTHER_CONTENT, CONTENT[:7], bytes(9), bytes(9) + b"x", bytes(99)):
-        (tmp_path / "file").write_bytes(content)
-        with (tmp_path / "file").open("rb") as file:
-            for size in (4, 5, 6, 7, 8):
-                monkeypatch.setattr(module, "_PIECE", size)
-                read = list(pieces(file.fileno()))
-                assert b"".join(read) == content[: -(-24 // size) * size]
-                assert identify(read, len(content), TINY, (OTHER,)) == named(content)
-    assert named(b"IQ== 0\n", more=5 << 30).text == "too long (5,368,709,127 bytes of 21)"
+def test_a_long_file_is_identified_by_its_beginning_or_its_digest() -> None:
+    long = vocabulary(LONG, "long.tiktoken")
+    assert named(LONG).text == "too long (8,388,608 bytes of 21)"
+    assert named(LONG, known=(long,)).other == long
+    assert named(CONTENT.replace(b"\n", b"\r\n") + LONG).kind is Kind.TOO_LONG
 
 
 def test_every_kind_of_wrong_bytes_has_a_starting_state() -> None:
@@ -81,3 +82,12 @@ def test_a_private_vocabulary_of_unknown_size_is_compared_by_its_digest_alone() 
 def test_a_vocabulary_is_not_mistaken_for_a_page_or_an_error_message() -> None:
     for right in (CONTENT, b"#version: 0.2\nG t\n", b'{"!": 0, "code": 1}', b"IQ== 0\n"):
         assert looks_like(right) is None
+
+
+def test_a_file_of_another_length_is_not_hashed(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (volume / "file").write_bytes(CONTENT + b"x")
+    monkeypatch.delattr(hashlib, "file_digest")
+    with (volume / "file").open("rb", buffering=0) as file:
+        assert not holds(file, TINY)
+        assert not holds(file, vocabulary(size=None))
+    monkeypatch.undo()

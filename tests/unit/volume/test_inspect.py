@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import socket
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, as_nobody, public
 from tests.unit.conftest import Refuse
 from tiktoken_cache_init.catalogue import Target
 from tiktoken_cache_init.errors import VolumeError
-from tiktoken_cache_init.volume.inspect import Finding, State, holds, inspect
+from tiktoken_cache_init.volume.inspect import Finding, State, inspect
 
 KEY = TINY.cache_key
 
@@ -164,12 +163,3 @@ def test_a_file_that_goes_away_during_the_inspection_is_missing(volume: Path, mo
 
     monkeypatch.setattr(os, "lstat", then_gone)
     assert look(volume).state is State.MISSING
-
-
-def test_a_file_of_another_length_is_not_hashed(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (volume / "file").write_bytes(CONTENT + b"x")
-    monkeypatch.delattr(hashlib, "file_digest")
-    with (volume / "file").open("rb", buffering=0) as file:
-        assert not holds(file, TINY)
-        assert not holds(file, vocabulary(size=None))
-    monkeypatch.undo()
