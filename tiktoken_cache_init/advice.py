@@ -108,6 +108,8 @@ def _storage_advice(error: StorageError) -> str:
         return _permission_advice(error, number)
     if number in (errno.ENOTDIR, errno.ENAMETOOLONG):
         return "correct the path"
+    if number == errno.ENOTEMPTY:
+        return "move or remove it, then run again"
     if number == errno.EBUSY:
         return "something is mounted there: mount the directory instead"
     if number in NOT_SUPPORTED:

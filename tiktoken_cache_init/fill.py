@@ -1,11 +1,6 @@
 """The fill command: inspect every target, stage every missing file, install every file with the right digest.
 
-1. Make the directory and inspect every target. If all are ready, only remove the temporary files of killed runs.
-2. Make a temporary file for each target that is not ready. Copy the bytes from the volume, if they are there under
-   another name. Otherwise try the sources in order, until the digest is right.
-3. Rename the right files to their final names. All copies are made before the first rename, so two swapped files are
-   repaired.
-4. Sync the directory, and remove the temporary files of killed runs.
+All files are staged before the first rename, so two swapped files are repaired.
 """
 
 import contextlib
@@ -16,7 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from . import interrupts, place, sources
-from .catalogue import Target, Vocabulary
+from .catalogue import Vocabulary
 from .errors import DeadlinePassed, InitError, Interrupted, NotObtainedError, ReadOnlyError, Stopped, VolumeError
 from .gateway import also_needed
 from .settings import Settings
@@ -25,7 +20,7 @@ from .volume import search, staging
 from .volume.directory import is_read_only, make_writable, prepare
 from .volume.inspect import Finding, State, inspect
 from .volume.mounts import require_mount, short_lived
-from .volume.staging import OccupiedError, StagedFile, VanishedError
+from .volume.staging import StagedFile
 from .volume.sweep import sweep
 
 _MAX_PASSES = 5
@@ -81,24 +76,19 @@ def fill(settings: Settings, watch: Watch) -> Filled:
         VolumeError: the directory cannot be used or inspected.
         DeadlinePassed, Stopped: a signal handler raised it.
     """
-    directory = settings.cache_dir
     if place.in_image():
-        require_mount(directory)
-    prepare(directory, settings.mode, settings.owner)
-    findings = inspect(directory, settings.targets, settings.mode, settings.owner)
-    work = _Work(settings, findings, watch)
+        require_mount(settings.cache_dir)
+    prepare(settings.cache_dir, settings.mode, settings.owner)
+    work = _Work(settings, watch)
     error: InitError | None = None
     warnings: list[str] = []
     cause = f"the deadline of {settings.deadline:g} s passed"
     # If every file is right, a deadline that passes now is no error.
     with contextlib.suppress(DeadlinePassed):
-        if not all(finding.ready for finding in findings):
-            try:
-                work.run()
-            except InitError as failure:
-                error = failure
-        if not (error or work.missing()):
-            sweep(directory, settings.vocabularies)
+        try:
+            work.run()
+        except InitError as failure:
+            error = failure
         warnings = _warnings(settings)
         # The deadline passes once at the most: it cannot interrupt what follows.
         interrupts.end_deadline()
@@ -109,22 +99,26 @@ def fill(settings: Settings, watch: Watch) -> Filled:
 
 
 class _Work:
-    """State of one fill: the deliveries, and the result for each target."""
+    """State of one fill: what was found, the deliveries, and the result for each target."""
 
-    def __init__(self, settings: Settings, findings: Sequence[Finding], watch: Watch) -> None:
+    def __init__(self, settings: Settings, watch: Watch) -> None:
         self._settings = settings
         self._directory = settings.cache_dir
         self._watch = watch
-        self._findings = {finding.target: finding for finding in findings}
-        self._done = {finding.target: Outcome(finding, Action.KEPT) for finding in findings if finding.ready}
-        self._deliveries: dict[Vocabulary, Delivery] = {}
         self._end = time.monotonic() + settings.deadline
+        self._findings = self._inspect()
+        self._done = {found: Outcome(found, Action.KEPT) for found in self._findings if found.ready}
+        self._deliveries: dict[Vocabulary, Delivery] = {}
+
+    def missing(self) -> list[Finding]:
+        """Return what was found for the targets that are not ready yet."""
+        return [found for found in self._findings if found not in self._done]
 
     def outcomes(self) -> tuple[Outcome, ...]:
-        """Return the result for each target, in the order of the findings."""
+        """Return the result for each target, in the order of the settings."""
         return tuple(
-            self._done.get(target) or Outcome(finding, Action.FAILED, failures=self._failures(target))
-            for target, finding in self._findings.items()
+            self._done.get(found) or Outcome(found, Action.FAILED, failures=self._failures(found))
+            for found in self._findings
         )
 
     def warnings(self) -> list[str]:
@@ -132,159 +126,141 @@ class _Work:
         return list(dict.fromkeys(text for delivery in self._deliveries.values() for text in delivery.warnings))
 
     def run(self) -> None:
-        """Repair and install as many targets as possible.
+        """Repair and install as many targets as possible. If all are ready, remove the temporary files of killed runs.
 
         Raises:
             InitError: the directory cannot be written, or a setting is wrong. Some targets may be ready.
             DeadlinePassed, Stopped: a signal handler raised it.
         """
-        if is_read_only(self._directory):
-            raise self._read_only()
-        make_writable(self._directory)
-        self._repair_permissions()
+        if self.missing():
+            self._check_directory()
+            make_writable(self._directory)
+            self._repair_permissions()
         for _ in range(_MAX_PASSES):
-            if not self.missing() or not self._pass():
-                break
+            if self.missing():
+                self._pass()
+            if not self.missing():
+                sweep(self._directory, self._settings.vocabularies)
+                return
+            if not self._is_there():
+                return
 
-    def missing(self) -> list[Target]:
-        """Return the targets that are not ready."""
-        return [target for target in self._findings if target not in self._done]
-
-    def _failures(self, target: Target) -> tuple[Failure, ...]:
-        delivery = self._deliveries.get(target.vocabulary)
-        return tuple(delivery.failures) if delivery else ()
-
-    def _ready_now(self) -> set[Target]:
-        settings = self._settings
-        findings = inspect(self._directory, settings.targets, settings.mode, settings.owner)
-        return {finding.target for finding in findings if finding.ready}
+    def _check_directory(self) -> None:
+        if is_read_only(self._directory):
+            lacking = "; ".join(
+                f"{found.target.vocabulary.published_name} ({found.detail})" for found in self.missing()
+            )
+            raise ReadOnlyError(f"{self._directory} is mounted read-only and is not ready: {lacking}")
+        for found in self.missing():
+            if found.occupied:
+                path = os.path.join(self._directory, found.target.name)
+                raise VolumeError(f"{path} is a directory with content: move or remove it, then run again")
 
     def _repair_permissions(self) -> None:
         """Set the mode and owner of files that are not readable, or not right. If the kernel refuses, a copy replaces them."""
-        mode, owner = self._settings.mode, self._settings.owner
-        changed = [
-            target
-            for target in self.missing()
-            if (self._findings[target].lacks or self._findings[target].state is State.UNREADABLE)
-            and staging.repair_permissions(os.path.join(self._directory, target.name), mode, owner)
-        ]
-        ready = self._ready_now() if changed else set()
-        for target in changed:
-            if target in ready:
-                self._done[target] = Outcome(self._findings[target], Action.REPAIRED)
+        changed = [found for found in self.missing() if found.lacks or found.state is State.UNREADABLE]
+        for found in changed:
+            path = os.path.join(self._directory, found.target.name)
+            staging.repair_permissions(path, self._settings.mode, self._settings.owner)
+        if changed:
+            self._record_ready(changed, Action.REPAIRED)
 
-    def _pass(self) -> bool:
-        """Stage every missing file, install those with the right digest, and return whether another pass may help.
-
-        Whatever ends the staging, the files that are right are installed.
-
-        Raises:
-            InitError: the directory cannot be written, or a setting is wrong.
-            DeadlinePassed, Stopped: a signal handler raised it.
-        """
-        missing = self.missing()
-        needed = sum(target.vocabulary.size or 0 for target in missing)
-        files = {target: StagedFile(self._directory, target.vocabulary, needed) for target in missing}
+    def _pass(self) -> None:
+        """Stage every missing file, and install those with the right digest, whatever ends the staging."""
+        needed = sum(found.target.vocabulary.size or 0 for found in self.missing())
+        files = {found: StagedFile(self._directory, found.target.vocabulary, needed) for found in self.missing()}
         ended: InitError | Interrupted | None = None
         try:
             try:
-                self._stage(files)
+                self._stage(list(files.values()))
             except (InitError, Interrupted) as error:
                 ended = error
             with interrupts.blocked():
-                vanished = self._install(self._installable(files))
+                self._install(self._installable(files))
         finally:
             with interrupts.blocked():
                 for staged in files.values():
                     staged.discard()
         if ended and (self.missing() or isinstance(ended, Stopped)):
             raise ended
-        return bool(self.missing()) and (self._check_other_runs() or vanished)
 
-    def _stage(self, files: dict[Target, StagedFile]) -> None:
+    def _stage(self, files: Sequence[StagedFile]) -> None:
         """Fill the temporary files from the sources, as far as possible."""
         # Temporary files of killed runs may fill a small volume.
         sweep(self._directory, self._settings.vocabularies)
-        for staged in files.values():
+        for staged in files:
             staged.create(self._settings.mode)
         self._deliveries = {}
-        for target, staged in files.items():
-            self._deliveries.setdefault(target.vocabulary, Delivery(staged))
+        for staged in files:
+            self._deliveries.setdefault(staged.vocabulary, Delivery(staged))
         sources.supply(list(self._deliveries.values()), self._settings, self._end, self._watch)
-        for target, staged in files.items():
-            first = self._deliveries[target.vocabulary].staged
+        for staged in files:
+            first = self._deliveries[staged.vocabulary].staged
             if staged is not first and first.is_right:
                 staged.copy_from(first)
 
-    def _installable(self, files: dict[Target, StagedFile]) -> dict[Target, StagedFile]:
+    def _installable(self, files: dict[Finding, StagedFile]) -> dict[Finding, StagedFile]:
         """Return the right files. Leave out a file that may overwrite the only copy of a vocabulary that is not installed."""
-        stuck = {
-            target.vocabulary
-            for target, staged in files.items()
-            if not staged.is_right or self._findings[target].occupied
-        }
-        right = {target: staged for target, staged in files.items() if staged.is_right}
-        for target in list(right):
-            finding = self._findings[target]
-            if copies := sorted(each.published_name for each in stuck if finding.may_hold(each)):
-                del right[target]
-                reason = f"it is not replaced, because it may be the only copy of {', '.join(copies)}"
-                reader = "run fill as a user who can read" if finding.state is State.UNREADABLE else "move away"
-                failure = Failure(target.name, reason, f"{reader} {target.name}")
-                self._deliveries[target.vocabulary].failures.append(failure)
+        right = {found: staged for found, staged in files.items() if staged.is_right}
+        # A file that is left out may hold up others in turn.
+        for _ in files:
+            stuck = {found.target.vocabulary for found in files.keys() - right.keys()}
+            for found in list(right):
+                if copies := sorted(vocabulary.published_name for vocabulary in stuck if found.may_hold(vocabulary)):
+                    del right[found]
+                    self._record_only_copy(found, copies)
         return right
 
-    def _install(self, right: dict[Target, StagedFile]) -> bool:
-        """Rename the files to their final names. Return whether another program removed a temporary file."""
-        vanished = False
-        for staged in right.values():
+    def _record_only_copy(self, found: Finding, copies: Sequence[str]) -> None:
+        reason = f"it is not replaced, because it may be the only copy of {', '.join(copies)}"
+        reader = "run fill as a user who can read" if found.state is State.UNREADABLE else "move away"
+        failure = Failure(found.target.name, reason, f"{reader} {found.target.name}")
+        self._deliveries[found.target.vocabulary].failures.append(failure)
+
+    def _install(self, files: dict[Finding, StagedFile]) -> None:
+        """Rename the files to their final names."""
+        for staged in files.values():
             staged.finish(self._settings.mode, self._settings.owner)
-        occupied: OccupiedError | None = None
         try:
-            for target, staged in right.items():
-                try:
-                    staged.install(target.name)
-                except VanishedError:
-                    vanished = True
-                except OccupiedError as error:
-                    occupied = error
-                else:
-                    self._record_installed(target)
+            for found, staged in files.items():
+                staged.install(found.target.name)
+                delivery = self._deliveries[staged.vocabulary]
+                action = Action.INSTALLED if found.state is State.MISSING else Action.REPLACED
+                self._done[found] = Outcome(found, action, delivery.label, tuple(delivery.failures))
         except VolumeError:
             # A temporary file may now be the only copy of an overwritten file.
-            if any(target in self._done for target in right):
-                for staged in right.values():
-                    staged.keep()
+            kept = any(found in self._done for found in files)
+            for staged in files.values():
+                staged.kept = kept
             raise
         staging.sync(self._directory)
-        if occupied:
-            raise occupied
-        return vanished
 
-    def _check_other_runs(self) -> bool:
+    def _is_there(self) -> bool:
         """Record what other runs have installed. Return whether any bytes that are missing are now in the directory."""
         time.sleep(_BETWEEN_PASSES)
-        ready = self._ready_now()
-        for target in self.missing():
-            if target in ready:
-                self._done[target] = Outcome(self._findings[target], Action.INSTALLED, "another run")
-        return bool(search.find(self._directory, {target.vocabulary for target in self.missing()}))
+        self._record_ready(self.missing(), Action.INSTALLED, "another run")
+        return bool(search.find(self._directory, {found.target.vocabulary for found in self.missing()}))
 
-    def _record_installed(self, target: Target) -> None:
-        finding, delivery = self._findings[target], self._deliveries[target.vocabulary]
-        action = Action.INSTALLED if finding.state is State.MISSING else Action.REPLACED
-        self._done[target] = Outcome(finding, action, delivery.label, tuple(delivery.failures))
+    def _record_ready(self, findings: Sequence[Finding], action: Action, source: str = "") -> None:
+        """Record the action for those of the targets that are ready now."""
+        ready = {found.target for found in self._inspect() if found.ready}
+        for found in findings:
+            if found.target in ready:
+                self._done[found] = Outcome(found, action, source)
 
-    def _read_only(self) -> ReadOnlyError:
-        findings = [self._findings[target] for target in self.missing()]
-        lacking = "; ".join(f"{f.target.vocabulary.published_name} ({f.detail})" for f in findings)
-        return ReadOnlyError(f"{self._directory} is mounted read-only and is not ready: {lacking}")
+    def _inspect(self) -> list[Finding]:
+        settings = self._settings
+        return inspect(self._directory, settings.targets, settings.mode, settings.owner)
+
+    def _failures(self, found: Finding) -> tuple[Failure, ...]:
+        delivery = self._deliveries.get(found.target.vocabulary)
+        return tuple(delivery.failures) if delivery else ()
 
     def not_obtained(self, cause: str) -> NotObtainedError:
         """Return the error for the missing vocabularies, with each piece of advice once."""
-        names = dict.fromkeys(target.vocabulary.published_name for target in self.missing())
+        names = dict.fromkeys(found.target.vocabulary.published_name for found in self.missing())
         advice = dict.fromkeys(
-            failure.advice for target in self.missing() for failure in self._failures(target) if failure.advice
+            failure.advice for found in self.missing() for failure in self._failures(found) if failure.advice
         )
         remedies = [
             *advice,

@@ -63,6 +63,7 @@ def owned(monkeypatch: pytest.MonkeyPatch, uid: int, mode: int = 0o755, existing
         (errno.EROFS, "mount it read-write"),
         (errno.EBUSY, "mount the directory instead"),
         (errno.ENOTDIR, "correct the path"),
+        (errno.ENOTEMPTY, "move or remove it, then run again"),
         (errno.ENOSYS, "this storage does not support the call: "),
         (errno.EIO, "check the volume's storage, then run again"),
         (errno.EMFILE, "raise the limit of open files (ulimit -n 1024"),

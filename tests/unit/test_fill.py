@@ -23,6 +23,7 @@ from tests.samples import (
     public_directory,
     published,
     settings,
+    vocabulary,
 )
 from tests.unit.conftest import Refuse
 from tiktoken_cache_init import fill as module
@@ -126,19 +127,18 @@ def test_anything_under_the_name_that_is_not_right_is_replaced(
     assert state(volume)[OTHER.cache_key] == before[OTHER.cache_key]
 
 
-def test_a_directory_with_content_under_a_name_does_not_keep_other_files_from_being_installed(
-    volume: Path, baked: Path
-) -> None:
-    (volume / TINY.cache_key).mkdir()
-    (volume / TINY.cache_key / "precious").touch()
+def test_a_directory_with_content_under_a_name_is_an_error_that_says_what_to_do(volume: Path, baked: Path) -> None:
+    (volume / TINY.cache_key).write_bytes(OTHER_CONTENT)
+    (volume / OTHER.cache_key).mkdir()
+    (volume / OTHER.cache_key / "precious").touch()
     result = filled(volume)
-    assert (
-        str(result.error) == f"{volume}/{TINY.cache_key} is a directory with content: move or remove it, then run again"
+    assert str(result.error) == (
+        f"{volume}/{OTHER.cache_key} is a directory with content: move or remove it, then run again"
     )
-    assert actions(result) == [Action.FAILED, Action.INSTALLED]
-    assert names_in(volume) == sorted(RIGHT)
-    (volume / TINY.cache_key / "precious").unlink()
-    assert actions(filled(volume)) == [Action.REPLACED, Action.KEPT]
+    assert actions(result) == [Action.FAILED] * 2
+    assert (volume / TINY.cache_key).read_bytes() == OTHER_CONTENT
+    (volume / OTHER.cache_key / "precious").unlink()
+    assert actions(filled(volume)) == [Action.REPLACED] * 2
 
 
 def test_bytes_under_another_name_need_no_source(volume: Path) -> None:
@@ -240,12 +240,24 @@ def test_a_file_that_may_be_the_only_copy_of_a_vocabulary_that_failed_is_not_rep
         assert (advice in str(result.error)) is kept
 
 
-def test_a_file_is_not_replaced_if_a_directory_keeps_its_bytes_from_their_own_name(volume: Path, baked: Path) -> None:
-    (volume / TINY.cache_key).write_bytes(OTHER_CONTENT)
-    (volume / OTHER.cache_key).mkdir()
-    (volume / OTHER.cache_key / "precious").touch()
-    assert "is a directory with content" in str(filled(volume).error)
-    assert (volume / TINY.cache_key).read_bytes() == OTHER_CONTENT
+def test_a_file_that_is_not_replaced_keeps_others_from_being_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    third = vocabulary(b"Lg== 0\n1234", "third.tiktoken")
+
+    def supply(delivery: Delivery) -> None:
+        if delivery.vocabulary != OTHER:
+            delivery.staged.write(CONTENT if delivery.vocabulary == TINY else b"Lg== 0\n1234")
+
+    supply_by(monkeypatch, supply)
+    with public_directory() as volume:
+        volume.chmod(0o777)
+        (volume / TINY.cache_key).write_bytes(OTHER_CONTENT)
+        (volume / TINY.cache_key).chmod(0)
+        (volume / third.cache_key).write_bytes(CONTENT)
+        with as_nobody():
+            result = filled(volume, third, TINY, OTHER)
+        assert actions(result) == [Action.FAILED] * 3
+        assert "may be the only copy of tiny.tiktoken" in failures(result)[0][1]
+        assert (volume / third.cache_key).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("spoil", [b"", OTHER_CONTENT])
@@ -307,26 +319,6 @@ def test_the_advice_of_each_failure_is_given_once(volume: Path, monkeypatch: pyt
         "could not obtain tiny.tiktoken, other.tiktoken: pull the plug; or set TIKTOKEN_INIT_MIRRORS"
     )
     assert error.count("pull the plug") == 1
-
-
-def test_a_fill_tries_again_if_another_program_removes_its_temporary_files(
-    volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    taken: list[str] = []
-    real = StagedFile.finish
-
-    def finish(self: Any, *arguments: Any) -> None:
-        real(self, *arguments)
-        if len(taken) < 2:
-            taken.append(self.path)
-            Path(self.path).unlink()
-
-    monkeypatch.setattr(StagedFile, "finish", finish)
-    monkeypatch.setattr(module, "_BETWEEN_PASSES", 0.0)
-    [outcome] = filled(volume, TINY).outcomes
-    assert outcome.action is Action.INSTALLED
-    assert len(taken) == 2
-    assert (volume / TINY.cache_key).read_bytes() == CONTENT
 
 
 def test_a_file_that_another_run_installs_meanwhile_is_reported_with_that_source(

@@ -20,43 +20,36 @@ PREFIX = ".tiktoken-cache-init-"
 """Prefix of the names of temporary files."""
 
 _CHUNK_SIZE = 1 << 20
-_MAX_ATTEMPTS = 5
 
 
 class TooLongError(Exception):
     """More bytes arrived than the vocabulary can have."""
 
 
-class VanishedError(Exception):
-    """Another program removed the temporary file before it was installed."""
-
-
-class OccupiedError(VolumeError):
-    """A directory with content has the name of a file."""
-
-
 class StagedFile:
-    """Temporary file in the directory that receives a vocabulary. Its lock shows that the writer is running."""
+    """Temporary file in the directory that receives a vocabulary. Its lock shows that the writer is running.
+
+    Every method raises `VolumeError` if the storage fails, or does not keep the mode.
+    """
 
     def __init__(self, directory: str, vocabulary: Vocabulary, needed: int = 0) -> None:
         self.vocabulary = vocabulary
         self.position = 0
         """Number of bytes written so far."""
         self.path = os.path.join(directory, f"{PREFIX}{os.urandom(8).hex()}")
+        self.kept = False
+        """Whether `discard` leaves the file for the next run, which finds it by its digest."""
         self._directory = directory
         self._needed = needed
         self._fd = -1
-        self._kept = False
         self._digest = hashlib.sha256()
 
     def create(self, mode: int = 0o644) -> None:
-        """Make the temporary file, with its final mode: some storage refuses to change modes, also to root.
-
-        Raises:
-            VolumeError: the directory cannot be written.
-        """
+        """Make the temporary file, with its final mode: some storage refuses to change modes, also to root."""
         with storage_errors("write in", self._directory, self._needed):
-            for _ in range(_MAX_ATTEMPTS):
+            # Another run's sweep may remove the file before it is locked.
+            while not os.path.lexists(self.path):
+                self._close()
                 umask = os.umask(0)
                 try:
                     self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode | 0o600)
@@ -65,20 +58,12 @@ class StagedFile:
                 # Some network file systems have no locks. There, `sweep` checks the age of the file.
                 with contextlib.suppress(OSError):
                     fcntl.flock(self._fd, fcntl.LOCK_EX)
-                # Another run's sweep may have removed the file before it was locked.
-                if os.path.lexists(self.path):
-                    return
-                self._close()
-            raise VolumeError(
-                f"another program keeps removing temporary files from {self._directory}: stop it, then run again"
-            )
 
     def write(self, data: bytes) -> None:
         """Append bytes.
 
         Raises:
             TooLongError: the vocabulary cannot be that long; nothing is written.
-            VolumeError: the directory cannot be written.
         """
         if self.position + len(data) > self.vocabulary.max_size:
             raise TooLongError
@@ -96,28 +81,19 @@ class StagedFile:
 
         Raises:
             TooLongError: the vocabulary cannot be that long.
-            VolumeError: the directory cannot be written.
             OSError: the file cannot be read.
         """
         while chunk := file.read(_CHUNK_SIZE):
             self.write(chunk)
 
     def copy_from(self, other: "StagedFile") -> None:
-        """Append the bytes of another temporary file.
-
-        Raises:
-            VolumeError: the storage fails.
-        """
+        """Append the bytes of another temporary file."""
         with storage_errors("read", other.path):
             while chunk := os.pread(other._fd, _CHUNK_SIZE, self.position):
                 self.write(chunk)
 
     def restart(self) -> None:
-        """Discard the bytes written so far.
-
-        Raises:
-            VolumeError: the directory cannot be written.
-        """
+        """Discard the bytes written so far."""
         with storage_errors("write in", self._directory):
             os.ftruncate(self._fd, 0)
             os.lseek(self._fd, 0, os.SEEK_SET)
@@ -135,11 +111,7 @@ class StagedFile:
         return self.digest == self.vocabulary.sha256 and self.vocabulary.size in (None, self.position)
 
     def identity(self) -> Identity:
-        """Identify the bytes written so far, if they are wrong.
-
-        Raises:
-            VolumeError: the storage fails.
-        """
+        """Identify the bytes written so far, if they are wrong."""
         with storage_errors("read", self.path), open(self._fd, "rb", buffering=0, closefd=False) as file:
             identity = identify(file, self.vocabulary)
             # The next write continues at the end.
@@ -147,20 +119,12 @@ class StagedFile:
             return identity
 
     def head(self) -> bytes:
-        """Return the first bytes that were written.
-
-        Raises:
-            VolumeError: the storage fails.
-        """
+        """Return the first bytes that were written."""
         with storage_errors("read", self.path):
             return os.pread(self._fd, _CHUNK_SIZE, 0)
 
     def finish(self, mode: int, owner: tuple[int, int] | None) -> None:
-        """Set mode and owner, and sync the file. After this, only the rename is left to do.
-
-        Raises:
-            VolumeError: the storage fails or does not keep the mode.
-        """
+        """Set mode and owner, and sync the file. After this, only the rename is left to do."""
         if not self.is_right:
             raise AssertionError("only a file with the right digest may be installed")
         with storage_errors("write in", self._directory, self._needed):
@@ -177,35 +141,24 @@ class StagedFile:
     def install(self, name: str) -> None:
         """Rename the file to its final name. An empty directory with this name is removed.
 
-        Docker makes such a directory for the bind mount of a file that does not exist.
-
-        Raises:
-            VanishedError: another program removed the temporary file.
-            OccupiedError: a directory with content has this name.
-            VolumeError: the rename failed. The old file is unchanged.
+        Docker makes such a directory for the bind mount of a file that does not exist. If the rename fails, the old file is
+        unchanged.
         """
         path = os.path.join(self._directory, name)
         with storage_errors("install", path, self._needed):
-            for _ in range(_MAX_ATTEMPTS):
-                try:
-                    os.rename(self.path, path)
-                except IsADirectoryError:
-                    _remove_directory(path)
-                except FileNotFoundError:
-                    raise VanishedError from None
-                else:
-                    return
-            raise VolumeError(f"another program keeps making the directory {path}: stop it, then run again")
-
-    def keep(self) -> None:
-        """Keep the temporary file for the next run, which finds it by its digest."""
-        self._kept = True
+            try:
+                os.rename(self.path, path)
+            except IsADirectoryError:
+                # Another run may remove it, or install a file.
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    os.rmdir(path)
+                os.rename(self.path, path)
 
     def discard(self) -> None:
-        """Close the temporary file, and remove it unless `keep` was called."""
+        """Close the temporary file, and remove it unless it is kept."""
         # Close it first: network file systems rename an open file instead of removing it.
         self._close()
-        if not self._kept:
+        if not self.kept:
             with contextlib.suppress(OSError):
                 os.unlink(self.path)
 
@@ -229,15 +182,12 @@ class StagedFile:
             raise ModesError(self._directory, found, mode)
 
 
-def repair_permissions(path: str, mode: int, owner: tuple[int, int] | None) -> bool:
-    """Add the missing permission bits of a file and set its owner. Return whether the kernel allowed it."""
-    try:
+def repair_permissions(path: str, mode: int, owner: tuple[int, int] | None) -> None:
+    """Add the missing permission bits of a file and set its owner. Best effort: the kernel may refuse it."""
+    with contextlib.suppress(OSError):
         os.chmod(path, stat.S_IMODE(os.stat(path).st_mode) | mode)
         if owner:
             os.chown(path, *owner)
-    except OSError:
-        return False
-    return True
 
 
 def sync(directory: str) -> None:
@@ -260,15 +210,3 @@ def _fsync(fd: int) -> None:
     except OSError as error:
         if error.errno not in NOT_SUPPORTED:
             raise
-
-
-def _remove_directory(path: str) -> None:
-    try:
-        os.rmdir(path)
-    except (FileNotFoundError, NotADirectoryError):
-        # Another run removed it, or installed a file.
-        pass
-    except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-            raise OccupiedError(f"{path} is a directory with content: move or remove it, then run again") from None
-        raise

@@ -13,7 +13,7 @@ from tests.samples import CONTENT, TINY, names_in, staged_file
 from tests.unit.conftest import Refuse
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import DeadlinePassed, StorageError, VolumeError
-from tiktoken_cache_init.volume.staging import OccupiedError, TooLongError, sync
+from tiktoken_cache_init.volume.staging import TooLongError, sync
 
 
 def install(directory: Path, mode: int = 0o644, owner: tuple[int, int] | None = None, name: str = "key") -> None:
@@ -159,54 +159,46 @@ def test_an_empty_directory_under_the_name_is_replaced_and_one_with_content_is_a
     (volume / "key").unlink()
     (volume / "key").mkdir()
     (volume / "key/precious").touch()
-    with pytest.raises(OccupiedError, match=f"^{volume}/key is a directory with content: move or remove it"):
+    with pytest.raises(StorageError, match=f"^cannot install {volume}/key: Directory not empty$"):
         install(volume)
     assert names_in(volume) == ["key"]
     assert names_in(volume / "key") == ["precious"]
 
 
-@pytest.mark.parametrize("others", ["remove it", "replace it", "make it again"])
-def test_other_programs_may_change_the_directory_at_the_same_moment(
-    volume: Path, monkeypatch: pytest.MonkeyPatch, others: str
+@pytest.mark.parametrize("replace", [False, True])
+def test_another_run_may_remove_or_replace_the_directory_at_the_same_moment(
+    volume: Path, monkeypatch: pytest.MonkeyPatch, replace: bool
 ) -> None:
     (volume / "key").mkdir()
     rmdir = os.rmdir
 
     def second(path: str) -> None:
-        if others != "make it again":
-            rmdir(path)
-            if others == "replace it":
-                Path(path).touch()
-            rmdir(path)
+        rmdir(path)
+        if replace:
+            Path(path).touch()
+        rmdir(path)
 
     monkeypatch.setattr(os, "rmdir", second)
-    if others == "make it again":
-        with pytest.raises(VolumeError, match=f"^another program keeps making the directory {volume}/key: stop it"):
-            install(volume)
-    else:
-        install(volume)
-        assert (volume / "key").is_file()
+    install(volume)
+    assert (volume / "key").read_bytes() == CONTENT
 
 
 # The temporary file.
 
 
-@pytest.mark.parametrize("times", [1, 9])
-def test_a_temporary_file_that_another_program_removes_before_its_lock_is_made_again(
-    volume: Path, monkeypatch: pytest.MonkeyPatch, times: int
+def test_a_temporary_file_that_another_run_removes_before_its_lock_is_made_again(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     removed: list[str] = []
 
-    def flock(*_: object) -> None:
-        if len(removed) < times:
+    def flock(fd: int, _: int) -> None:
+        if len(removed) < 2:
             [name] = names_in(volume)
             removed.append(name)
             (volume / name).unlink()
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    if times == 1:
-        install(volume)
-        assert names_in(volume) == ["key"]
-        return
-    with pytest.raises(VolumeError, match=f"^another program keeps removing temporary files from {volume}: stop it"):
-        install(volume)
+    before = len(names_in(Path("/dev/fd")))
+    install(volume)
+    assert names_in(volume) == ["key"]
+    assert len(names_in(Path("/dev/fd"))) == before
