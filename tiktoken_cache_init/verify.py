@@ -11,7 +11,7 @@ from .errors import NotReadyError, VolumeError, storage_errors
 from .gateway import LOADED_AT_START, Prediction, predict
 from .settings import Settings
 from .volume import search
-from .volume.directory import is_read_only, missing_bits, permissions
+from .volume.directory import is_read_only, permissions
 from .volume.inspect import Finding, State, inspect
 from .volume.mounts import require_mount
 
@@ -89,10 +89,9 @@ def verify(settings: Settings) -> Verified:
 
 
 def _directory_problems(settings: Settings) -> list[Fix]:
-    missing = missing_bits(settings.cache_dir, settings.mode, settings.owner)
+    mode, missing = permissions(settings.cache_dir, settings.mode, settings.owner)
     if not missing:
         return []
-    mode = permissions(settings.cache_dir)
     return [
         Fix(
             f"the directory has mode {mode:04o}, so not every user can read its files: run fill, or chmod "

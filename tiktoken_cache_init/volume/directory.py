@@ -36,27 +36,26 @@ def prepare(path: str, mode: int, owner: tuple[int, int] | None) -> None:
                 os.chown(path, *owner)
             except OSError as error:
                 raise OwnerError(owner, error) from error
-    missing = missing_bits(path, mode, owner)
+    found, missing = permissions(path, mode, owner)
     if not missing:
         return
-    found = permissions(path)
     refused = None
     try:
         os.chmod(path, found | missing)
     except OSError as error:
         refused = error
-    if missing := missing_bits(path, mode, owner):
-        raise _closed(path, mode, missing, refused)
+    found, missing = permissions(path, mode, owner)
+    if missing:
+        raise _closed(path, mode, found, missing, refused)
 
 
-def _closed(path: str, mode: int, missing: int, refused: OSError | None) -> VolumeError:
+def _closed(path: str, mode: int, found: int, missing: int, refused: OSError | None) -> VolumeError:
     """Return the error for a directory that did not get the permissions that readers need."""
     if refused and refused.errno not in (errno.EPERM, errno.EACCES, *NOT_SUPPORTED):
         return StorageError("change the mode of", path, refused)
     if refused and not os.access(path, os.W_OK | os.X_OK):
         # One remedy is enough: the owner of the directory can write in it and can change its mode.
         return StorageError("write in", path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
-    found = permissions(path)
     if not refused or file_system(path).startswith(_WITHOUT_MODES):
         return ModesError(path, found, found | missing)
     narrower = mode & _readers(found)
@@ -83,16 +82,6 @@ def directory_mode(mode: int) -> int:
     return mode | (mode & 0o444) >> 2
 
 
-def permissions(path: str) -> int:
-    """Return the permission bits of a path.
-
-    Raises:
-        VolumeError: the path cannot be accessed.
-    """
-    with storage_errors("open", path):
-        return stat.S_IMODE(os.stat(path).st_mode)
-
-
 def is_read_only(path: str) -> bool:
     """Return whether a directory is mounted read-only.
 
@@ -103,8 +92,13 @@ def is_read_only(path: str) -> bool:
         return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
-def missing_bits(path: str, mode: int, owner: tuple[int, int] | None) -> int:
-    """Return the permission bits that a directory lacks, so that its files can be read as their mode and owner say.
+def permissions(path: str, mode: int, owner: tuple[int, int] | None) -> tuple[int, int]:
+    """Return the permission bits of a directory, and those that it lacks.
+
+    Args:
+        path: the directory.
+        mode: mode of its files. Everyone who may read these needs access to the directory.
+        owner: owner of its files, or None.
 
     Raises:
         VolumeError: the path cannot be accessed.
@@ -115,7 +109,8 @@ def missing_bits(path: str, mode: int, owner: tuple[int, int] | None) -> int:
     wanted = directory_mode(mode) & ~stat.S_IWUSR
     if owner and owner[0] != status.st_uid:
         wanted |= 0o050 if owner[1] == status.st_gid else 0o005
-    return wanted & ~stat.S_IMODE(status.st_mode)
+    found = stat.S_IMODE(status.st_mode)
+    return found, wanted & ~found
 
 
 def _readers(mode: int) -> int:

@@ -1,7 +1,6 @@
 """The mount table: whether a volume is mounted at a directory, and the type of its file system."""
 
 import os
-from collections.abc import Collection
 from typing import NamedTuple
 
 from ..errors import NotMountedError
@@ -13,20 +12,12 @@ _ENGINE_MOUNTS = ("/proc/", "/sys/", "/dev/", "/etc/", "/run/", "/var/run/", "/s
 class Mount(NamedTuple):
     """Row of the mount table."""
 
+    point: str
+    """Directory at which it is mounted."""
     file_system: str
-    """Type, such as ``nfs4``."""
+    """Type, such as ``nfs4``. Empty if there is no mount table (outside Linux)."""
     root: str
     """Directory of the file system that is mounted."""
-
-
-def mounts() -> dict[str, Mount]:
-    """Return mount point -> mount. It is empty if there is no mount table (outside Linux)."""
-    try:
-        with open("/proc/self/mountinfo", "rb") as table:
-            rows = [line.split(b" ") for line in table]
-    except OSError:
-        return {}
-    return {_unescaped(row[4]): Mount(row[row.index(b"-") + 1].decode(), _unescaped(row[3])) for row in rows}
 
 
 def require_mount(path: str) -> None:
@@ -35,38 +26,47 @@ def require_mount(path: str) -> None:
     Raises:
         NotMountedError: nothing is mounted there.
     """
-    points = mounts()
-    if points and _mount_point(path, points) == "/":
-        own = [point for point in sorted(points) if point != "/" and not f"{point}/".startswith(_ENGINE_MOUNTS)]
+    mounts = _mounts()
+    if mounts and _mount_of(path, mounts).point == "/":
+        own = [point for point in sorted(mounts) if point != "/" and not f"{point}/".startswith(_ENGINE_MOUNTS)]
         raise NotMountedError(path, own)
 
 
 def file_system(path: str) -> str:
     """Return the type of the file system of a path, such as ``nfs4``, or an empty string if it is unknown."""
-    table = mounts()
-    mount = table.get(_mount_point(path, table))
-    return mount.file_system if mount else ""
+    return _mount_of(path, _mounts()).file_system
 
 
 def short_lived(path: str) -> str:
     """Return the kind of the volume at a path if the next container does not see its files, else an empty string."""
-    table = mounts()
-    mount = table.get(_mount_point(path, table))
-    if not mount:
-        return ""
+    mount = _mount_of(path, _mounts())
     # An engine mounts a whole tmpfs. A part of one is a directory of the host, such as one below /tmp, and it stays.
-    in_memory = mount.file_system == "tmpfs" and mount.root == "/"
+    if mount.file_system == "tmpfs" and mount.root == "/":
+        return "a tmpfs"
     # Engines keep a volume without a name in .../volumes/ID/_data, with 64 hex digits.
-    *_, volumes, name, data = ("", "", *mount.root.split("/"))
-    anonymous = (volumes, data) == ("volumes", "_data") and len(name) == 64 and not name.strip("0123456789abcdef")
-    return "a tmpfs" if in_memory else "an anonymous volume" if anonymous else ""
+    volume, data = os.path.split(mount.root)
+    volumes, name = os.path.split(volume)
+    is_anonymous = len(name) == 64 and not name.strip("0123456789abcdef")
+    return "an anonymous volume" if is_anonymous and volumes.endswith("/volumes") and data == "_data" else ""
 
 
-def _mount_point(path: str, points: Collection[str]) -> str:
+def _mounts() -> dict[str, Mount]:
+    """Return mount point -> mount."""
+    try:
+        with open("/proc/self/mountinfo", "rb") as table:
+            rows = [line.split(b" ") for line in table]
+    except OSError:
+        return {}
+    mounts = [Mount(_unescaped(row[4]), row[row.index(b"-") + 1].decode(), _unescaped(row[3])) for row in rows]
+    return {mount.point: mount for mount in mounts}
+
+
+def _mount_of(path: str, mounts: dict[str, Mount]) -> Mount:
+    """Return the mount that a path is in."""
     place = os.path.realpath(path)
-    while place != "/" and place not in points:
+    while place != "/" and place not in mounts:
         place = os.path.dirname(place)
-    return place
+    return mounts.get(place) or Mount("/", "", "")
 
 
 def _unescaped(field: bytes) -> str:

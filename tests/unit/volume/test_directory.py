@@ -10,7 +10,7 @@ import pytest
 from tests.unit.conftest import Refuse
 from tiktoken_cache_init.errors import ModesError, VolumeError
 from tiktoken_cache_init.volume import directory as module
-from tiktoken_cache_init.volume.directory import make_writable, missing_bits, permissions, prepare
+from tiktoken_cache_init.volume.directory import make_writable, permissions, prepare
 
 
 def mode_of(path: Path) -> int:
@@ -92,7 +92,7 @@ def test_the_permissions_that_readers_need_are_added_and_none_is_removed(
         owner = (status.st_uid + owner[0], -1 if owner[1] < 0 else status.st_gid + owner[1])
     prepare(str(volume), mode, owner)
     assert mode_of(volume) == after
-    assert missing_bits(str(volume), mode, owner) == 0
+    assert permissions(str(volume), mode, owner) == (after, 0)
 
 
 NO_ACCESS = (
@@ -162,4 +162,4 @@ def test_the_owner_of_the_directory_gets_the_right_to_write(
 
 def test_a_directory_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(VolumeError, match="cannot open"):
-        permissions(str(tmp_path / "none"))
+        permissions(str(tmp_path / "none"), 0o644, None)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tiktoken_cache_init.errors import NotMountedError
-from tiktoken_cache_init.volume.mounts import file_system, mounts, require_mount, short_lived
+from tiktoken_cache_init.volume.mounts import file_system, require_mount, short_lived
 
 ENGINES = """\
 98 69 0:47 / / rw,relatime master:6 - overlay overlay rw,lowerdir=/var/lib/docker/overlay2/l/A
@@ -77,7 +77,6 @@ def test_a_directory_without_a_volume_is_an_error_that_names_mounts_elsewhere(
 )
 def test_a_mount_at_the_directory_or_above_it_is_enough(mount: Mount, written: str, point: str) -> None:
     mount("/data", written)
-    assert point in mounts()
     require_mount(point)
     require_mount(f"{point}/tiktoken")
     require_mount(f"/x/..{point}/tiktoken/")
