@@ -22,7 +22,7 @@ from .errors import (
     VolumeError,
     user_text,
 )
-from .volume.directory import directory_mode
+from .volume.directory import directory_mode, nearest
 from .volume.mounts import file_system
 
 _OVERFLOW_ID = 65534
@@ -68,9 +68,9 @@ def _here(host: str, container: str, pod: str = "") -> str:
     return container if place.in_container() else host
 
 
-def _as_user(uid: int | str, gid: int | str = -1) -> str:
+def _as_user(uid: int | str, gid: int = -1) -> str:
     """Return how to run as another user."""
-    user = f"{uid}" if gid == -1 else f"{uid}:{gid}"
+    user = str(uid) if gid == -1 else f"{uid}:{gid}"
     return _here(
         host=f"sudo -u '#{uid}'" if uid else "sudo",
         container=f'docker run --user {user}; compose: user: "{user}"',
@@ -152,9 +152,7 @@ def _mount_advice(error: NotMountedError) -> str:
 def _permission_advice(error: StorageError, number: int) -> str:
     path, uid, gid = error.path, os.geteuid(), os.getegid()
     user = user_text(uid, gid)
-    directory = path
-    while not os.path.isdir(directory) and os.path.dirname(directory) != directory:
-        directory = os.path.dirname(directory)
+    directory = nearest(path)
     status = os.stat(directory)
     owner = status.st_uid
     as_owner = f"run as its owner ({_as_user(owner, status.st_gid)})"
@@ -203,9 +201,9 @@ def _own_directory_advice(directory: str, number: int, mode: int, uid: int, to_m
         return f"the directory or a file in it is immutable: {_command('chattr -R -i', directory)}"
     if mode & 0o300 != 0o300:
         return f"its owner may not write: {_command('chmod u+rwx', directory)}"
-    it = f"make {to_make}, chown it" if to_make else "chown the directory"
+    make = f"make {to_make}, " if to_make else ""
     squashed = (
-        f"{it} to a UID and run as that UID ({_as_user('UID')}), or chmod 0777 {'it' if to_make else 'the directory'}"
+        f"{make}chown the directory to a UID and run as that UID ({_as_user('UID')}), or chmod 0777 the directory"
     )
     if uid == 0 and _is_nfs(directory):
         return f"the NFS server maps root to nobody (root_squash): on the server, {squashed}"

@@ -46,36 +46,40 @@ class Prediction(NamedTuple):
 def predict(finding: Finding, directory: str) -> Prediction:
     """Predict the effect of a file in the directory on a gateway."""
     vocabulary = finding.target.vocabulary
+    path = os.path.join(directory, finding.target.name)
     if finding.target.name != vocabulary.cache_key:
         return Prediction(Consequence.NOT_READ, "does not read this name")
     model = LOADED_AT_START.get(vocabulary.cache_key)
     if model is None:
         return Prediction(Consequence.NOT_READ, "does not read it at start")
-    fails = Prediction(Consequence.FAILS, f"does not start: failed to get {model} token encoder")
-    if finding.state is State.RIGHT:
-        if not finding.readable:
+    fails = f"does not start: failed to get {model} token encoder"
+    match finding.state:
+        case State.RIGHT if finding.readable:
+            return Prediction(Consequence.COUNTS_RIGHT, "starts and counts correctly")
+        case State.RIGHT:
             return Prediction(Consequence.FAILS, f"does not start if its user cannot read the file: {finding.lacks}")
-        return Prediction(Consequence.COUNTS_RIGHT, "starts and counts correctly")
-    if finding.state not in (State.LINK, State.SPECIAL, State.WRONG):
-        return fails
-    path = os.path.join(directory, finding.target.name)
-    if finding.state is State.LINK and is_copy(path, vocabulary, follow=True):
-        return Prediction(Consequence.COUNTS_RIGHT, "starts and counts correctly if it can follow the link")
-    parses = _parses(path) if finding.state is State.WRONG else None
-    if parses is None:
-        return Prediction(Consequence.FAILS, f"{fails.text}; or it starts and counts wrong")
-    if not parses:
-        return fails
-    surely = finding.identity and finding.identity.kind in _SURELY_WRONG
-    return Prediction(Consequence.COUNTS_WRONG, f"starts and {'counts' if surely else 'may count'} wrong")
+        case State.LINK if is_copy(path, vocabulary, follow=True):
+            return Prediction(Consequence.COUNTS_RIGHT, "starts and counts correctly if it can follow the link")
+        case State.WRONG if (parses := _parses(path)) is not None:
+            if not parses:
+                return Prediction(Consequence.FAILS, fails)
+            surely = finding.identity and finding.identity.kind in _SURELY_WRONG
+            return Prediction(Consequence.COUNTS_WRONG, f"starts and {'counts' if surely else 'may count'} wrong")
+        case State.LINK | State.SPECIAL | State.WRONG:
+            return Prediction(Consequence.FAILS, f"{fails}; or it starts and counts wrong")
+        case _:
+            return Prediction(Consequence.FAILS, fails)
 
 
 def also_needed(directory: str, wanted: tuple[Vocabulary, ...]) -> list[Vocabulary]:
     """Return the vocabularies that a gateway loads at start with the wanted ones, and that the directory lacks."""
     names = {vocabulary.cache_key for vocabulary in wanted}
     others = LOADED_AT_START.keys() - names if names & LOADED_AT_START.keys() else set()
-    known = [vocabulary for vocabulary in VOCABULARIES if vocabulary.cache_key in others]
-    return [other for other in known if not is_copy(os.path.join(directory, other.cache_key), other, follow=True)]
+    return [
+        known
+        for known in VOCABULARIES
+        if known.cache_key in others and not is_copy(os.path.join(directory, known.cache_key), known, follow=True)
+    ]
 
 
 def _parses(path: str) -> bool | None:

@@ -11,7 +11,7 @@ from .errors import NotReadyError, VolumeError, storage_errors
 from .gateway import LOADED_AT_START, Prediction, predict
 from .settings import Settings
 from .volume import search
-from .volume.directory import is_read_only, permissions
+from .volume.directory import is_read_only, nearest, permissions
 from .volume.inspect import Finding, State, inspect
 from .volume.mounts import require_mount
 
@@ -79,32 +79,23 @@ def verify(settings: Settings) -> Verified:
             ) from None
     if not is_directory:
         raise VolumeError(f"{directory} is not a directory: mount a volume or a directory there")
-    findings = inspect(settings.cache_dir, settings.targets, settings.mode, settings.owner)
+    findings = inspect(directory, settings.targets, settings.mode, settings.owner)
     elsewhere = _elsewhere(directory, [finding.target.vocabulary for finding in findings if not finding.ready])
     files = tuple(
         Examined(finding, predict(finding, directory), _fix(finding, elsewhere, findings, settings))
         for finding in findings
     )
-    return Verified(files, tuple(_directory_problems(settings)), is_read_only(directory))
-
-
-def _directory_problems(settings: Settings) -> list[Fix]:
-    mode, missing = permissions(settings.cache_dir, settings.mode, settings.owner)
-    if not missing:
-        return []
-    return [
-        Fix(
-            f"the directory has mode {mode:04o}, so not every user can read its files: run fill, or chmod "
-            f"{mode | missing:04o} the directory (to see what a user can read, run verify as that user)"
-        )
-    ]
+    mode, missing = permissions(directory, settings.mode, settings.owner)
+    closed = Fix(
+        f"the directory has mode {mode:04o}, so not every user can read its files: run fill, or chmod "
+        f"{mode | missing:04o} the directory (to see what a user can read, run verify as that user)"
+    )
+    return Verified(files, (closed,) if missing else (), is_read_only(directory))
 
 
 def _nearby(settings: Settings) -> str:
     """Return a hint if the right bytes are near a directory that does not exist; else an empty string."""
-    near = settings.cache_dir
-    while not os.path.isdir(near):
-        near = os.path.dirname(near)
+    near = nearest(settings.cache_dir)
     found = search.find(near, settings.vocabularies, levels=2) if near != "/" else {}
     directories = sorted({os.path.dirname(path) for path in found.values()})
     return f" (vocabularies are in {', '.join(directories)})" if directories else ""
@@ -133,22 +124,22 @@ def _fix(
         )
     if finding.occupied:
         return Fix(f"move or remove the directory {name}, then run fill")
-    place = elsewhere.get(vocabulary)
-    if place is None or finding.state is State.DIRECTORY:
+    path = elsewhere.get(vocabulary)
+    if path is None or finding.state is State.DIRECTORY:
         return Fix("run fill")
-    directory = os.path.dirname(place)
+    directory = os.path.dirname(path)
     # Another mount helps only if one directory holds every wanted file under its right name.
     there = inspect(os.path.normpath(os.path.join(settings.cache_dir, directory)), settings.targets)
     all_there = all(each.state is State.RIGHT for each in there)
     mount = "mount that directory, or " if all_there else ""
     # A copy leaves the file for the other names that need it.
-    copy = f"copy {place} to {name}"
+    copy = f"copy {path} to {name}"
     if directory == "..":
-        return Fix(f"the right bytes are one directory too high, in {place}: {mount}{copy}", by_fill=False)
+        return Fix(f"the right bytes are one directory too high, in {path}: {mount}{copy}", by_fill=False)
     if directory:
-        return Fix(f"the right bytes are in a subdirectory, in {place}: {mount}run fill")
-    if any(other.target.name == place and other.target.vocabulary != vocabulary for other in findings):
-        return Fix(f"the right bytes are under another vocabulary's name, {place}: run fill")
-    if place == vocabulary.published_name:
+        return Fix(f"the right bytes are in a subdirectory, in {path}: {mount}run fill")
+    if any(other.target.name == path and other.target.vocabulary != vocabulary for other in findings):
+        return Fix(f"the right bytes are under another vocabulary's name, {path}: run fill")
+    if path == vocabulary.published_name:
         return Fix(f"the right bytes have the published name, which gateways do not look for: run fill, or {copy}")
-    return Fix(f"the right bytes are under another name, {place}: run fill, or {copy}")
+    return Fix(f"the right bytes are under another name, {path}: run fill, or {copy}")

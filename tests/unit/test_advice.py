@@ -194,8 +194,8 @@ def test_a_squashed_root_is_reported_with_the_remedy_on_the_server(monkeypatch: 
     )
     monkeypatch.setattr(os, "access", lambda *_: True)
     text = said(errno.EACCES, f"{path}/x", action="make")
-    assert "make /cache/x, chown it to a UID" in text
-    assert text.endswith("or chmod 0777 it")
+    assert "make /cache/x, chown the directory to a UID" in text
+    assert text.endswith("or chmod 0777 the directory")
 
 
 @pytest.mark.parametrize("user", [0, 1000])

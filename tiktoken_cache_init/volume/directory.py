@@ -82,6 +82,13 @@ def directory_mode(mode: int) -> int:
     return mode | (mode & 0o444) >> 2
 
 
+def nearest(path: str) -> str:
+    """Return the directory, or if it does not exist, the nearest one above it."""
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    return path
+
+
 def is_read_only(path: str) -> bool:
     """Return whether a directory is mounted read-only.
 
