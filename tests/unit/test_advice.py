@@ -10,6 +10,7 @@ import pytest
 from tiktoken_cache_init import advice as module
 from tiktoken_cache_init.advice import advised, fill_advice
 from tiktoken_cache_init.errors import (
+    LIMITS,
     InitError,
     ModesError,
     NotMountedError,
@@ -17,7 +18,6 @@ from tiktoken_cache_init.errors import (
     ReadOnlyError,
     SettingError,
     StorageError,
-    storage_errors,
 )
 
 HOST, CONTAINER, POD = PLACES = ("on a host", "in a container", "in a pod")
@@ -89,11 +89,6 @@ def test_a_cause_without_a_text_is_still_reported() -> None:
     assert text.startswith("cannot read /cache: odd: check ")
 
 
-def test_a_system_error_on_the_volume_becomes_a_storage_error() -> None:
-    with pytest.raises(StorageError, match="cannot read /x: Input/output error"), storage_errors("read", "/x"):
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-
 @pytest.mark.parametrize(
     ("place", "us", "owner", "mode", "remedy"),
     [
@@ -125,7 +120,6 @@ def test_a_user_who_may_not_write_gets_the_remedy_that_fits(
     text = said(errno.EACCES, owned(monkeypatch, owner, mode))
     assert f"this runs as {us}:3, the directory belongs to {owner}:0 with mode {mode:04o}" in text
     assert remedy in text
-    assert "OpenShift" in text or not re.search(OTHERS_WORDS[place], text)
 
 
 @pytest.mark.parametrize(
@@ -154,16 +148,8 @@ def test_no_advice_names_the_means_of_another_place(place: str, monkeypatch: pyt
     at(monkeypatch, place)
     as_user(monkeypatch, 0)
     owned(monkeypatch, 0)
-    numbers = (
-        errno.EROFS,
-        errno.ENOSPC,
-        errno.ENOTDIR,
-        errno.EBUSY,
-        errno.ENOSYS,
-        errno.EIO,
-        errno.EACCES,
-        errno.EPERM,
-    )
+    # The remedy for a limit of the process names the ways of every place.
+    numbers = errno.errorcode.keys() - LIMITS.keys()
     errors: list[InitError] = [error(number, action=action) for number in numbers for action in ("make", "write in")]
     errors += [ReadOnlyError("cause"), OwnerError((7, 8), PermissionError(1, "no")), ModesError("/cache", 0o700, 0o644)]
     errors += [NotMountedError("/cache", [])] if place != HOST else []
@@ -189,9 +175,8 @@ def test_a_squashed_root_is_reported_with_the_remedy_on_the_server(monkeypatch: 
     path = owned(monkeypatch, 0)
     assert "; with NFS and root_squash, chown the directory to a UID" in said(errno.EACCES, path)
     monkeypatch.setattr(module, "file_system", lambda _: "nfs4")
-    assert "on the server, chown the directory to a UID and run as that UID (docker run --user UID" in said(
-        errno.EACCES, path
-    )
+    remedy = "on the server, chown the directory to a UID and run as that UID (docker run --user UID"
+    assert remedy in said(errno.EACCES, path)
     monkeypatch.setattr(os, "access", lambda *_: True)
     text = said(errno.EACCES, f"{path}/x", action="make")
     assert "make /cache/x, chown the directory to a UID" in text
@@ -228,9 +213,8 @@ def test_an_unsearchable_parent_is_reported(monkeypatch: pytest.MonkeyPatch) -> 
     as_user(monkeypatch, 1000)
     owned(monkeypatch, 33, 0o700, "/closed")
     monkeypatch.setattr(os, "access", lambda *_: False)
-    assert said(errno.EACCES, "/closed/no/such").endswith(
-        "a parent directory is not searchable by it: chmod o+x /closed, or run as its owner (sudo -u '#33')"
-    )
+    remedy = "a parent directory is not searchable by it: chmod o+x /closed, or run as its owner (sudo -u '#33')"
+    assert said(errno.EACCES, "/closed/no/such").endswith(remedy)
 
 
 def test_a_user_namespace_is_reported_with_the_uid_on_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,6 +262,7 @@ UNSET = PermissionError(errno.EPERM, "Operation not permitted")
          'compose: user: "7:8")'),
         (OwnerError((7, -1), UNSET), CONTAINER, 'or as that user (docker run --user 7; compose: user: "7")'),
         (OwnerError((7, 8), UNSET), POD, "(capabilities: add: [CHOWN]), or as that user (securityContext.runAsUser: 7)"),
+        (ReadOnlyError("x"), HOST, "x: mount it read-write, or name another directory"),
         (NotMountedError("/cache", []), CONTAINER, "would be lost with this container: add -v tiktoken:/cache"),
         (NotMountedError("/cache", []), POD, "would be lost with this container: mount a volume of the pod there (volumeMounts)"),
         (NotMountedError("/cache", ["/a", "/b"]), CONTAINER,

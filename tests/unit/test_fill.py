@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,6 @@ from tiktoken_cache_init.fill import Action, Filled, fill
 from tiktoken_cache_init.sources import Delivery, SourceError
 from tiktoken_cache_init.volume.staging import PREFIX, StagedFile
 
-Supply = Callable[[Delivery], None]
-
 
 def watch(_: object) -> None:
     """Ignore the progress."""
@@ -72,14 +71,17 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
-def supply_by(monkeypatch: pytest.MonkeyPatch, supply: Supply) -> None:
-    """Replace every source except the volume itself by ``supply``."""
+def supply_by(monkeypatch: pytest.MonkeyPatch, told: Mapping[Vocabulary, bytes | BaseException]) -> None:
+    """Replace every source except the volume itself by a table: the bytes of a vocabulary, or the error for it."""
 
     class Told:
         def supply(self, deliveries: Sequence[Delivery]) -> None:
             for delivery in deliveries:
                 with delivery.attempt("told"):
-                    supply(delivery)
+                    result = told[delivery.vocabulary]
+                    if isinstance(result, BaseException):
+                        raise result
+                    delivery.staged.write(result)
 
     load = sources._load
     monkeypatch.setattr(sources, "_load", lambda name, *rest: load(name, *rest) if name == "volume" else Told())
@@ -91,22 +93,21 @@ RIGHT = {TINY.cache_key: CONTENT, OTHER.cache_key: OTHER_CONTENT}
 # The contract.
 
 
-def test_an_empty_directory_is_filled(volume: Path, baked: Path) -> None:
-    result = filled(volume)
-    assert result.error is None
-    assert actions(result) == [Action.INSTALLED] * 2
+@pytest.mark.parametrize(
+    ("layout", "names"),
+    [("both", [TINY.cache_key, "tiny.tiktoken"]), ("published", ["tiny.tiktoken"]), ("cache", [TINY.cache_key])],
+)
+def test_each_name_gets_its_own_file_and_a_second_fill_writes_nothing(
+    volume: Path, baked: Path, layout: str, names: list[str]
+) -> None:
+    result = filled(volume, TINY, layout=layout)
+    assert (result.error, result.replaced, actions(result)) == (None, False, [Action.INSTALLED] * len(names))
     assert {outcome.source for outcome in result.outcomes} == {"baked"}
-    assert contents(volume) == RIGHT
-    assert {stat.S_IMODE(path.stat().st_mode) for path in volume.iterdir()} == {0o644}
-    assert not result.replaced
-
-
-def test_a_second_fill_writes_nothing(volume: Path, baked: Path) -> None:
-    filled(volume)
+    assert contents(volume) == dict.fromkeys(names, CONTENT)
+    assert {stat.S_IMODE(path.lstat().st_mode) for path in volume.iterdir()} == {0o644}
     before = state(volume)
-    result = filled(volume)
-    assert actions(result) == [Action.KEPT] * 2
-    assert not result.replaced
+    result = filled(volume, TINY, layout=layout)
+    assert (result.error, result.replaced, actions(result)) == (None, False, [Action.KEPT] * len(names))
     assert state(volume) == before
 
 
@@ -208,17 +209,12 @@ def test_every_file_is_synced_before_the_first_rename_and_the_directory_after_th
 def test_a_file_that_may_be_the_only_copy_of_a_vocabulary_that_failed_is_not_replaced(
     monkeypatch: pytest.MonkeyPatch, refuse: Refuse, mode: int, content: bytes, kept: bool
 ) -> None:
-    def supply(delivery: Delivery) -> None:
-        if delivery.vocabulary == OTHER:
-            raise SourceError("no")
-        delivery.staged.write(CONTENT)
-
     with public_directory() as volume:
         volume.chmod(0o777)
         file = volume / TINY.cache_key
         file.write_bytes(content)
         file.chmod(mode)
-        supply_by(monkeypatch, supply)
+        supply_by(monkeypatch, {TINY: CONTENT, OTHER: SourceError("no")})
         refuse("chmod", errno.EPERM)
         monkeypatch.setattr("tiktoken_cache_init.sources.volume.Volume.supply", lambda *_: None)
         with as_nobody():
@@ -233,13 +229,8 @@ def test_a_file_that_may_be_the_only_copy_of_a_vocabulary_that_failed_is_not_rep
 
 
 def test_a_file_that_is_not_replaced_keeps_others_from_being_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    third = vocabulary(b"Lg== 0\n1234", "third.tiktoken")
-
-    def supply(delivery: Delivery) -> None:
-        if delivery.vocabulary != OTHER:
-            delivery.staged.write(CONTENT if delivery.vocabulary == TINY else b"Lg== 0\n1234")
-
-    supply_by(monkeypatch, supply)
+    third = vocabulary(b"third", "third.tiktoken")
+    supply_by(monkeypatch, {TINY: CONTENT, OTHER: SourceError("no"), third: b"third"})
     with public_directory() as volume:
         volume.chmod(0o777)
         (volume / TINY.cache_key).write_bytes(OTHER_CONTENT)
@@ -296,48 +287,26 @@ def test_the_next_source_is_tried_if_one_fails(volume: Path, baked: Path, tmp_pa
 
 
 def test_the_advice_of_each_failure_is_given_once(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: Delivery) -> None:
-        raise SourceError("no", advice="pull the plug")
-
-    supply_by(monkeypatch, fail)
-    error = str(filled(volume).error)
-    assert error.startswith(
-        "could not obtain tiny.tiktoken, other.tiktoken: pull the plug; or set TIKTOKEN_INIT_MIRRORS"
+    supply_by(monkeypatch, dict.fromkeys((TINY, OTHER), SourceError("no", advice="pull the plug")))
+    assert str(filled(volume).error) == (
+        "could not obtain tiny.tiktoken, other.tiktoken: pull the plug; or set TIKTOKEN_INIT_MIRRORS to a mirror or a "
+        "directory that holds the files; or build an image that holds them"
     )
-    assert error.count("pull the plug") == 1
 
 
 def test_a_file_that_another_run_installs_meanwhile_is_reported_with_that_source(
     volume: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def meanwhile(_: Delivery) -> None:
+    def meanwhile(*_: object) -> None:
         (volume / TINY.cache_key).write_bytes(CONTENT)
         (volume / TINY.cache_key).chmod(0o644)
-        raise SourceError("no")
 
-    supply_by(monkeypatch, meanwhile)
+    monkeypatch.setattr(sources, "supply", meanwhile)
     [outcome] = filled(volume, TINY).outcomes
     assert (outcome.action, outcome.source) == (Action.INSTALLED, "another run")
 
 
 # Deadline and signals.
-
-
-def test_files_that_are_complete_at_the_deadline_are_installed(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def supply(delivery: Delivery) -> None:
-        if delivery.vocabulary == OTHER:
-            delivery.staged.write(b"QQ")
-            raise DeadlinePassed
-        delivery.staged.write(CONTENT)
-
-    supply_by(monkeypatch, supply)
-    result = filled(volume, deadline=0.5)
-    assert actions(result) == [Action.INSTALLED, Action.FAILED]
-    assert str(result.error).startswith(
-        "could not obtain other.tiktoken (the deadline of 0.5 s passed): increase TIKTOKEN_INIT_DEADLINE; "
-    )
-    assert failures(result) == [("told", "it did not end before the deadline")]
-    assert contents(volume) == {TINY.cache_key: CONTENT}
 
 
 @pytest.mark.parametrize("step", ["finish", "install", "discard"])
@@ -364,23 +333,26 @@ def test_a_signal_or_the_deadline_does_not_interrupt_the_install(
     assert contents(volume) == RIGHT
 
 
-@pytest.mark.parametrize("ended", [Stopped(signal.SIGTERM), DeadlinePassed(), SettingError("x"), VolumeError("x")])
+@pytest.mark.parametrize(
+    ("ended", "said"),
+    [
+        (
+            DeadlinePassed(),
+            "could not obtain other.tiktoken (the deadline of 0.5 s passed): increase TIKTOKEN_INIT_DEAD",
+        ),
+        (SettingError("no such bundle"), "no such bundle"),
+        (VolumeError("no such disk"), "no such disk"),
+        (Stopped(signal.SIGTERM), ""),
+    ],
+)
 def test_files_that_are_right_are_installed_whatever_ends_the_staging(
-    volume: Path, monkeypatch: pytest.MonkeyPatch, ended: BaseException
+    volume: Path, monkeypatch: pytest.MonkeyPatch, ended: BaseException, said: str
 ) -> None:
-    def supply(delivery: Delivery) -> None:
-        if delivery.vocabulary == OTHER:
-            raise ended
-        delivery.staged.write(CONTENT)
-
-    supply_by(monkeypatch, supply)
-    if isinstance(ended, Stopped):
-        with pytest.raises(Stopped):
-            filled(volume)
-    else:
-        result = filled(volume)
+    supply_by(monkeypatch, {TINY: CONTENT, OTHER: ended})
+    with pytest.raises(Stopped) if not said else contextlib.nullcontext():
+        result = filled(volume, deadline=0.5)
         assert actions(result) == [Action.INSTALLED, Action.FAILED]
-        assert result.error is ended or isinstance(ended, DeadlinePassed)
+        assert str(result.error).startswith(said)
     assert contents(volume) == {TINY.cache_key: CONTENT}
 
 
@@ -444,15 +416,16 @@ def test_a_read_only_directory_is_ready_or_reported_with_what_it_lacks(
 # Mode and owner.
 
 
-def test_a_right_file_that_not_every_user_can_read_is_repaired_in_place(volume: Path) -> None:
-    (volume / TINY.cache_key).write_bytes(CONTENT)
-    (volume / TINY.cache_key).chmod(0o620)
-    inode = (volume / TINY.cache_key).stat().st_ino
-    result = filled(volume, TINY)
-    assert actions(result) == [Action.REPAIRED]
-    assert not result.replaced
-    status = (volume / TINY.cache_key).stat()
-    assert (status.st_ino, stat.S_IMODE(status.st_mode)) == (inode, 0o664)
+@pytest.mark.parametrize(("before", "after"), [(0o620, 0o664), (0, 0o644)])
+def test_a_right_file_that_not_every_user_can_read_is_repaired_in_place(before: int, after: int) -> None:
+    with public_directory() as volume, as_nobody(volume):
+        file = volume / TINY.cache_key
+        file.write_bytes(CONTENT)
+        file.chmod(before)
+        inode = file.stat().st_ino
+        result = filled(volume, TINY)
+        assert (result.replaced, actions(result)) == (False, [Action.REPAIRED])
+        assert (file.stat().st_ino, stat.S_IMODE(file.stat().st_mode)) == (inode, after)
 
 
 @pytest.mark.parametrize("ignored", [False, True])
@@ -479,7 +452,7 @@ def test_storage_that_does_not_change_modes_is_enough_if_new_files_get_theirs(
 
 @pytest.mark.parametrize("mode", [0o000, 0o555])
 def test_a_closed_directory_of_this_user_is_opened(mode: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    supply_by(monkeypatch, lambda delivery: delivery.staged.write(CONTENT))
+    supply_by(monkeypatch, {TINY: CONTENT})
     with public_directory() as above, as_nobody(above):
         volume = above / "volume"
         volume.mkdir(mode)
@@ -490,31 +463,7 @@ def test_a_closed_directory_of_this_user_is_opened(mode: int, monkeypatch: pytes
         assert stat.S_IMODE(volume.stat().st_mode) == 0o555, "a directory that is ready keeps its mode"
 
 
-def test_a_closed_file_of_this_user_is_opened() -> None:
-    with public_directory() as volume, as_nobody(volume):
-        (volume / TINY.cache_key).write_bytes(CONTENT)
-        (volume / TINY.cache_key).chmod(0)
-        assert actions(filled(volume, TINY)) == [Action.REPAIRED]
-
-
-# Layouts.
-
-
-@pytest.mark.parametrize(
-    ("layout", "names"),
-    [("both", [TINY.cache_key, "tiny.tiktoken"]), ("published", ["tiny.tiktoken"]), ("cache", [TINY.cache_key])],
-)
-def test_each_name_of_the_layout_gets_its_own_file(volume: Path, baked: Path, layout: str, names: list[str]) -> None:
-    result = filled(volume, TINY, layout=layout)
-    assert actions(result) == [Action.INSTALLED] * len(names)
-    assert contents(volume) == dict.fromkeys(names, CONTENT)
-    assert not any(path.is_symlink() for path in volume.iterdir())
-    before = state(volume)
-    filled(volume, TINY, layout=layout)
-    assert state(volume) == before
-
-
-# Warnings and progress.
+# Warnings.
 
 
 def test_a_fill_warns_if_a_gateway_needs_another_file_that_is_not_there(volume: Path, baked: Path) -> None:
