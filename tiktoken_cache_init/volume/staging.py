@@ -13,7 +13,7 @@ import stat
 from typing import IO
 
 from ..catalogue import Vocabulary
-from ..errors import NOT_SUPPORTED, ModesError, OwnerError, VolumeError, storage_errors
+from ..errors import NOT_SUPPORTED, ModesError, OwnerError, storage_errors
 from .identify import Identity, identify
 
 PREFIX = ".tiktoken-cache-init-"
@@ -128,8 +128,6 @@ class StagedFile:
         if not self.is_right:
             raise AssertionError("only a file with the right digest may be installed")
         with storage_errors("write in", self._directory, self._needed):
-            if os.fstat(self._fd).st_size != self.position:
-                raise VolumeError(f"{self._directory} has lost bytes that were written: check the volume's storage")
             self._set_mode(mode)
             if owner:
                 try:

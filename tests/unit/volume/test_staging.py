@@ -61,16 +61,6 @@ def test_a_file_without_the_right_digest_and_length_is_never_installed(
             staged.finish(0o644, None)
 
 
-def test_a_file_that_has_lost_bytes_is_not_installed(volume: Path) -> None:
-    with staged_file(volume) as staged:
-        staged.write(CONTENT)
-        os.truncate(staged.path, 3)
-        with pytest.raises(
-            VolumeError, match=f"^{volume} has lost bytes that were written: check the volume's storage$"
-        ):
-            staged.finish(0o644, None)
-
-
 @pytest.mark.parametrize("late", [False, True])
 def test_a_deadline_during_a_write_never_makes_a_partial_file_right(volume: Path, late: bool) -> None:
     digest = hashlib.sha256()
@@ -163,24 +153,6 @@ def test_an_empty_directory_under_the_name_is_replaced_and_one_with_content_is_a
         install(volume)
     assert names_in(volume) == ["key"]
     assert names_in(volume / "key") == ["precious"]
-
-
-@pytest.mark.parametrize("replace", [False, True])
-def test_another_run_may_remove_or_replace_the_directory_at_the_same_moment(
-    volume: Path, monkeypatch: pytest.MonkeyPatch, replace: bool
-) -> None:
-    (volume / "key").mkdir()
-    rmdir = os.rmdir
-
-    def second(path: str) -> None:
-        rmdir(path)
-        if replace:
-            Path(path).touch()
-        rmdir(path)
-
-    monkeypatch.setattr(os, "rmdir", second)
-    install(volume)
-    assert (volume / "key").read_bytes() == CONTENT
 
 
 # The temporary file.
