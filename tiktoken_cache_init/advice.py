@@ -33,6 +33,14 @@ _DAC_OVERRIDE = 1 << 1
 """Bit of the capability in the ``CapEff`` line of ``/proc/self/status``."""
 _IDENTITY_MAP = ["0", "0", "4294967295"]
 """Fields of ``/proc/self/uid_map`` outside user namespaces."""
+_REMEDIES = {
+    errno.ENOTDIR: "correct the path",
+    errno.ENAMETOOLONG: "correct the path",
+    errno.ENOTEMPTY: "move or remove it, then run again",
+    errno.EBUSY: "something is mounted there: mount the directory instead",
+    **LIMITS,
+}
+"""Error of a system call -> remedy, if it is the same everywhere."""
 
 
 def advised(error: InitError) -> InitError:
@@ -102,20 +110,12 @@ def _storage_advice(error: StorageError) -> str:
         free = error.free
         found = f" ({free.f_bavail * free.f_frsize:,} bytes and {free.f_favail:,} inodes are free)" if free else ""
         return f"{wanted}{found}; every file that was right is still right"
-    if number in LIMITS:
-        return LIMITS[number]
     if number in (errno.EACCES, errno.EPERM):
         return _permission_advice(error, number)
-    if number in (errno.ENOTDIR, errno.ENAMETOOLONG):
-        return "correct the path"
-    if number == errno.ENOTEMPTY:
-        return "move or remove it, then run again"
-    if number == errno.EBUSY:
-        return "something is mounted there: mount the directory instead"
     if number in NOT_SUPPORTED:
         other = "use another kind of volume, such as a local one"
         return f"this storage does not support the call: {_here('name a directory on a local disk', other, other)}"
-    return "check the volume's storage, then run again"
+    return _REMEDIES.get(number or 0, "check the volume's storage, then run again")
 
 
 def _read_write() -> str:

@@ -1,6 +1,5 @@
 """Inspection of the targets in the directory. It changes nothing."""
 
-import errno
 import os
 import stat
 from collections.abc import Sequence
@@ -10,8 +9,6 @@ from typing import NamedTuple
 from ..catalogue import VOCABULARIES, Target, Vocabulary
 from ..errors import storage_errors
 from .identify import Identity, holds, identify
-
-_DEAD_LINK = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 class State(StrEnum):
@@ -126,20 +123,15 @@ def _is_safe_link(directory: str, path: str, names: set[str]) -> bool:
     to pass the directories on the way. The links of a ConfigMap volume meet these conditions.
     """
     destination = os.readlink(path)
-    if os.path.isabs(destination) or ".." in destination.split("/"):
+    inside = os.path.relpath(os.path.realpath(path), os.path.realpath(directory))
+    if os.path.isabs(destination) or ".." in (*destination.split("/"), *inside.split("/")):
         return False
-    top = os.path.realpath(directory)
-    try:
-        place, name = os.path.split(os.path.realpath(path, strict=True))
-        while place != top:
-            if not place.startswith(f"{top}/") or not os.stat(place).st_mode & stat.S_IXOTH:
-                return False
-            place, name = os.path.dirname(place), ""
-    except OSError as error:
-        if error.errno in _DEAD_LINK:
+    if inside in names or not os.path.exists(path):
+        return False
+    while inside := os.path.dirname(inside):
+        if not os.stat(os.path.join(directory, inside)).st_mode & stat.S_IXOTH:
             return False
-        raise
-    return name not in names
+    return True
 
 
 def _lacks(status: os.stat_result, mode: int, owner: tuple[int, int] | None) -> str:
