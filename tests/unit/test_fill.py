@@ -294,16 +294,26 @@ def test_the_advice_of_each_failure_is_given_once(volume: Path, monkeypatch: pyt
     )
 
 
-def test_a_file_that_another_run_installs_meanwhile_is_reported_with_that_source(
-    volume: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "source", "passes"), [(TINY.cache_key, "another run", 1), ("x", "x in the volume", 2), ("", "", 1)]
+)
+def test_bytes_that_another_run_writes_meanwhile_are_found(
+    volume: Path, monkeypatch: pytest.MonkeyPatch, name: str, source: str, passes: int
 ) -> None:
-    def meanwhile(*_: object) -> None:
-        (volume / TINY.cache_key).write_bytes(CONTENT)
-        (volume / TINY.cache_key).chmod(0o644)
+    supply, calls = sources.supply, list[int]()
+
+    def meanwhile(*arguments: Any) -> None:
+        calls.append(len(calls))
+        if len(calls) > 1:
+            supply(*arguments)
+        elif name:
+            (volume / name).write_bytes(CONTENT)
+            (volume / name).chmod(0o644)
 
     monkeypatch.setattr(sources, "supply", meanwhile)
     [outcome] = filled(volume, TINY).outcomes
-    assert (outcome.action, outcome.source) == (Action.INSTALLED, "another run")
+    assert (outcome.action, outcome.source) == (Action.INSTALLED if name else Action.FAILED, source)
+    assert len(calls) == passes
 
 
 # Deadline and signals.

@@ -35,37 +35,24 @@ def of_bytes(directory: Path, content: bytes, kind: Kind = Kind.EMPTY) -> Predic
     return predict(Finding(target, State.WRONG, "text", Identity(kind, "wrong")), str(directory))
 
 
+# Measured with tiktoken-go v0.1.7.
+PARSED = (b"", b"\n\n", CONTENT[:7], b"IQ== 0\n\nIg== 1", b"IQ== 0 more\n")
+REFUSED = (
+    *(b"IQ==\n", b"IQ== \n", b"IQ== x\n", b"IQ== 1_0\n", b"IQ==  1\n", b"IQ== 0\r\n", b"IQ== " + b"1" * 5000),
+    *(b"IQ=\n", b"IQ= 0\n", b"I Q== 0\n", b"IQ==IQ== 0\n", b"\0\0\0", b"<!DOCTYPE html><html></html>"),
+)
+
+
 @pytest.mark.parametrize(
-    ("expected", "content"),
+    ("content", "expected"),
     [
-        # Measured with tiktoken-go v0.1.7.
-        *(
-            ((COUNTS_WRONG, "starts and counts wrong"), content)
-            for content in (b"", b"\n\n", CONTENT[:7], b"IQ== 0\n\nIg== 1", b"IQ== 0 more\n")
-        ),
-        *(
-            ((FAILS, NO_START), content)
-            for content in (
-                b"IQ==\n",
-                b"IQ== \n",
-                b"IQ== x\n",
-                b"IQ== 1_0\n",
-                b"IQ==  1\n",
-                b"IQ== 0\r\n",
-                b"IQ=\n",
-                b"IQ= 0\n",
-                b"I Q== 0\n",
-                b"IQ==IQ== 0\n",
-                b"\0\0\0",
-                b"<!DOCTYPE html><html></html>",
-                b"IQ== " + b"1" * 5000,
-            )
-        ),
-        *(((FAILS, UNCLEAR), content) for content in (b"IQ== 1\nIg== 1\n", b"IQ== 10\nIg== 1")),
+        *((content, (COUNTS_WRONG, "starts and counts wrong")) for content in PARSED),
+        *((content, (FAILS, NO_START)) for content in REFUSED),
+        *((content, (FAILS, UNCLEAR)) for content in (b"IQ== 1\nIg== 1\n", b"IQ== 10\nIg== 1")),
     ],
 )
 def test_the_prediction_for_these_bytes_is_what_was_measured(
-    tmp_path: Path, expected: tuple[Consequence, str], content: bytes
+    tmp_path: Path, content: bytes, expected: tuple[Consequence, str]
 ) -> None:
     assert of_bytes(tmp_path, content) == expected
 
