@@ -300,7 +300,7 @@ def test_the_advice_of_each_failure_is_given_once(volume: Path, monkeypatch: pyt
 def test_bytes_that_another_run_writes_meanwhile_are_found(
     volume: Path, monkeypatch: pytest.MonkeyPatch, name: str, source: str, passes: int
 ) -> None:
-    supply, calls = sources.supply, list[int]()
+    supply, calls, pauses = sources.supply, list[int](), list[float]()
 
     def meanwhile(*arguments: Any) -> None:
         calls.append(len(calls))
@@ -311,7 +311,9 @@ def test_bytes_that_another_run_writes_meanwhile_are_found(
             (volume / name).chmod(0o644)
 
     monkeypatch.setattr(sources, "supply", meanwhile)
+    monkeypatch.setattr("time.sleep", pauses.append)
     [outcome] = filled(volume, TINY).outcomes
+    assert pauses == [0.1]
     assert (outcome.action, outcome.source) == (Action.INSTALLED if name else Action.FAILED, source)
     assert len(calls) == passes
 
