@@ -5,7 +5,7 @@ import errno
 import os
 import signal
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,30 +109,6 @@ def test_each_name_gets_its_own_file_and_a_second_fill_writes_nothing(
     result = filled(volume, TINY, layout=layout)
     assert (result.error, result.replaced, actions(result)) == (None, False, [Action.KEPT] * len(names))
     assert state(volume) == before
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        Path.touch,
-        lambda path: path.write_bytes(CONTENT[:-1]),
-        lambda path: path.write_bytes(CONTENT[:-2] + b"3\n"),
-        os.mkfifo,
-        lambda path: path.symlink_to("nowhere"),
-        lambda path: path.symlink_to("/etc/passwd"),
-        lambda path: path.symlink_to(path.name),
-    ],
-)
-def test_anything_under_the_name_that_is_not_right_is_replaced(
-    volume: Path, baked: Path, spoil: Callable[[Path], object]
-) -> None:
-    (volume / OTHER.cache_key).write_bytes(OTHER_CONTENT)
-    before = state(volume)
-    spoil(volume / TINY.cache_key)
-    assert actions(filled(volume)) == [Action.REPLACED, Action.KEPT]
-    assert contents(volume) == RIGHT
-    assert not (volume / TINY.cache_key).is_symlink()
-    assert state(volume)[OTHER.cache_key] == before[OTHER.cache_key]
 
 
 def test_a_directory_with_content_under_a_name_is_an_error_that_says_what_to_do(volume: Path, baked: Path) -> None:
