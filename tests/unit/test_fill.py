@@ -271,27 +271,27 @@ def test_the_advice_of_each_failure_is_given_once(volume: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    ("name", "source", "passes"), [(TINY.cache_key, "another run", 1), ("x", "x in the volume", 2), ("", "", 1)]
+    ("name", "source", "passes", "pauses"),
+    [(TINY.cache_key, "another run", 1, 1), ("x", "x in the volume", 2, 1), ("x", "", 5, 5), ("", "", 1, 1)],
 )
 def test_bytes_that_another_run_writes_meanwhile_are_found(
-    volume: Path, monkeypatch: pytest.MonkeyPatch, name: str, source: str, passes: int
+    volume: Path, monkeypatch: pytest.MonkeyPatch, name: str, source: str, passes: int, pauses: int
 ) -> None:
-    supply, calls, pauses = sources.supply, list[int](), list[float]()
+    supply, calls, slept = sources.supply, list[int](), list[float]()
 
     def meanwhile(*arguments: Any) -> None:
         calls.append(len(calls))
-        if len(calls) > 1:
+        if len(calls) > 1 and source:
             supply(*arguments)
         elif name:
             (volume / name).write_bytes(CONTENT)
             (volume / name).chmod(0o644)
 
     monkeypatch.setattr(sources, "supply", meanwhile)
-    monkeypatch.setattr("time.sleep", pauses.append)
+    monkeypatch.setattr("time.sleep", slept.append)
     [outcome] = filled(volume, TINY).outcomes
-    assert pauses == [0.1]
-    assert (outcome.action, outcome.source) == (Action.INSTALLED if name else Action.FAILED, source)
-    assert len(calls) == passes
+    assert (outcome.action, outcome.source) == (Action.INSTALLED if source else Action.FAILED, source)
+    assert (len(calls), slept) == (passes, [0.1] * pauses)
 
 
 # Deadline and signals.
@@ -355,16 +355,22 @@ def test_the_deadline_during_the_last_sweep_is_ignored(
     assert filled(volume).error is None
 
 
+def test_the_deadline_does_not_pass_after_the_work(volume: Path, baked: Path) -> None:
+    signal.setitimer(signal.ITIMER_REAL, 100)
+    filled(volume)
+    assert signal.setitimer(signal.ITIMER_REAL, 0) == (0, 0)
+
+
 # Errors.
 
 
 def test_a_full_disk_leaves_the_files_that_were_there(volume: Path, baked: Path, refuse: Refuse) -> None:
     (volume / TINY.cache_key).write_bytes(b"old")
     refuse("write", errno.ENOSPC)
-    result = filled(volume)
+    result = filled(volume, TINY, OTHER, vocabulary(name="private.tiktoken", size=None))
     assert isinstance(result.error, VolumeError)
     assert f"free at least {len(CONTENT) + len(OTHER_CONTENT)} bytes" in str(result.error and advised(result.error))
-    assert actions(result) == [Action.FAILED] * 2
+    assert actions(result) == [Action.FAILED] * 3
     assert contents(volume) == {TINY.cache_key: b"old"}
 
 

@@ -162,9 +162,8 @@ class StagedFile:
 
     def _close(self) -> None:
         fd, self._fd = self._fd, -1
-        if fd >= 0:
-            with contextlib.suppress(OSError):
-                os.close(fd)
+        with contextlib.suppress(OSError):
+            os.close(fd)
 
     def _set_mode(self, mode: int) -> None:
         # SMB and vfat have one mode for all files, and refuse or ignore the call. So check the resulting mode.
