@@ -371,5 +371,5 @@ def test_a_fill_from_baked_files_imports_no_network_code_and_nothing_for_failure
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=True, text=True)
     loaded = set(done.stdout.split())
-    assert "tiktoken_cache_init.sources.baked" in loaded
+    assert "tiktoken_cache_init.sources.files" in loaded
     assert not loaded & {"httpx", "ssl", "asyncio", "argparse", "json", "tiktoken_cache_init.sources.fetch"}

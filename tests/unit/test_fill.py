@@ -192,7 +192,7 @@ def test_a_file_that_may_be_the_only_copy_of_a_vocabulary_that_failed_is_not_rep
         file.chmod(mode)
         supply_by(monkeypatch, {TINY: CONTENT, OTHER: SourceError("no")})
         refuse("chmod", errno.EPERM)
-        monkeypatch.setattr("tiktoken_cache_init.sources.volume.Volume.supply", lambda *_: None)
+        monkeypatch.setattr("tiktoken_cache_init.sources.files.Volume.supply", lambda *_: None)
         with as_nobody():
             result = filled(volume)
         assert actions(result) == [Action.FAILED if kept else Action.REPLACED, Action.FAILED]

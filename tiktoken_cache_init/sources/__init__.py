@@ -186,15 +186,15 @@ def _load(name: Name, settings: Settings, end: float, watch: Watch) -> Source:
     """Import a source when its turn comes: a plain fill from baked files needs no other."""
     match name:
         case "volume":
-            from .volume import Volume
+            from .files import Volume
 
             return Volume(settings.cache_dir)
         case "baked":
-            from .baked import Baked
+            from .files import Baked
 
             return Baked()
         case "directories":
-            from .directories import Directories
+            from .files import Directories
 
             return Directories(settings.mirrors)
         case "fetch":

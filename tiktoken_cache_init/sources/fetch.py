@@ -13,8 +13,8 @@ from ..redact import redacted
 from ..settings import Settings
 from . import Delivery, SourceError, Watch
 from .client import make_client
-from .directories import directory_of, names_at_mirror
 from .failures import CannotResumeError, NotFoundError, TooSlowError
+from .files import directory_of, names_at_mirror
 from .loop import run
 from .pace import Limits
 from .proxies import Proxies

@@ -1,0 +1,115 @@
+"""Sources that copy files of this machine: the volume itself, the baked vocabularies, and mirrors that are directories."""
+
+import itertools
+import os
+import stat
+from collections.abc import Sequence
+
+from .. import place
+from ..catalogue import Vocabulary, same_bytes
+from ..errors import LIMITS
+from ..redact import redacted
+from ..volume import search
+from ..volume.staging import StagedFile, TooLongError
+from . import Delivery, SourceError, wrong_bytes
+
+
+class Volume:
+    """The volume itself, which may hold the bytes under other names."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+
+    def supply(self, deliveries: Sequence[Delivery]) -> None:
+        """Copy the vocabularies that the directory holds. For the errors, see `Source.supply`."""
+        found = search.find(self._directory, [delivery.vocabulary for delivery in deliveries])
+        for delivery in deliveries:
+            if path := found.get(delivery.vocabulary):
+                with delivery.attempt(f"{os.path.relpath(path, self._directory)} in the volume"):
+                    copy(delivery.staged, path)
+
+
+class Baked:
+    """Directory with vocabularies that were put there when the image or the wheel was built."""
+
+    def supply(self, deliveries: Sequence[Delivery]) -> None:
+        """Copy the baked vocabularies. For the errors, see `Source.supply`."""
+        for delivery in deliveries:
+            with delivery.attempt("baked"):
+                copy(delivery.staged, _baked_path(delivery.vocabulary))
+
+
+class Directories:
+    """Mirrors that are local directories: paths, or ``file://`` URLs. They need no HTTP client, so they come first."""
+
+    def __init__(self, mirrors: Sequence[str]) -> None:
+        self._directories = [(mirror, path) for mirror in mirrors if (path := directory_of(mirror)) is not None]
+
+    def supply(self, deliveries: Sequence[Delivery]) -> None:
+        """Copy each vocabulary from the first directory that holds it. For the errors, see `Source.supply`."""
+        for mirror, directory in self._directories:
+            missing = [delivery for delivery in deliveries if not delivery.complete]
+            found = search.find(directory, [delivery.vocabulary for delivery in missing])
+            for delivery in missing:
+                with delivery.attempt(redacted(mirror)):
+                    copy(delivery.staged, found.get(delivery.vocabulary) or _named(directory, delivery.vocabulary))
+
+
+def directory_of(mirror: str) -> str | None:
+    """Return the path of a mirror that is a directory, or None for an HTTP mirror."""
+    if "://" not in mirror:
+        return mirror
+    # A fill from baked files has no mirror, and importing this would slow down its start.
+    from urllib.parse import unquote, urlsplit
+
+    parts = urlsplit(mirror)
+    return unquote(parts.path) if parts.scheme == "file" else None
+
+
+def names_at_mirror(vocabulary: Vocabulary) -> list[str]:
+    """Return the possible paths below the base of a mirror: the origin's path, the published name, the cache key."""
+    names = [(each.path.lstrip("/"), each.published_name, each.cache_key) for each in same_bytes(vocabulary)]
+    return list(dict.fromkeys(itertools.chain(*names)))
+
+
+def copy(staged: StagedFile, path: str) -> None:
+    """Copy a file into a temporary file.
+
+    Raises:
+        SourceError: the file cannot be read, or does not have the right bytes.
+        VolumeError: the temporary file cannot be written.
+    """
+    try:
+        # The file is opened without blocking, because it may be a FIFO.
+        with open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise SourceError(f"{path} is not a regular file")
+            staged.restart()
+            staged.copy(file)
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}", advice=LIMITS.get(error.errno or 0, "")) from error
+    except TooLongError:
+        raise SourceError(f"{path} has more than {staged.vocabulary.max_size:,} bytes") from None
+    if not staged.is_right:
+        raise wrong_bytes(staged)
+
+
+def _baked_path(vocabulary: Vocabulary) -> str:
+    """Return the path of the vocabulary, or of a file with its bytes, which was baked under another URL."""
+    path = os.path.join(place.BAKED_DIR, vocabulary.cache_key)
+    if os.path.lexists(path):
+        return path
+    if found := search.find(place.BAKED_DIR, [vocabulary]):
+        return found[vocabulary]
+    raise SourceError("it is not baked in")
+
+
+def _named(directory: str, vocabulary: Vocabulary) -> str:
+    """Return the path of a file with a name of the vocabulary. It may be a link, or hold wrong bytes."""
+    if not os.path.isdir(directory):
+        raise SourceError(f"there is no directory {directory}", advice=f"mount the directory at {directory}")
+    for name in names_at_mirror(vocabulary):
+        path = os.path.join(directory, name)
+        if os.path.lexists(path):
+            return path
+    raise SourceError(f"{directory} holds no {vocabulary.published_name} and no {vocabulary.cache_key}")
