@@ -17,7 +17,7 @@ from ..volume.staging import StagedFile
 
 Name = Literal["volume", "baked", "directories", "fetch", "wheel"]
 
-_DEADLINE_ADVICE = "increase TIKTOKEN_INIT_DEADLINE"
+DEADLINE_ADVICE = "increase TIKTOKEN_INIT_DEADLINE"
 _NOT_INSTALLED = {
     "fetch": "use the default image, or run pip install 'tiktoken-cache-init[fetch]'",
     "wheel": "remove wheel from TIKTOKEN_INIT_SOURCES: it needs pip, so it works outside the image only",
@@ -73,8 +73,7 @@ class Delivery:
         except SourceError as error:
             self.record_failure(error)
         except DeadlinePassed:
-            if not self.complete:
-                self.record_failure(SourceError("it did not end before the deadline", advice=_DEADLINE_ADVICE))
+            self.record_deadline()
             raise
 
     def record_failure(self, error: SourceError) -> None:
@@ -86,7 +85,7 @@ class Delivery:
         if self.label and not self.complete:
             size = f" of {self.vocabulary.size:,}" if self.vocabulary.size else ""
             reason = f"{self.staged.position:,}{size} bytes came before the deadline"
-            self.failures.append(Failure(self.label, reason, _DEADLINE_ADVICE))
+            self.record_failure(SourceError(reason, advice=DEADLINE_ADVICE))
 
 
 Watch = Callable[[Sequence[Delivery]], None]
@@ -99,10 +98,7 @@ class Source(Protocol):
     def supply(self, deliveries: Sequence[Delivery]) -> None:
         """Fill the temporary file of each delivery, if possible. Record each attempt with `Delivery.attempt`.
 
-        Leave what has come, even if it is not complete: another source may continue it.
-
-        Args:
-            deliveries: the vocabularies to obtain. None of them is complete.
+        No delivery is complete. Leave what has come, even if it is not complete: another source may continue it.
 
         Raises:
             VolumeError: a temporary file cannot be written.
@@ -125,13 +121,10 @@ def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch
         VolumeError, DeadlinePassed, Stopped: see `Source.supply`.
     """
     loaded: dict[Name, Source] = {}
-    unusable: set[Name] = set()
-    wrong_setting: SettingError | None = None
+    unusable: dict[Name, Exception] = {}
     for name in _order(settings):
         missing = [delivery for delivery in deliveries if not delivery.complete]
-        if not missing:
-            return
-        if name in unusable:
+        if not missing or name in unusable:
             continue
         try:
             if name not in loaded:
@@ -140,14 +133,13 @@ def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch
                     loaded[name] = _load(name, settings, end, watch)
             loaded[name].supply(missing)
         except (SettingError, ImportError, OSError, MemoryError, SystemError) as error:
-            unusable.add(name)
-            if isinstance(error, SettingError):
-                wrong_setting = wrong_setting or error
+            unusable[name] = error
             for delivery in missing:
                 with delivery.attempt(name):
                     raise _unusable(name, error) from error
-    if wrong_setting and not all(delivery.complete for delivery in deliveries):
-        raise wrong_setting
+    wrong_settings = [error for error in unusable.values() if isinstance(error, SettingError)]
+    if wrong_settings and not all(delivery.complete for delivery in deliveries):
+        raise wrong_settings[0]
 
 
 def _unusable(name: Name, error: Exception) -> SourceError:

@@ -128,7 +128,7 @@ def test_an_attempt_is_recorded_with_its_place_and_its_failure(volume: Path) -> 
             raise DeadlinePassed
     assert delivery.label == "there"
     assert delivery.failures[0] == ("here", "no", "do something")
-    expected = ("there", "it did not end before the deadline", "increase TIKTOKEN_INIT_DEADLINE")
+    expected = ("there", "0 of 21 bytes came before the deadline", "increase TIKTOKEN_INIT_DEADLINE")
     assert delivery.failures[1] == expected
 
 
