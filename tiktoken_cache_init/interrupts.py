@@ -85,10 +85,6 @@ def blocked() -> Iterator[None]:
     """
     try:
         block()
-    except Interrupted:
-        unblock()
-        raise
-    try:
         yield
     finally:
         unblock()

@@ -71,7 +71,7 @@ class Fetch:
             self._routes.setdefault(delivery, _routes(delivery.vocabulary, self._settings))
         if any(self._routes[delivery] for delivery in deliveries):
             try:
-                run(self._fetch_all(deliveries))
+                run(lambda: self._fetch_all(deliveries))
             except DeadlinePassed:
                 for delivery in deliveries:
                     delivery.record_deadline()

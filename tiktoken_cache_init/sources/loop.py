@@ -1,9 +1,10 @@
 """The event loop of a fetch, which a signal ends in order."""
 
 import asyncio
+import contextlib
 import os
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,21 +14,17 @@ _DESCRIPTORS = 4
 """File descriptors for an event loop and one connection."""
 
 
-def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine to its end. A signal cancels it, and then its handler is called.
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a coroutine function to its end. A signal cancels it, and is handled when the loop is closed.
 
     Unlike `asyncio.run`, this does not wait for threads, because a name look-up may hang in one.
 
     Raises:
         OSError: this process may open too few files.
     """
-    try:
-        _require_descriptors()
-    except OSError:
-        main.close()
-        raise
+    _require_descriptors()
     received: list[int] = []
-    handlers: dict[int, interrupts.Handler] = {}
+    handlers = {each: handler for each in interrupts.SIGNALS if callable(handler := signal.getsignal(each))}
 
     def receive(signum: int) -> None:
         # A second signal must not interrupt the clean-up of the coroutine.
@@ -39,22 +36,18 @@ def run(main: Coroutine[Any, Any, None]) -> None:
         loop = asyncio.new_event_loop()
         # A signal that a thread receives would reach the main thread even while it is blocked there.
         loop.set_default_executor(ThreadPoolExecutor(initializer=interrupts.block))
-        task = loop.create_task(main)
-        for each in interrupts.SIGNALS:
-            handler = signal.getsignal(each)
-            if callable(handler):
-                handlers[each] = handler
-                loop.add_signal_handler(each, receive, each)
+        task = loop.create_task(main())
+        for each in handlers:
+            loop.add_signal_handler(each, receive, each)
         interrupts.unblock()
-        loop.run_until_complete(asyncio.wait({task}))
+        [failure] = loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
         interrupts.block()
         loop.run_until_complete(_close(loop))
         loop.close()
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    failure = None if task.cancelled() else task.exception()
-    if received:
-        handlers[received[0]](received[0], None)
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+        for number in received:
+            signal.raise_signal(number)
     if failure:
         raise failure
 
@@ -71,10 +64,6 @@ async def _close(loop: asyncio.AbstractEventLoop) -> None:
 
 def _require_descriptors() -> None:
     # With too few of them, asyncio prints a traceback.
-    opened = []
-    try:
+    with contextlib.ExitStack() as opened:
         for _ in range(_DESCRIPTORS):
-            opened.append(os.dup(0))  # noqa: PERF401  the list must hold what is open when dup fails
-    finally:
-        for descriptor in opened:
-            os.close(descriptor)
+            opened.callback(os.close, os.dup(0))

@@ -399,25 +399,33 @@ def test_progress_is_watched_while_bytes_are_awaited(
 
 
 @pytest.mark.parametrize(
-    ("number", "error"), [(signal.SIGALRM, DeadlinePassed), (signal.SIGTERM, Stopped), (signal.SIGINT, Stopped)]
+    ("numbers", "error"),
+    [
+        ([signal.SIGALRM], DeadlinePassed),
+        ([signal.SIGTERM], Stopped),
+        ([signal.SIGINT], Stopped),
+        ([signal.SIGALRM, signal.SIGTERM], Stopped),
+    ],
 )
 def test_a_signal_ends_a_transfer_at_once(
-    server: Server, volume: Path, number: signal.Signals, error: type[BaseException]
+    server: Server, volume: Path, numbers: list[signal.Signals], error: type[BaseException]
 ) -> None:
     def handler(signum: int, _: FrameType | None) -> None:
         raise DeadlinePassed if signum == signal.SIGALRM else Stopped(signum)
 
     def stop(request: Any) -> None:
-        os.kill(os.getpid(), number)
+        for each in numbers:
+            os.kill(os.getpid(), each)
         silent(request)
 
     server.script("/tiny.tiktoken", stop)
     began = time.monotonic()
     with process_state():
-        signal.signal(number, handler)
+        for each in numbers:
+            signal.signal(each, handler)
         with pytest.raises(error):
             supplied(settings(mirrors=(server.url,)), volume, (TINY, CONTENT))
-        assert signal.getsignal(number) is handler
+        assert all(signal.getsignal(each) is handler for each in numbers)
     assert time.monotonic() - began < 2
 
 
