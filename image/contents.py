@@ -54,7 +54,6 @@ LEFT_OUT_OFFLINE = {
     "*/tiktoken_cache_init/sources/transfer.py": "needs httpx",
     "*/tiktoken_cache_init/sources/failures.py": "needs httpx",
     "*/tiktoken_cache_init/sources/loop.py": "needs asyncio",
-    "*/tiktoken_cache_init/sources/pace.py": "needs asyncio",
     "*/tiktoken_cache_init/sources/proxies.py": "only the client uses it",
 }
 """Additional patterns for the offline image."""

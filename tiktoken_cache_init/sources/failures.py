@@ -14,7 +14,7 @@ import httpx
 
 from ..errors import LIMITS
 from ..redact import is_host
-from . import SourceError
+from . import DEADLINE_ADVICE, SourceError
 from .proxies import Proxies
 
 PORTAL_ADVICE = "check that no proxy or login page answers instead of the server"
@@ -49,7 +49,8 @@ class TooSlowError(SourceError):
     def __init__(self, speed: float, needed: float, left: float) -> None:
         super().__init__(
             f"too slow: at {speed / 1024:,.1f} KiB/s it needs {needed:,.0f} s more, and {left:,.0f} s are left",
-            advice="increase TIKTOKEN_INIT_DEADLINE",
+            transient=True,
+            advice=DEADLINE_ADVICE,
         )
         self.needed = needed
         """Seconds that the rest would take."""

@@ -1,6 +1,7 @@
 """Downloads from the mirrors and the origin, with one HTTP client and one task for each file."""
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Sequence
@@ -16,7 +17,6 @@ from .client import make_client
 from .failures import CannotResumeError, NotFoundError, TooSlowError
 from .files import directory_of, names_at_mirror
 from .loop import run
-from .pace import Limits
 from .proxies import Proxies
 from .transfer import transfer
 
@@ -111,7 +111,7 @@ class Fetch:
             delivery.label = route.label
             try:
                 async with slots:
-                    await transfer(client, route.urls[0], staged, self._limits(route, len(routes)))
+                    await transfer(client, route.urls[0], staged, *self._limits(route, len(routes)))
             except CannotResumeError:
                 staged.restart()
             except NotFoundError as error:
@@ -134,13 +134,12 @@ class Fetch:
             else:
                 return
 
-    def _limits(self, route: _Route, routes: int) -> Limits:
-        """Return the time limits of an attempt. Those of the last resort are wider than those of a route with alternatives."""
+    def _limits(self, route: _Route, routes: int) -> tuple[float, float]:
+        """Return the time-out in seconds of an attempt, and the time by which it must end. The last resort has all the time."""
         timeout, choices = self._settings.timeout, routes + self._sources_behind
         if route.needed or choices == 1:
-            return Limits(timeout)
-        left = self._end - time.monotonic()
-        return Limits(min(timeout, left / choices), left)
+            return timeout, math.inf
+        return min(timeout, (self._end - time.monotonic()) / choices), self._end
 
 
 def _routes(vocabulary: Vocabulary, settings: Settings) -> list[_Route]:

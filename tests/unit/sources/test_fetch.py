@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import math
 import os
 import random
 import signal
@@ -26,7 +27,6 @@ from tiktoken_cache_init.sources import Delivery, SourceError
 from tiktoken_cache_init.sources import fetch as module
 from tiktoken_cache_init.sources.failures import CannotResumeError, NotFoundError, TooSlowError
 from tiktoken_cache_init.sources.fetch import Fetch, _backoff, _Route, _routes
-from tiktoken_cache_init.sources.pace import Limits
 from tiktoken_cache_init.values import SourceName
 from tiktoken_cache_init.volume.staging import StagedFile
 
@@ -86,7 +86,7 @@ class Bench:
         self.now = 0.0
         self.slept: list[float] = []
         self.said: list[str] = []
-        self.limits: list[Limits] = []
+        self.limits: list[tuple[float, float]] = []
         self._steps: dict[str, list[Step]] = {}
         monkeypatch.setattr(module, "transfer", self._download)
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
@@ -116,9 +116,9 @@ class Bench:
     def failures(self) -> list[tuple[str, str]]:
         return [(failure.label, failure.reason) for failure in self.delivery.failures]
 
-    async def _download(self, _: object, url: str, staged: StagedFile, limits: Limits) -> None:
+    async def _download(self, _: object, url: str, staged: StagedFile, *limits: float) -> None:
         self.said.append(url)
-        self.limits.append(limits)
+        self.limits.append((limits[0], limits[1]))
         steps = self._steps[url]
         (steps.pop(0) if len(steps) > 1 else steps[0])(staged)
 
@@ -294,28 +294,28 @@ def test_the_fastest_of_the_slow_routes_is_continued_if_there_is_nothing_better(
     a, b = bench.route("a", slow(100, 60)), bench.route("b", slow(200, 50), give_bytes())
     assert bench.obtain(a, b, bench.route("c", fail(), fail(transient=False)), end=100)
     assert bench.said == ["a", "b", "c", "c", "b"]
-    assert bench.limits[-1] == Limits(15)
+    assert bench.limits[-1] == (15, math.inf)
 
 
 def test_the_sources_behind_come_before_a_slow_route(bench: Bench) -> None:
     a, b = bench.route("a", slow(HALF, 50), give_bytes()), bench.route("b", fail(transient=False))
     assert bench.obtain(a, b, end=100, sources=("fetch", "wheel"))
     assert bench.said == ["a", "b", "|", "a"]
-    assert bench.limits[-1] == Limits(15)
+    assert bench.limits[-1] == (15, math.inf)
 
 
 @pytest.mark.parametrize(
     ("routes", "end", "sources", "limits"),
     [
-        (1, 10, ("fetch",), Limits(15)),
-        (2, 10, ("fetch",), Limits(5, 10)),
-        (1, 10, ("fetch", "wheel"), Limits(5, 10)),
-        (2, 300, ("fetch", "wheel"), Limits(15, 300)),
-        (2, 300, ("wheel", "fetch"), Limits(15, 300)),
+        (1, 10, ("fetch",), (15, math.inf)),
+        (2, 10, ("fetch",), (5, 10)),
+        (1, 10, ("fetch", "wheel"), (5, 10)),
+        (2, 300, ("fetch", "wheel"), (15, 300)),
+        (2, 300, ("wheel", "fetch"), (15, 300)),
     ],
 )
 def test_a_route_with_alternatives_gets_a_share_of_the_time_that_is_left(
-    bench: Bench, routes: int, end: float, sources: tuple[SourceName, ...], limits: Limits
+    bench: Bench, routes: int, end: float, sources: tuple[SourceName, ...], limits: tuple[float, float]
 ) -> None:
     fetch = Fetch(settings(sources=sources), end, watch)
     assert fetch._limits(bench.route("a"), routes) == limits
@@ -326,7 +326,7 @@ def test_eight_transfers_run_at_once_and_the_others_wait_for_them(
 ) -> None:
     running = most = 0
 
-    async def count(_: object, __: str, staged: StagedFile, ___: Limits) -> None:
+    async def count(_: object, __: str, staged: StagedFile, *___: float) -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
