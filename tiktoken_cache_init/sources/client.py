@@ -58,24 +58,19 @@ def make_client(settings: Settings, proxies: Proxies) -> httpx.AsyncClient:
 
 def _trust(extra: str) -> ssl.SSLContext:
     """Return a TLS context with the authorities of the system, of the settings and of the environment."""
-    file, directory = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    directory = os.environ.get("SSL_CERT_DIR")
     if directory and not any(os.path.isdir(each) for each in directory.split(os.pathsep)):
         raise SettingError(f"SSL_CERT_DIR: there is no directory {directory}: correct or unset it")
     # OpenSSL reads both variables itself, but ignores a file that does not exist.
     context = ssl.create_default_context()
     # Corporate proxies often use authorities without a key identifier, which Python 3.13 refuses.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if not file and not directory and not _has_authorities(context):
+    if not directory and not os.environ.get("SSL_CERT_FILE") and not _has_authorities():
         import certifi
 
         context.load_verify_locations(cafile=certifi.where())
-    added = {
-        "SSL_CERT_FILE": file,
-        "REQUESTS_CA_BUNDLE": os.environ.get("REQUESTS_CA_BUNDLE"),
-        "CURL_CA_BUNDLE": os.environ.get("CURL_CA_BUNDLE"),
-        "TIKTOKEN_INIT_CA": extra,
-    }
-    for variable, path in added.items():
+    added = {name: os.environ.get(name) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")}
+    for variable, path in (*added.items(), ("TIKTOKEN_INIT_CA", extra)):
         if path:
             try:
                 is_directory = os.path.isdir(path)
@@ -91,12 +86,10 @@ def _trust(extra: str) -> ssl.SSLContext:
     return context
 
 
-def _has_authorities(context: ssl.SSLContext) -> bool:
-    # An interpreter that was built for another system uses paths that do not exist here.
-    directory = ssl.get_default_verify_paths().capath
-    with contextlib.suppress(OSError):
-        return bool(context.cert_store_stats()["x509_ca"] or (directory and os.listdir(directory)))
-    return False
+def _has_authorities() -> bool:
+    # An interpreter that was built for another system uses paths that do not exist here. They are None then.
+    paths = ssl.get_default_verify_paths()
+    return bool(paths.cafile or (paths.capath and os.listdir(paths.capath)))
 
 
 def _netrc() -> httpx.Auth | None:

@@ -27,10 +27,8 @@ class Proxies:
         """
         variables = urllib.request.getproxies()
         parts = words(variables.get("no", ""))
-        self._proxies: dict[str, httpx.URL] = {}
-        for name in ("http", "https", "all"):
-            if name in variables and "*" not in parts:
-                self._proxies[name] = _proxy(name, variables[name])
+        names = () if "*" in parts else ("http", "https", "all")
+        self._proxies = {name: _proxy(name, variables[name]) for name in names if name in variables}
         self._networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
         self._hosts: list[tuple[str, str | None]] = []
         self.unusable: list[str] = []
