@@ -21,8 +21,8 @@ from tests.unit.conftest import Refuse
 from tests.unit.sources.fetching import supplied, watch
 from tests.unit.sources.server import Server, continue_with, give, silent
 from tests.vocabularies import CL100K
+from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import DeadlinePassed, Stopped, VolumeError
-from tiktoken_cache_init.settings import Settings
 from tiktoken_cache_init.sources import Delivery, SourceError
 from tiktoken_cache_init.sources import fetch as module
 from tiktoken_cache_init.sources.failures import CannotResumeError, NotFoundError, TooSlowError
@@ -35,47 +35,41 @@ WRONG = b"wrong bytes, " * 20_000
 WANTED = vocabulary(RIGHT)
 HALF = len(RIGHT) // 2
 
-Step = Callable[[StagedFile], None]
-
+ORIGIN = "origin https://openaipublic.blob.core.windows.net"
+OWN = "https://a.example/x"
+NAMES = (CL100K.path, CL100K.published_name, CL100K.cache_key)
 
 # Routes.
 
 
-def labels(chosen: Settings) -> list[str]:
-    return [route.label for route in _routes(TINY, chosen)]
-
-
-def test_the_mirrors_come_before_the_origin_and_directories_are_no_routes() -> None:
-    chosen = settings(mirrors=("https://u:secret@m.example", "/usb", "http://n.example"), origin=True)
-    assert labels(chosen) == [
-        "https://***@m.example",
-        "http://n.example",
-        "its own URL https://vocabularies.example/tiny.tiktoken",
-    ]
-    assert labels(chosen._replace(origin=False))[2:] == []
-    [origin] = _routes(CL100K, settings(origin=True))
-    assert (origin.label, list(origin.urls)) == (
-        "origin https://openaipublic.blob.core.windows.net",
-        [CL100K.url],
-    )
-
-
-def test_the_origin_may_have_the_bytes_of_a_private_vocabulary() -> None:
-    published = CL100K
-    private, origin = _routes(published._replace(url="https://a.example/x"), settings(origin=True))
-    assert (private.label, private.urls) == ("its own URL https://a.example/x", ["https://a.example/x"])
-    assert (origin.label, origin.urls) == ("origin https://openaipublic.blob.core.windows.net", [published.url])
-
-
-def test_a_mirror_stands_in_for_the_origins_base_and_keeps_its_query() -> None:
-    key = CL100K.cache_key
-    [route] = _routes(CL100K, settings(mirrors=("https://m.example/a/?sig=1",)))
-    assert list(route.urls) == [
-        f"https://m.example/a/{name}?sig=1" for name in ("encodings/cl100k_base.tiktoken", "cl100k_base.tiktoken", key)
-    ]
+@pytest.mark.parametrize(
+    ("wanted", "mirrors", "origin", "expected"),
+    [
+        (CL100K, (), True, [(ORIGIN, [CL100K.url])]),
+        (CL100K, (), False, []),
+        (CL100K._replace(url=OWN), (), True, [(f"its own URL {OWN}", [OWN]), (ORIGIN, [CL100K.url])]),
+        (
+            CL100K,
+            ("https://u:secret@m.example", "/usb", "http://n.example/a/?sig=1"),
+            True,
+            [
+                ("https://***@m.example", [f"https://u:secret@m.example/{name}" for name in NAMES]),
+                ("http://n.example/a/?***", [f"http://n.example/a/{name}?sig=1" for name in NAMES]),
+                (ORIGIN, [CL100K.url]),
+            ],
+        ),
+    ],
+)
+def test_the_mirrors_come_before_the_origin_and_directories_are_no_routes(
+    wanted: Vocabulary, mirrors: tuple[str, ...], origin: bool, expected: list[tuple[str, list[str]]]
+) -> None:
+    routes = _routes(wanted, settings(mirrors=mirrors, origin=origin))
+    assert [(route.label, route.urls) for route in routes] == expected
 
 
 # The order of attempts.
+
+Step = Callable[[StagedFile], None]
 
 
 class Bench:
@@ -86,39 +80,47 @@ class Bench:
         self.now = 0.0
         self.slept: list[float] = []
         self.said: list[str] = []
-        self.limits: list[tuple[float, float]] = []
+        """URL of each attempt, and a bar after each call of the source."""
+        self.positions: list[int] = []
+        """Position in the file before each attempt."""
+        self.limits: list[tuple[float, ...]] = []
         self._steps: dict[str, list[Step]] = {}
-        monkeypatch.setattr(module, "transfer", self._download)
+        monkeypatch.setattr(module, "transfer", self._transfer)
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
         monkeypatch.setattr(asyncio, "sleep", self._sleep)
         monkeypatch.setattr(random, "uniform", lambda *_: 1.0)
 
-    def route(self, label: str, *steps: Step) -> _Route:
-        """Return a route with one step for each attempt. The last step is repeated."""
-        self._steps[label] = list(steps)
-        return _Route(label, [label])
+    def obtain(
+        self,
+        steps: dict[str, list[Step]],
+        *routes: _Route,
+        end: float = 100,
+        sources: tuple[SourceName, ...] = ("fetch",),
+    ) -> bool:
+        """Call the source as often as it is called in a run, and return whether it supplied the file.
 
-    def obtain(self, *routes: _Route, end: float = float("inf"), sources: tuple[SourceName, ...] = ("fetch",)) -> bool:
-        """Call the source as often as it is called in a run, and return whether it supplied the file."""
+        Each URL has one step for each attempt. The last step is repeated. Without ``routes``, each URL is a route.
+        """
+        self._steps = {url: list(each) for url, each in steps.items()}
         fetch = Fetch(settings(sources=sources), end, watch)
-        fetch._routes[self.delivery] = list(routes)
+        fetch._routes[self.delivery] = list(routes) or [_Route(url, [url]) for url in steps]
         fetch._sources_behind = len(sources) - 1
         for _ in sources:
             asyncio.run(fetch._fetch(None, asyncio.Semaphore(1), self.delivery))  # type: ignore[arg-type]
-            self.said.append("|")
             fetch._sources_behind = 0
             if self.delivery.complete:
                 break
-        self.said.pop()
+            self.said.append("|")
         return self.delivery.complete
 
     @property
     def failures(self) -> list[tuple[str, str]]:
         return [(failure.label, failure.reason) for failure in self.delivery.failures]
 
-    async def _download(self, _: object, url: str, staged: StagedFile, *limits: float) -> None:
+    async def _transfer(self, _: object, url: str, staged: StagedFile, *limits: float) -> None:
         self.said.append(url)
-        self.limits.append((limits[0], limits[1]))
+        self.positions.append(staged.position)
+        self.limits.append(limits)
         steps = self._steps[url]
         (steps.pop(0) if len(steps) > 1 else steps[0])(staged)
 
@@ -128,26 +130,42 @@ class Bench:
             self.now += seconds
 
 
-def give_bytes(content: bytes = RIGHT) -> Step:
-    """Return a step that writes the rest of the content."""
-    return lambda staged: staged.write(content[staged.position :])
+def step(upto: int, error: SourceError | None = None, content: bytes = RIGHT) -> Step:
+    """Return a step that writes the content up to ``upto`` bytes, and then raises the error."""
+
+    def run(staged: StagedFile) -> None:
+        staged.write(content[staged.position : upto])
+        if error:
+            raise error
+
+    return run
 
 
 def part(upto: int, content: bytes = RIGHT) -> Step:
-    """Return a step that writes the content up to ``upto`` bytes and then fails."""
-
-    def step(staged: StagedFile) -> None:
-        staged.write(content[staged.position : upto])
-        raise SourceError("broke", transient=True)
-
-    return step
+    return step(upto, SourceError("broke", transient=True), content)
 
 
-def fail(reason: str = "no", *, transient: bool = True, wait: float = 0.0) -> Step:
-    def step(_: StagedFile) -> None:
-        raise SourceError(reason, transient=transient, wait=wait, advice="do something")
+def again(staged: StagedFile) -> None:
+    """Write the first half from the start."""
+    staged.restart()
+    part(HALF)(staged)
 
-    return step
+
+def wait(seconds: float) -> Step:
+    return step(0, SourceError("wait", transient=True, wait=seconds))
+
+
+def slow(upto: int, needed: float) -> Step:
+    return step(upto, TooSlowError(1024, needed, 9))
+
+
+def absent(text: str) -> Step:
+    return step(0, NotFoundError(text))
+
+
+OK = step(len(RIGHT))
+RETRY = part(0)
+NO = step(0, SourceError("no"))
 
 
 @pytest.fixture
@@ -156,20 +174,36 @@ def bench(volume: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
         yield Bench(staged, monkeypatch)
 
 
-def test_the_first_route_is_enough_if_it_works(bench: Bench) -> None:
-    assert bench.obtain(bench.route("a", give_bytes()), bench.route("b", give_bytes()))
-    assert (bench.said, bench.failures, bench.delivery.label) == (["a"], [], "a")
-
-
-def test_a_route_that_cannot_recover_is_tried_once_and_the_next_at_once(bench: Bench) -> None:
-    assert bench.obtain(bench.route("a", fail(transient=False)), bench.route("b", give_bytes()))
-    assert (bench.said, bench.slept) == (["a", "b"], [])
-
-
-def test_a_route_that_can_recover_is_tried_five_times_with_growing_waits(bench: Bench) -> None:
-    assert not bench.obtain(bench.route("a", fail()))
-    assert bench.slept == [0.5, 1, 2, 4]
-    assert bench.said == ["a"] * 5
+@pytest.mark.parametrize(
+    ("steps", "said", "slept"),
+    [
+        ({"a": [OK], "b": [OK]}, "a", []),
+        ({"a": [NO], "b": [OK]}, "ab", []),
+        # The waits grow.
+        ({"a": [RETRY]}, "aaaaa|", [0.5, 1, 2, 4]),
+        # No route is waited for while another is due.
+        ({"a": [RETRY, OK], "b": [RETRY], "c": [NO]}, "abca", [0.5]),
+        ({"a": [wait(20), OK], "b": [wait(7), OK]}, "abb", [7]),
+        # A server may ask for a longer wait, but not for one that ends after the deadline.
+        ({"a": [wait(17), OK]}, "aa", [17]),
+        ({"a": [wait(0.1), OK]}, "aa", [0.5]),
+        ({"a": [wait(100)]}, "a|", []),
+        ({"a": [wait(101)], "b": [NO]}, "ab|", []),
+        # A few bytes, or the same bytes again, are no progress.
+        ({"a": [part(10), part(20)]}, "aaaaa|", [0.5, 1, 2, 4]),
+        ({"a": [part(HALF), again]}, "aaaaaa|", [0.5, 1, 2, 4]),
+        ({"a": [part(66_000), *[RETRY] * 4, part(66_000 + (1 << 16)), RETRY, OK]}, "aaaaaaaa", [0.5, 1, 2, 4, 0.5]),
+    ],
+)
+def test_routes_are_tried_in_order_and_again_until_one_supplies_the_file(
+    bench: Bench, steps: dict[str, list[Step]], said: str, slept: list[float]
+) -> None:
+    done = bench.obtain(steps)
+    assert (bench.said, bench.slept) == (list(said), slept)
+    assert done != said.endswith("|")
+    tried = said.strip("|")
+    assert "".join(label for label, _ in bench.failures) == (tried[:-1] if done else tried)
+    assert bench.delivery.label == tried[-1]
 
 
 def test_waits_double_up_to_a_limit_and_vary_by_half(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,128 +214,55 @@ def test_waits_double_up_to_a_limit_and_vary_by_half(monkeypatch: pytest.MonkeyP
     assert [_backoff(number) for number in (0, 1, 2, 6, 7, 20)] == [0, 0.5, 1, 16, 30, 30]
 
 
-def test_no_route_is_waited_for_while_another_is_due(bench: Bench) -> None:
-    a, b = bench.route("a", fail(), give_bytes()), bench.route("b", fail())
-    c = bench.route("c", fail(transient=False))
-    assert bench.obtain(a, b, c)
-    assert bench.said == ["a", "b", "c", "a"]
-    assert bench.slept == [0.5]
-
-
-def test_the_route_that_is_due_first_is_waited_for(bench: Bench) -> None:
-    a, b = bench.route("a", fail(wait=20), give_bytes()), bench.route("b", fail(wait=7), give_bytes())
-    assert bench.obtain(a, b)
-    assert (bench.said, bench.slept) == (["a", "b", "b"], [7])
-
-
-@pytest.mark.parametrize(("asked", "waited"), [(17, 17), (0.1, 0.5)])
-def test_the_wait_that_a_server_asks_for_is_kept_if_it_is_longer_than_our_own(
-    bench: Bench, asked: float, waited: float
-) -> None:
-    assert bench.obtain(bench.route("a", fail(wait=asked), give_bytes()))
-    assert bench.slept == [waited]
-
-
-@pytest.mark.parametrize("wait", [10, 11])
-def test_a_route_that_is_due_only_after_the_deadline_is_given_up(bench: Bench, wait: float) -> None:
-    assert not bench.obtain(bench.route("a", fail(wait=wait)), end=10)
-    assert (bench.said, bench.slept) == (["a"], [])
-
-
-def test_progress_costs_no_retry_and_no_wait(bench: Bench) -> None:
-    steps = [part(size) for size in range(66_000, len(RIGHT), 66_000)]
-    assert bench.obtain(bench.route("a", fail(), fail(), fail(), fail(), *steps, fail(), fail(), give_bytes()))
-    assert len(bench.slept) == 6
-
-
-def test_a_few_bytes_or_the_same_bytes_again_are_no_progress(bench: Bench) -> None:
-    def again(staged: StagedFile) -> None:
-        staged.restart()
-        part(HALF)(staged)
-
-    assert not bench.obtain(bench.route("a", part(10), part(20)), bench.route("b", again))
-    assert bench.said.count("a") == 5
-    assert bench.said.count("b") == 6
-
-
 def test_another_route_continues_where_the_first_broke_off(bench: Bench) -> None:
-    at: list[int] = []
-
-    def note(staged: StagedFile) -> None:
-        at.append(staged.position)
-        give_bytes()(staged)
-
-    assert bench.obtain(bench.route("a", part(HALF), fail(transient=False)), bench.route("b", note))
-    assert at == [HALF]
+    assert bench.obtain({"a": [part(HALF), NO], "b": [OK]})
+    assert bench.positions == [0, HALF, HALF]
 
 
 def test_a_route_that_cannot_continue_is_tried_from_the_start(bench: Bench) -> None:
-    def cannot(_: StagedFile) -> None:
-        raise CannotResumeError("no")
-
-    def note(staged: StagedFile) -> None:
-        assert staged.position == 0
-        give_bytes()(staged)
-
-    a, b = bench.route("a", part(HALF, WRONG), fail(transient=False)), bench.route("b", cannot, note)
-    assert bench.obtain(a, b)
-    assert bench.said == ["a", "a", "b", "b"]
+    cannot = step(0, CannotResumeError("no"))
+    assert bench.obtain({"a": [part(HALF, WRONG), NO], "b": [cannot, OK]})
+    assert (bench.said, bench.positions) == (["a", "a", "b", "b"], [0, HALF, HALF, 0])
     assert bench.failures == [("a", "broke"), ("a", "no")]
 
 
-def test_each_name_of_a_mirror_is_tried_until_one_is_there(bench: Bench) -> None:
-    def absent(text: str) -> Step:
-        def step(_: StagedFile) -> None:
-            raise NotFoundError(text)
-
-        return step
-
-    for name, step in (("1", absent("one")), ("2", absent("two")), ("3", give_bytes())):
-        bench.route(name, step)
-    assert bench.obtain(_Route("mirror", ["1", "2", "3"]))
-    assert bench.said == ["1", "2", "3"]
-    bench.delivery.staged.restart()
-    assert not bench.obtain(_Route("mirror", ["1", "2"]))
-    assert bench.failures == [("mirror", "one")]
-
-
-def test_a_mirror_that_fails_is_not_asked_for_its_other_names(bench: Bench) -> None:
-    bench.route("1", fail(transient=False))
-    assert not bench.obtain(_Route("mirror", ["1", "2"]))
-    assert bench.said == ["1"]
+@pytest.mark.parametrize(
+    ("steps", "said", "failures"),
+    [
+        ({"1": [absent("one")], "2": [absent("two")], "3": [OK]}, "123", []),
+        ({"1": [absent("one")], "2": [absent("two")]}, "12|", [("mirror", "one")]),
+        # A mirror that fails is not asked for its other names.
+        ({"1": [NO], "2": [OK]}, "1|", [("mirror", "no")]),
+    ],
+)
+def test_each_name_of_a_mirror_is_tried_until_one_is_there(
+    bench: Bench, steps: dict[str, list[Step]], said: str, failures: list[tuple[str, str]]
+) -> None:
+    bench.obtain(steps, _Route("mirror", list(steps)))
+    assert (bench.said, bench.failures) == (list(said), failures)
 
 
 # Slow routes.
 
 
-def slow(upto: int, needed: float) -> Step:
-    """Return a step that writes the content up to ``upto`` bytes, and then is too slow."""
-
-    def step(staged: StagedFile) -> None:
-        staged.write(RIGHT[staged.position : upto])
-        raise TooSlowError(1024, needed, 9)
-
-    return step
-
-
-def test_a_slow_route_is_left_for_the_next_one_which_continues_the_file(bench: Bench) -> None:
-    assert bench.obtain(bench.route("a", slow(HALF, 50)), bench.route("b", give_bytes()), end=10)
-    assert (bench.said, bench.slept) == (["a", "b"], [])
-    assert bench.failures == [("a", "too slow: at 1.0 KiB/s it needs 50 s more, and 9 s are left")]
-
-
-def test_the_fastest_of_the_slow_routes_is_continued_if_there_is_nothing_better(bench: Bench) -> None:
-    a, b = bench.route("a", slow(100, 60)), bench.route("b", slow(200, 50), give_bytes())
-    assert bench.obtain(a, b, bench.route("c", fail(), fail(transient=False)), end=100)
-    assert bench.said == ["a", "b", "c", "c", "b"]
-    assert bench.limits[-1] == (15, math.inf)
-
-
-def test_the_sources_behind_come_before_a_slow_route(bench: Bench) -> None:
-    a, b = bench.route("a", slow(HALF, 50), give_bytes()), bench.route("b", fail(transient=False))
-    assert bench.obtain(a, b, end=100, sources=("fetch", "wheel"))
-    assert bench.said == ["a", "b", "|", "a"]
-    assert bench.limits[-1] == (15, math.inf)
+@pytest.mark.parametrize(
+    ("steps", "sources", "said"),
+    [
+        # The next route continues the file.
+        ({"a": [slow(HALF, 50)], "b": [OK]}, ["fetch"], "ab"),
+        # The fastest of the slow routes is continued if there is nothing better.
+        ({"a": [slow(1, 60)], "b": [slow(2, 50), OK], "c": [RETRY, NO]}, ["fetch"], "abccb"),
+        # The sources behind come before a slow route.
+        ({"a": [slow(HALF, 50), OK], "b": [NO]}, ["fetch", "wheel"], "ab|a"),
+    ],
+)
+def test_a_slow_route_is_left_and_continued_if_there_is_nothing_better(
+    bench: Bench, steps: dict[str, list[Step]], sources: list[SourceName], said: str
+) -> None:
+    assert bench.obtain(steps, sources=tuple(sources))
+    assert bench.said == list(said)
+    assert bench.failures[0][1].startswith("too slow: at 1.0 KiB/s it needs ")
+    assert (bench.limits[-1] == (15, math.inf)) == (said != "ab")
 
 
 @pytest.mark.parametrize(
@@ -317,8 +278,7 @@ def test_the_sources_behind_come_before_a_slow_route(bench: Bench) -> None:
 def test_a_route_with_alternatives_gets_a_share_of_the_time_that_is_left(
     bench: Bench, routes: int, end: float, sources: tuple[SourceName, ...], limits: tuple[float, float]
 ) -> None:
-    fetch = Fetch(settings(sources=sources), end, watch)
-    assert fetch._limits(bench.route("a"), routes) == limits
+    assert Fetch(settings(sources=sources), end, watch)._limits(_Route("a", []), routes) == limits
 
 
 def test_eight_transfers_run_at_once_and_the_others_wait_for_them(
@@ -398,6 +358,10 @@ def test_progress_is_watched_while_bytes_are_awaited(
     assert found.label == f"{server.url}: complete"
 
 
+def handler(signum: int, _: FrameType | None) -> None:
+    raise DeadlinePassed if signum == signal.SIGALRM else Stopped(signum)
+
+
 @pytest.mark.parametrize(
     ("numbers", "error"),
     [
@@ -410,9 +374,6 @@ def test_progress_is_watched_while_bytes_are_awaited(
 def test_a_signal_ends_a_transfer_at_once(
     server: Server, volume: Path, numbers: list[signal.Signals], error: type[BaseException]
 ) -> None:
-    def handler(signum: int, _: FrameType | None) -> None:
-        raise DeadlinePassed if signum == signal.SIGALRM else Stopped(signum)
-
     def stop(request: Any) -> None:
         for each in numbers:
             os.kill(os.getpid(), each)
@@ -430,22 +391,16 @@ def test_a_signal_ends_a_transfer_at_once(
 
 
 def test_a_signal_that_comes_while_the_event_loop_is_closed_is_handled(
-    volume: Path, monkeypatch: pytest.MonkeyPatch
+    server: Server, volume: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Closing(asyncio.SelectorEventLoop):
         def close(self) -> None:
             super().close()
             signal.raise_signal(signal.SIGINT)
 
-    def handler(signum: int, _: FrameType | None) -> None:
-        raise Stopped(signum)
-
     monkeypatch.setattr(asyncio, "new_event_loop", Closing)
-    monkeypatch.setattr(module, "_MAX_ATTEMPTS", 1)
     with process_state():
         signal.signal(signal.SIGINT, handler)
         with pytest.raises((Stopped, KeyboardInterrupt)) as caught:
-            supplied(
-                settings(origin=True)._replace(timeout=0.1, mirrors=("http://127.0.0.1:1",)), volume, (TINY, CONTENT)
-            )
+            supplied(settings(mirrors=(server.url,)), volume, (TINY, CONTENT))
     assert caught.type is Stopped
