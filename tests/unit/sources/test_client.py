@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import builtins
 import errno
 import os
@@ -171,17 +172,21 @@ def test_a_socks_proxy_without_its_library_is_an_error_without_credentials(monke
 def test_a_proxy_is_trusted_like_any_other_server(
     monkeypatch: pytest.MonkeyPatch, bundle: Callable[[str], str]
 ) -> None:
-    made: list[Any] = []
+    made: list[dict[str, Any]] = []
+    closed: list[object] = []
 
     class Recorded(httpx.AsyncHTTPTransport):
         def __init__(self, **options: Any) -> None:
             made.append(options)
             super().__init__(**options)
 
+        async def aclose(self) -> None:
+            closed.append(self)
+
     monkeypatch.setattr(httpx, "AsyncHTTPTransport", Recorded)
     monkeypatch.setenv("HTTP_PROXY", "http://a.example")
     monkeypatch.setenv("HTTPS_PROXY", "https://b.example")
-    make_client(settings(ca=bundle("ours")), Proxies())
+    client = make_client(settings(ca=bundle("ours")), Proxies())
     trust = made[0]["verify"]
     assert "ours" in names(trust)
     assert {(options["proxy"].url.host, options["proxy"].ssl_context) for options in made[1:]} == {
@@ -189,3 +194,5 @@ def test_a_proxy_is_trusted_like_any_other_server(
         ("b.example", trust),
     }
     assert all(options["verify"] is trust for options in made)
+    asyncio.run(client.aclose())
+    assert len(closed) == 3

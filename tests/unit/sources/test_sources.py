@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.samples import CONTENT, TINY, settings, staged_file, vocabulary
+from tests.samples import CONTENT, settings, staged_file, vocabulary
 from tiktoken_cache_init import sources
 from tiktoken_cache_init.errors import DeadlinePassed, SettingError
 from tiktoken_cache_init.sources import Delivery, Name, SourceError, wrong_bytes
@@ -23,27 +23,25 @@ def watch(_: object) -> None:
 
 
 class Asked:
-    """Source that supplies nothing, and records that it was asked."""
+    """Source that records that it was asked, and supplies a content or nothing."""
 
-    def __init__(self, name: str, asked: list[str]) -> None:
+    def __init__(self, name: str, asked: list[str], content: bytes = b"") -> None:
         self._name = name
         self._asked = asked
+        self._content = content
 
     def supply(self, deliveries: Sequence[Delivery]) -> None:
         self._asked.append(self._name)
         for delivery in deliveries:
             assert not delivery.complete
+            delivery.staged.write(self._content)
 
 
 def test_the_volume_is_asked_first_and_directories_before_other_mirrors(
     volume: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-
-    def load(name: Name, *_: Any) -> Asked:
-        return Asked(name, asked)
-
-    monkeypatch.setattr(sources, "_load", load)
+    monkeypatch.setattr(sources, "_load", lambda name, *_: Asked(name, asked))
     with staged_file(volume) as staged:
         sources.supply([Delivery(staged)], settings(sources=SOURCES), 0.0, watch)
         # The second call continues a slow transfer, if there is nothing better.
@@ -60,10 +58,7 @@ def test_the_volume_is_asked_first_and_directories_before_other_mirrors(
         (ImportError("failed to map segment"), ("fetch", "it has too little memory", "give it more memory")),
         (MemoryError(), ("fetch", "it has too little memory", "give it more memory")),
         (SystemError(), ("fetch", "it has too little memory", "give it more memory")),
-        (
-            OSError(errno.EMFILE, "Too many open files"),
-            ("fetch", "too many open files", "raise the limit of open files"),
-        ),
+        (OSError(errno.EMFILE, "Too many open files"), ("fetch", "too many open files", "raise the limit of open")),
         (OSError(errno.EIO, "Input/output error"), ("fetch", "input/output error", "")),
         (SettingError("A: no: write b"), ("fetch", "A: no: write b", "")),
     ],
@@ -73,14 +68,10 @@ def test_the_volume_is_asked_first_and_directories_before_other_mirrors(
 def test_a_source_that_cannot_be_tried_is_a_failure_and_the_next_one_is_tried(
     volume: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, failure: tuple[str, str, str], is_last: bool
 ) -> None:
-    class Supplying:
-        def supply(self, deliveries: Sequence[Delivery]) -> None:
-            deliveries[0].staged.write(CONTENT)
-
-    def load(name: Name, *_: Any) -> Any:
+    def load(name: Name, *_: Any) -> Asked:
         if name == "fetch":
             raise error
-        return Asked(name, []) if is_last or name != "wheel" else Supplying()
+        return Asked(name, [], CONTENT if name == "wheel" and not is_last else b"")
 
     monkeypatch.setattr(sources, "_load", load)
     with staged_file(volume) as staged:
@@ -124,34 +115,32 @@ def test_an_attempt_is_recorded_with_its_place_and_its_failure(volume: Path) -> 
         delivery = Delivery(staged)
         with delivery.attempt("here"):
             raise SourceError("no", advice="do something")
-        with pytest.raises(DeadlinePassed), delivery.attempt("there"):
-            raise DeadlinePassed
-    assert delivery.label == "there"
-    assert delivery.failures[0] == ("here", "no", "do something")
-    expected = ("there", "0 of 21 bytes came before the deadline", "increase TIKTOKEN_INIT_DEADLINE")
-    assert delivery.failures[1] == expected
+        assert (delivery.label, delivery.failures) == ("here", [("here", "no", "do something")])
 
 
-def test_the_deadline_is_noted_with_how_far_the_transfer_came(volume: Path) -> None:
-    for wanted, size in ((TINY, "4 of 21"), (vocabulary(size=None, max_size=100), "4")):
-        with staged_file(volume, wanted) as staged:
-            staged.write(CONTENT[:4])
-            delivery = Delivery(staged)
-            delivery.label = "here"
-            delivery.record_deadline()
-        assert delivery.failures == [
-            ("here", f"{size} bytes came before the deadline", "increase TIKTOKEN_INIT_DEADLINE")
-        ]
-
-
-def test_the_deadline_is_not_noted_for_a_file_that_is_complete_or_was_not_tried(volume: Path) -> None:
-    with staged_file(volume) as staged:
+@pytest.mark.parametrize(
+    ("label", "written", "size", "reasons"),
+    [
+        ("here", 4, len(CONTENT), ["4 of 21 bytes came before the deadline"]),
+        ("here", 4, None, ["4 bytes came before the deadline"]),
+        ("here", len(CONTENT), None, []),
+        # It was not tried.
+        ("", 0, len(CONTENT), []),
+    ],
+)
+def test_the_deadline_is_recorded_with_how_far_the_transfer_came(
+    volume: Path, label: str, written: int, size: int | None, reasons: list[str]
+) -> None:
+    with staged_file(volume, vocabulary(size=size)) as staged:
+        staged.write(CONTENT[:written])
         delivery = Delivery(staged)
+        delivery.label = label
         delivery.record_deadline()
-        delivery.label = "here"
-        staged.write(CONTENT)
-        delivery.record_deadline()
-    assert delivery.failures == []
+        expected = [("here", reason, "increase TIKTOKEN_INIT_DEADLINE") for reason in reasons]
+        assert delivery.failures == expected
+        with pytest.raises(DeadlinePassed), delivery.attempt("here"):
+            raise DeadlinePassed
+    assert len(delivery.failures) == (1 if not label else 2 * len(reasons))
 
 
 @pytest.mark.parametrize(
