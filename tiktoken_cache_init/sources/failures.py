@@ -1,7 +1,6 @@
 """Reasons of failed transfers: what an answer or an exception means, and what the operator can do."""
 
 import email.utils
-import errno
 import os
 import re
 import socket
@@ -30,9 +29,6 @@ _STATUS_ADVICE = {
     407: "put the proxy's credentials into its URL, such as http://USER:PASSWORD@HOST:PORT",
     511: PORTAL_ADVICE,
 }
-# Values of OpenSSL's x509_vfy.h.
-_EXPIRED = 10
-_WRONG_HOST = (62, 64)
 
 
 class NotFoundError(SourceError):
@@ -63,9 +59,7 @@ class RefusedError(SourceError):
 def refusal(response: httpx.Response) -> SourceError:
     """Return the error for an answer without the file."""
     code = response.status_code
-    # The server's own phrase is not printed, because it may repeat credentials.
-    answer = f"{code} {httpx.codes.get_reason_phrase(code)}".strip()
-    advice = _STATUS_ADVICE.get(code, "")
+    answer, advice = _answer(code), _STATUS_ADVICE.get(code, "")
     if code in (403, 404, 410) or 300 <= code < 400:
         return NotFoundError(answer, advice=advice)
     if code == 407:
@@ -78,8 +72,13 @@ def refusal(response: httpx.Response) -> SourceError:
     return SourceError(answer, transient=_is_transient(code), wait=wait, advice=advice)
 
 
-def _is_transient(status: int) -> bool:
-    return status in (408, 425, 429) or (status >= 500 and status not in (501, 505, 511))
+def _answer(code: int) -> str:
+    # The phrase of the server or the proxy is not printed, because it may repeat credentials.
+    return f"{code} {httpx.codes.get_reason_phrase(code)}".strip()
+
+
+def _is_transient(code: int) -> bool:
+    return code in (408, 425, 429) or (code >= 500 and code not in (501, 505, 511))
 
 
 def _retry_after(text: str) -> float:
@@ -93,15 +92,16 @@ def _retry_after(text: str) -> float:
 
 
 def explain(error: Exception, position: int, timeout: float) -> SourceError:
-    """Return the error for an exception of httpx or of the libraries below it."""
-    if isinstance(error, TimeoutError):
-        return SourceError(f"stalled for {round(timeout, 2):g} s after {position:,} bytes", transient=True)
-    if isinstance(error, httpx.ProxyError):
-        return _proxy_failure(error)
-    if isinstance(error, httpx.InvalidURL | UnicodeError):
-        return SourceError("its host name is not a valid one", advice="check its spelling")
-    if isinstance(error, zlib.error):
-        return SourceError("its body is not compressed as its header says")
+    """Return the error for an exception of httpx or of the libraries below it, after ``position`` bytes of the file."""
+    match error:
+        case TimeoutError():
+            return SourceError(f"stalled for {round(timeout, 2):g} s after {position:,} bytes", transient=True)
+        case httpx.ProxyError():
+            return _proxy_failure(error)
+        case httpx.InvalidURL() | UnicodeError():
+            return SourceError("its host name is not a valid one", advice="check its spelling")
+        case zlib.error():
+            return SourceError("its body is not compressed as its header says")
     for cause in _causes(error):
         if found := _system_failure(cause):
             return found
@@ -109,7 +109,6 @@ def explain(error: Exception, position: int, timeout: float) -> SourceError:
         return SourceError(f"the connection broke: {_own_text(error) or type(error).__name__}", transient=True)
     if isinstance(error, RuntimeError):
         return SourceError(f"no name look-up: {error}", advice=_THREAD_ADVICE)
-    [*_, cause] = _causes(error)
     return SourceError(f"{type(cause).__name__}: {_own_text(cause)}")
 
 
@@ -126,31 +125,33 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _system_failure(error: BaseException) -> SourceError | None:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        if error.verify_code == _EXPIRED:
+    # The codes are those of OpenSSL's x509_vfy.h.
+    match error:
+        case ssl.SSLCertVerificationError(verify_code=10):
             return SourceError("its certificate has expired", advice="check this machine's clock")
-        if error.verify_code in _WRONG_HOST:
+        case ssl.SSLCertVerificationError(verify_code=62 | 64):
             return SourceError("its certificate is for another host")
-        return SourceError(f"its certificate is not trusted ({error.verify_message})", advice=_CERTIFICATE_ADVICE)
-    if isinstance(error, OverflowError):
-        return SourceError("its port is not a valid one", advice="check its spelling")
-    if isinstance(error, ssl.SSLError):
-        return SourceError(f"TLS failed ({error.reason or error})", transient=True)
-    if isinstance(error, socket.gaierror):
-        return SourceError(f"its name cannot be resolved ({error.strerror})", transient=True)
-    if isinstance(error, OSError) and error.errno is not None:
-        kind = RefusedError if error.errno == errno.ECONNREFUSED else SourceError
-        return kind(os.strerror(error.errno).lower(), transient=True, advice=LIMITS.get(error.errno, ""))
+        case ssl.SSLCertVerificationError():
+            return SourceError(f"its certificate is not trusted ({error.verify_message})", advice=_CERTIFICATE_ADVICE)
+        case ssl.SSLError():
+            return SourceError(f"TLS failed ({error.reason or error})", transient=True)
+        case OverflowError():
+            return SourceError("its port is not a valid one", advice="check its spelling")
+        case socket.gaierror():
+            return SourceError(f"its name cannot be resolved ({error.strerror})", transient=True)
+        case ConnectionRefusedError():
+            return RefusedError("connection refused", transient=True)
+        case OSError(errno=int(number)):
+            return SourceError(os.strerror(number).lower(), transient=True, advice=LIMITS.get(number, ""))
     return None
 
 
 def _proxy_failure(error: httpx.ProxyError) -> SourceError:
     """Return the error for a failure of the proxy. httpx gives the status of its answer only in the message."""
     if match := re.match(r"(\d{3}) ", f"{error} "):
-        # The proxy's own phrase is not printed, because it may repeat credentials.
-        status = int(match[1])
-        answer = f"the proxy answered {status} {httpx.codes.get_reason_phrase(status)}".strip()
-        return SourceError(answer, transient=_is_transient(status), advice=_STATUS_ADVICE.get(status, _PROXY_ADVICE))
+        code = int(match[1])
+        advice = _STATUS_ADVICE.get(code, _PROXY_ADVICE)
+        return SourceError(f"the proxy answered {_answer(code)}", transient=_is_transient(code), advice=advice)
     return SourceError(f"the proxy failed: {_own_text(error)}", transient=True, advice=_PROXY_ADVICE)
 
 
