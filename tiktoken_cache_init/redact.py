@@ -45,7 +45,7 @@ class Scrubber:
                 whole = text.strip("\"'")
                 for piece in {whole, *entries(whole), *(entry for word in whole.split() for entry in entries(word))}:
                     secrets |= _secrets(piece.strip("\"'(),;<>"))
-                if not _parsed(_with_scheme(whole)):
+                if not _parsed(whole):
                     secrets.add(whole)
         self._patterns = []
         if secrets:
@@ -86,8 +86,8 @@ class _Url(NamedTuple):
 
 def _parsed(url: str) -> _Url | None:
     """Split a URL. Return None if it is not clear where the password ends, because a '/', '?' or '#' may belong to it."""
-    # Splitting here is faster than importing a parser at every start.
-    scheme, _, rest = url.partition("://")
+    # Splitting here is faster than importing a parser at every start. The variables of proxies may leave the scheme out.
+    scheme, rest = url.split("://", 1) if "://" in url else ("http", url)
     rest, _, fragment = rest.partition("#")
     rest, _, query = rest.partition("?")
     authority, slash, path = rest.partition("/")
@@ -97,11 +97,6 @@ def _parsed(url: str) -> _Url | None:
     if has_host and ("@" in path + query + fragment or not scheme.isalnum() or not is_host(place)):
         return None
     return _Url(scheme, userinfo, place + slash + path, query, fragment)
-
-
-def _with_scheme(text: str) -> str:
-    # The variables of proxies may leave it out.
-    return text if "://" in text else f"http://{text}"
 
 
 def is_host(place: str) -> bool:
@@ -116,7 +111,7 @@ def is_host(place: str) -> bool:
 
 def _secrets(text: str) -> set[str]:
     """Return the secrets of a URL in the forms in which a server or a library may repeat them."""
-    url = _parsed(_with_scheme(text))
+    url = _parsed(text)
     if not url or not (url.userinfo or url.query):
         return set()
     from base64 import b64encode
