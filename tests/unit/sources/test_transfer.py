@@ -16,17 +16,7 @@ import pytest
 
 from tests.samples import CONTENT, staged_file, vocabulary
 from tests.unit.conftest import Refuse
-from tests.unit.sources.server import (
-    Answer,
-    Request,
-    Server,
-    continue_with,
-    give,
-    redirect,
-    refuse_with,
-    reset,
-    silent,
-)
+from tests.unit.sources.server import Answer, Request, Server, continue_with, give, redirect, refuse_with, reset, silent
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import VolumeError
 from tiktoken_cache_init.sources import SourceError
