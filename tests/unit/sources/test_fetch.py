@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import math
 import os
 import random
@@ -11,18 +10,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, process_state, settings, staged_file, vocabulary
-from tests.unit.conftest import Refuse
 from tests.unit.sources.fetching import supplied, watch
 from tests.unit.sources.server import Server, continue_with, give, silent
 from tests.vocabularies import CL100K
 from tiktoken_cache_init.catalogue import Vocabulary
-from tiktoken_cache_init.errors import DeadlinePassed, Stopped, VolumeError
+from tiktoken_cache_init.errors import DeadlinePassed, VolumeError
 from tiktoken_cache_init.sources import Delivery, SourceError
 from tiktoken_cache_init.sources import fetch as module
 from tiktoken_cache_init.sources.failures import CannotResumeError, NotFoundError, TooSlowError
@@ -322,13 +320,6 @@ def test_no_client_is_made_if_there_is_no_route(volume: Path, monkeypatch: pytes
 
 
 @pytest.mark.filterwarnings("error")
-def test_too_few_file_descriptors_are_noticed_before_the_event_loop_is_made(volume: Path, refuse: Refuse) -> None:
-    refuse("dup", errno.EMFILE)
-    with pytest.raises(OSError, match="Too many open files"):
-        supplied(settings(origin=True), volume, (TINY, CONTENT))
-
-
-@pytest.mark.filterwarnings("error")
 def test_a_failure_of_the_volume_ends_every_transfer(
     server: Server, volume: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -358,49 +349,18 @@ def test_progress_is_watched_while_bytes_are_awaited(
     assert found.label == f"{server.url}: complete"
 
 
-def handler(signum: int, _: FrameType | None) -> None:
-    raise DeadlinePassed if signum == signal.SIGALRM else Stopped(signum)
-
-
-@pytest.mark.parametrize(
-    ("numbers", "error"),
-    [
-        ([signal.SIGALRM], DeadlinePassed),
-        ([signal.SIGTERM], Stopped),
-        ([signal.SIGINT], Stopped),
-        ([signal.SIGALRM, signal.SIGTERM], Stopped),
-    ],
-)
-def test_a_signal_ends_a_transfer_at_once(
-    server: Server, volume: Path, numbers: list[signal.Signals], error: type[BaseException]
-) -> None:
+def test_the_deadline_ends_a_transfer_and_is_recorded(server: Server, volume: Path) -> None:
     def stop(request: Any) -> None:
-        for each in numbers:
-            os.kill(os.getpid(), each)
+        os.kill(os.getpid(), signal.SIGALRM)
         silent(request)
 
+    def handler(*_: object) -> None:
+        raise DeadlinePassed
+
     server.script("/tiny.tiktoken", stop)
-    began = time.monotonic()
-    with process_state():
-        for each in numbers:
-            signal.signal(each, handler)
-        with pytest.raises(error):
-            supplied(settings(mirrors=(server.url,)), volume, (TINY, CONTENT))
-        assert all(signal.getsignal(each) is handler for each in numbers)
-    assert time.monotonic() - began < 2
-
-
-def test_a_signal_that_comes_while_the_event_loop_is_closed_is_handled(
-    server: Server, volume: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Closing(asyncio.SelectorEventLoop):
-        def close(self) -> None:
-            super().close()
-            signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(asyncio, "new_event_loop", Closing)
-    with process_state():
-        signal.signal(signal.SIGINT, handler)
-        with pytest.raises((Stopped, KeyboardInterrupt)) as caught:
-            supplied(settings(mirrors=(server.url,)), volume, (TINY, CONTENT))
-    assert caught.type is Stopped
+    with process_state(), staged_file(volume) as staged:
+        signal.signal(signal.SIGALRM, handler)
+        delivery = Delivery(staged)
+        with pytest.raises(DeadlinePassed):
+            Fetch(settings(mirrors=(server.url,)), time.monotonic() + 60, watch).supply([delivery])
+    assert [failure.reason for failure in delivery.failures] == ["0 of 21 bytes came before the deadline"]

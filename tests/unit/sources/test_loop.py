@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import asyncio
+import errno
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+import pytest
+
+from tests.samples import process_state
+from tests.unit.conftest import Refuse
+from tiktoken_cache_init import interrupts
+from tiktoken_cache_init.errors import DeadlinePassed, Stopped
+from tiktoken_cache_init.sources.loop import run
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    def handler(signum: int, _: FrameType | None) -> None:
+        raise DeadlinePassed if signum == signal.SIGALRM else Stopped(signum)
+
+    with process_state():
+        for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, handler)
+        yield
+        assert signal.getsignal(signal.SIGTERM) is handler
+
+
+@pytest.mark.filterwarnings("error")
+def test_tasks_that_are_left_are_cancelled() -> None:
+    ended: list[bool] = []
+
+    async def leave() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(True)
+
+    async def main() -> None:
+        tasks.append(asyncio.create_task(leave()))
+        await asyncio.sleep(0)
+
+    tasks: list[asyncio.Task[None]] = []
+    run(main)
+    assert ended == [True]
+
+
+def test_a_failure_is_raised_when_the_loop_is_closed() -> None:
+    async def main() -> None:
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        run(main)
+
+
+@pytest.mark.filterwarnings("error")
+def test_too_few_file_descriptors_are_noticed_before_the_loop_is_made(refuse: Refuse) -> None:
+    refuse("dup", errno.EMFILE)
+    with pytest.raises(OSError, match="Too many open files"):
+        run(lambda: asyncio.sleep(0))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "error"),
+    [
+        ([signal.SIGALRM], DeadlinePassed),
+        ([signal.SIGTERM], Stopped),
+        ([signal.SIGINT], Stopped),
+        # A stop that follows the deadline is not lost.
+        ([signal.SIGALRM, signal.SIGTERM], Stopped),
+    ],
+)
+def test_a_signal_ends_the_coroutine_and_is_handled(numbers: list[int], error: type[BaseException]) -> None:
+    cleaned: list[bool] = []
+
+    async def main() -> None:
+        for number in numbers:
+            signal.raise_signal(number)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            # The second signal does not interrupt this.
+            await asyncio.sleep(0.01)
+            cleaned.append(True)
+
+    def run_and_continue() -> None:
+        try:
+            run(main)
+        finally:
+            # Python handles the second signal here at the latest, as in a fill.
+            interrupts.unblock()
+
+    with pytest.raises(error):
+        run_and_continue()
+    assert cleaned == [True]
+
+
+def test_a_signal_that_comes_while_the_loop_is_closed_is_handled(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closing(asyncio.SelectorEventLoop):
+        def close(self) -> None:
+            super().close()
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(asyncio, "new_event_loop", Closing)
+    with pytest.raises((Stopped, KeyboardInterrupt)) as caught:
+        run(lambda: asyncio.sleep(0))
+    assert caught.type is Stopped
