@@ -61,7 +61,7 @@ def _trust(extra: str) -> ssl.SSLContext:
     directory = os.environ.get("SSL_CERT_DIR")
     if directory and not any(os.path.isdir(each) for each in directory.split(os.pathsep)):
         raise SettingError(f"SSL_CERT_DIR: there is no directory {directory}: correct or unset it")
-    # OpenSSL reads both variables itself, but ignores a file that does not exist.
+    # OpenSSL reads SSL_CERT_DIR and SSL_CERT_FILE itself, but ignores a file that does not exist.
     context = ssl.create_default_context()
     # Corporate proxies often use authorities without a key identifier, which Python 3.13 refuses.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
