@@ -175,20 +175,16 @@ def _order(settings: Settings) -> Iterator[Name]:
 
 
 def _load(name: Name, settings: Settings, end: float, watch: Watch) -> Source:
-    """Import a source when its turn comes: a plain fill from baked files needs no other."""
+    """Import a source when its turn comes: a plain fill from baked files needs only the first ones."""
+    from . import files
+
     match name:
         case "volume":
-            from .files import Volume
-
-            return Volume(settings.cache_dir)
+            return files.Volume(settings.cache_dir)
         case "baked":
-            from .files import Baked
-
-            return Baked()
+            return files.Baked()
         case "directories":
-            from .files import Directories
-
-            return Directories(settings.mirrors)
+            return files.Directories(settings.mirrors)
         case "fetch":
             from .fetch import Fetch
 

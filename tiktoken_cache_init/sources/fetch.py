@@ -5,6 +5,7 @@ import math
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import httpx
 
@@ -33,20 +34,20 @@ _WATCH_EVERY = 0.25
 """Seconds between two calls of the progress callback."""
 
 
+@dataclass
 class _Route:
     """Mirror or origin, for one vocabulary."""
 
-    def __init__(self, label: str, urls: Sequence[str]) -> None:
-        self.label = label
-        self.urls = list(urls)
-        """URLs at which the file may be. Those that do not have it are removed."""
-        self.refusal: NotFoundError | None = None
-        """Failure of the first URL that was removed."""
-        self.failures = 0
-        self.due = 0.0
-        """Time of the next attempt, as `time.monotonic` counts."""
-        self.needed = 0.0
-        """Seconds that the rest of the file would take, if the route was too slow."""
+    label: str
+    urls: list[str]
+    """URLs at which the file may be. Those that do not have it are removed."""
+    refusal: NotFoundError | None = None
+    """Failure of the first URL that was removed."""
+    failures: int = 0
+    due: float = 0.0
+    """Time of the next attempt, as `time.monotonic` counts."""
+    needed: float = 0.0
+    """Seconds that the rest of the file would take, if the route was too slow."""
 
 
 class Fetch:
