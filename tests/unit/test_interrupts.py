@@ -83,6 +83,12 @@ def test_a_signal_waits_until_the_end_of_a_block() -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
+def test_the_deadline_can_be_ended() -> None:
+    signal.setitimer(signal.ITIMER_REAL, 60)
+    interrupts.end_deadline()
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
 def test_a_signal_that_was_ignored_stays_ignored() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     interrupts.listen()

@@ -49,7 +49,9 @@ def test_our_authorities_are_added_to_those_of_ssl_cert_file_which_replaces_the_
     assert names(_trust("")) == {"one"}
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle("two"))
     monkeypatch.setenv("CURL_CA_BUNDLE", bundle("three"))
-    assert names(_trust(bundle("four"))) == {"one", "two", "three", "four"}
+    trust = _trust(bundle("four"))
+    assert names(trust) == {"one", "two", "three", "four"}
+    assert not trust.verify_flags & ssl.VERIFY_X509_STRICT
 
 
 @pytest.mark.parametrize(
@@ -107,10 +109,6 @@ def test_one_directory_of_a_list_of_authorities_must_exist(tmp_path: Path, monke
     monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path}/none:{tmp_path}/neither")
     with pytest.raises(SettingError, match=f"^SSL_CERT_DIR: there is no directory {tmp_path}/none:"):
         _trust("")
-
-
-def test_certificates_of_corporate_proxies_are_not_checked_strictly() -> None:
-    assert not _trust("").verify_flags & ssl.VERIFY_X509_STRICT
 
 
 # Netrc and proxies.
