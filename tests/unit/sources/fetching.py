@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ def watch(_: object) -> None:
 
 def supplied(chosen: Settings, volume: Path, *contents: tuple[Any, bytes], watcher: Any = watch) -> list[Delivery]:
     """Fetch, compare each complete delivery with its content, and return the deliveries."""
-    with staged_file(volume, contents[0][0]) as first, staged_file(volume, contents[-1][0]) as last:
-        deliveries = [Delivery(staged) for (wanted, _), staged in zip(contents, (first, last), strict=False)]
+    with contextlib.ExitStack() as stack:
+        deliveries = [Delivery(stack.enter_context(staged_file(volume, wanted))) for wanted, _ in contents]
         Fetch(chosen, time.monotonic() + 60, watcher).supply(deliveries)
         for delivery, (_, content) in zip(deliveries, contents, strict=True):
             assert not delivery.complete or delivery.staged.head() == content

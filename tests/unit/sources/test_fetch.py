@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import os
 import random
 import signal
+import string
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -293,11 +293,9 @@ def test_eight_transfers_run_at_once_and_the_others_wait_for_them(
         staged.write(staged.vocabulary.published_name.encode())
 
     monkeypatch.setattr(module, "transfer", count)
-    wanted = [vocabulary(f"{number}".encode(), f"{number}") for number in range(20)]
-    with contextlib.ExitStack() as stack:
-        deliveries = [Delivery(stack.enter_context(staged_file(volume, each))) for each in wanted]
-        Fetch(settings(origin=True), time.monotonic() + 60, watch).supply(deliveries)
-        assert all(delivery.complete for delivery in deliveries)
+    wanted = [(vocabulary(name.encode(), name), name.encode()) for name in string.ascii_letters]
+    found = supplied(settings(origin=True), volume, *wanted)
+    assert all(delivery.label.endswith(": complete") for delivery in found)
     assert most == 8
 
 
