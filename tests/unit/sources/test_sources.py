@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -49,6 +49,11 @@ def test_the_volume_is_asked_first_and_directories_before_other_mirrors(
         staged.write(CONTENT)
         sources.supply([Delivery(staged)], settings(sources=SOURCES), 0.0, watch)
     assert len(asked) == 6
+
+
+@pytest.mark.parametrize("name", get_args(Name))
+def test_each_source_can_be_loaded(name: Name) -> None:
+    assert callable(sources._load(name, settings(), 0.0, watch).supply)
 
 
 @pytest.mark.parametrize(
