@@ -220,7 +220,7 @@ def test_an_unsearchable_parent_is_reported(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_user_namespace_is_reported_with_the_uid_on_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = tmp_path / "uid_map"
     real = open
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "geteuid", lambda: 1)
     monkeypatch.setattr(module, "file_system", lambda _: "ext4")
     monkeypatch.setattr("builtins.open", lambda _: real(table))
     path = owned(monkeypatch, 65534)
@@ -231,7 +231,7 @@ def test_a_user_namespace_is_reported_with_the_uid_on_the_host(tmp_path: Path, m
         (POD, "on the node run: "),
     ):
         at(monkeypatch, place)
-        assert said(errno.EACCES, path).endswith(f"user namespace: {remedy}chown 100999 DIRECTORY")
+        assert said(errno.EACCES, path).endswith(f"user namespace: {remedy}chown 100000 DIRECTORY")
     for text in ("         0          0 4294967295\n", "         0       1000          1\n"):
         table.write_text(text)
         assert "runAsUser: 65534" in said(errno.EACCES, path)

@@ -60,7 +60,7 @@ class Finding(NamedTuple):
         if vocabulary.sha256 == self.target.vocabulary.sha256:
             return False
         if self.state is State.UNREADABLE:
-            return self.size >= 0 and vocabulary.size in (None, self.size)
+            return self.size > 0 and vocabulary.size in (None, self.size)
         other = self.identity.other if self.identity else None
         return other is not None and other.sha256 == vocabulary.sha256
 

@@ -137,7 +137,8 @@ def test_a_file_may_hold_another_vocabulary_by_its_size_if_it_is_unreadable_and_
     assert unreadable.may_hold(OTHER)
     assert unreadable.may_hold(OTHER._replace(size=None))
     assert not unreadable._replace(size=6).may_hold(OTHER)
-    assert not unreadable._replace(size=-1).may_hold(OTHER._replace(size=None))
+    for size in (-1, 0):
+        assert not unreadable._replace(size=size).may_hold(OTHER._replace(size=None))
     assert not unreadable._replace(size=len(CONTENT)).may_hold(TINY)
     (volume / KEY).write_bytes(OTHER_CONTENT)
     # The same bytes may be published under several URLs.
