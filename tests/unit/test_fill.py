@@ -440,6 +440,7 @@ def test_storage_that_does_not_change_modes_is_enough_if_new_files_get_theirs(
     with process_state():
         os.umask(0o077)
         [outcome] = filled(volume, TINY, mode=0o664).outcomes
+        assert os.umask(0o077) == 0o077
     assert (outcome.action, outcome.source) == (Action.REPLACED, f"{TINY.cache_key} in the volume")
     assert stat.S_IMODE((volume / TINY.cache_key).stat().st_mode) == 0o664
 
