@@ -1,25 +1,22 @@
-"""Fixtures: a directory for the messages of the pages, and a shell for their commands."""
+"""Fixtures: the program with baked vocabularies, and a shell for the commands of the pages."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.containers import engine
-from tests.docs.running import Place
 from tests.docs.shell import Shell
+from tests.drivers import TWO, Host, install
 
 
-def opened(vocabularies: Path) -> Iterator[Place]:
-    with tempfile.TemporaryDirectory(prefix="tiktoken-docs-") as directory:
-        yield Place(Path(directory), vocabularies)
-
-
-place = pytest.fixture(opened, name="place")
-shared_place = pytest.fixture(opened, name="shared_place", scope="module")
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory, vocabularies: Path) -> Host:
+    """Return a driver for the program with baked vocabularies, which are its only source."""
+    entry_point = install(tmp_path_factory.mktemp("program") / "program", vocabularies)
+    return Host(program=entry_point, variables={**TWO, "TIKTOKEN_INIT_SOURCES": "baked"})
 
 
 @pytest.fixture

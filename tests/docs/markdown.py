@@ -88,3 +88,14 @@ def section(path: str, title: str) -> Section:
     """Return the one section with a title."""
     [found] = [each for each in read(path) if each.title == title]
     return found
+
+
+def messages() -> set[str]:
+    """Return the messages that readers can look up in docs/troubleshooting.md; ``...`` stands for any text."""
+    tables = [table for section in read("docs/troubleshooting.md") for table in section.tables]
+    return {span for table in tables for row in table[1:] for span in spans(row[0])}
+
+
+def quotes(message: str, text: str) -> bool:
+    """Return whether a text contains a message, in which ``...`` stands for anything on one line."""
+    return re.search(".*".join(re.escape(part) for part in message.split("...")), text) is not None

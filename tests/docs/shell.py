@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +17,14 @@ from tests.vocabularies import shared_directory
 
 
 class Shell:
-    """Shell in a scratch clone, in which ``docker`` and ``git`` run through `tests.docs.shim`."""
+    """Shell in a scratch clone, in which ``docker`` runs through `tests.docs.shim`."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
-        self.directory = self.clone = place / "clone"
+        self.directory = self.clone = place / "tiktoken-cache-init"
         self.name = f"tiktoken-page-{uuid.uuid4().hex[:12]}"
         self._programs = place / "programs"
         self._programs.mkdir()
-        self._output = place / "printed.txt"
         self._plan: dict[str, Any] = {}
         self.variables: dict[str, str] = {}
         self.replaced: dict[str, str] = {}
@@ -56,7 +52,6 @@ class Shell:
         self._plan = {
             "docker": shutil.which("docker"),
             "label": self.name,
-            "clone": str(self.clone),
             "build": ["--build-context", f"vocabularies={shared_directory()}", *engine.trust()],
             "names": {
                 "tiktoken-cache-init": self.image,
@@ -70,11 +65,7 @@ class Shell:
             },
             "changes": "/dev/null",
         }
-        for program in ("docker", "git"):
-            self.put(
-                program,
-                f'exec {sys.executable} {Path(__file__).with_name("shim.py")} {self._write_plan()} {program} "$@"',
-            )
+        self.put("docker", f'exec {sys.executable} {Path(__file__).with_name("shim.py")} {self._write_plan()} "$@"')
 
     def change_compose(self, changes: str) -> None:
         """Add a compose file with changes to the files that Compose reads."""
@@ -94,48 +85,23 @@ class Shell:
         path.write_text(f"#!/bin/sh -e\n{script}\n", encoding="utf-8")
         path.chmod(0o755)
 
-    def start(self, command: str) -> subprocess.Popen[str]:
-        """Start commands as they are typed. Their output goes to `printed`."""
-        for text, ours in self.replaced.items():
-            command = command.replace(text, ours)
-        path = f"{self._programs}:{os.environ['PATH']}"
-        with self._output.open("w", encoding="utf-8") as output:
-            # The command gets its own process group, as in a terminal, so that all of it can be interrupted.
-            return subprocess.Popen(
-                ["sh", "-ec", command],
-                cwd=self.directory,
-                env=os.environ | self.variables | {"PATH": path},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
-            )
-
-    @property
-    def printed(self) -> str:
-        """Output of the last commands so far."""
-        return self._output.read_text(encoding="utf-8")
-
     def run(self, command: str, code: int = 0) -> str:
         """Run commands as they are typed, and return their output. They must end with the exit code."""
-        with self.start(command) as process:
-            process.wait(timeout=1200)
-        assert process.returncode == code, f"{command}\n{self.printed}"
-        return self.printed
-
-    def run_until(self, command: str, is_up: Callable[[], bool], hopeless: str) -> str:
-        """Run a command that does not end by itself. Interrupt it if ``is_up`` holds, or if it prints ``hopeless``."""
-        with self.start(command) as process:
-            end = time.monotonic() + 1200
-            while process.poll() is None and time.monotonic() < end and hopeless not in self.printed and not is_up():
-                time.sleep(0.3)
-            was_up = is_up()
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGINT)
-            process.wait(timeout=120)
-        assert was_up, f"{command}\n{self.printed}"
-        return self.printed
+        for text, ours in self.replaced.items():
+            command = command.replace(text, ours)
+        done = subprocess.run(
+            ["sh", "-ec", command],
+            check=False,
+            cwd=self.directory,
+            env=os.environ | self.variables | {"PATH": f"{self._programs}:{os.environ['PATH']}"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=1200,
+        )
+        assert done.returncode == code, f"{command}\n{done.stdout}"
+        return done.stdout
 
     def clean(self) -> None:
         """Remove everything that the commands have left in the engine."""

@@ -1,4 +1,4 @@
-"""Program in the place of ``docker`` and ``git`` for the commands of the pages: ``python shim.py PLAN docker ARGUMENTS...``.
+"""Program in the place of ``docker`` for the commands of the pages: ``python shim.py PLAN ARGUMENTS...``.
 
 Images, volumes, containers, ports and compose projects get names of the test, so that the commands change nothing on
 this machine. Builds get the options that they need here. `tests.docs.shell` writes PLAN.
@@ -9,13 +9,11 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 USUAL = ("docker-compose.yml", "docker-compose.override.yml")
-REPOSITORY = "https://github.com/OWNER/tiktoken-cache-init"
 
 
 def translated(arguments: list[str], plan: dict[str, Any]) -> list[str]:
@@ -42,13 +40,9 @@ def _renamed(word: str, names: dict[str, str]) -> str:
     return names.get(word) or (f"{names[name]}:{path}" if colon and path.startswith("/") and name in names else word)
 
 
-def main(plan: dict[str, Any], program: str, *arguments: str) -> None:
-    """Run a program with the names of the test."""
-    if program == "docker":
-        os.execvp(plan["docker"], ["docker", *translated(list(arguments), plan)])
-    if arguments != ("clone", REPOSITORY):
-        sys.exit(f"not on a page: git {' '.join(arguments)}")
-    shutil.copytree(plan["clone"], REPOSITORY.rpartition("/")[2])
+def main(plan: dict[str, Any], *arguments: str) -> None:
+    """Run docker with the names of the test."""
+    os.execvp(plan["docker"], ["docker", *translated(list(arguments), plan)])
 
 
 if __name__ == "__main__":

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import time
 from collections.abc import Callable
 
 import pytest
 
-from tests.consumers.known import RIGHT
 from tests.containers import engine
 from tests.docs.markdown import PAGES, read
-from tests.docs.running import tool
 from tests.docs.shell import Shell
+from tests.drivers import Host
 from tests.machine import ROOT, needs
+from tests.orchestrators.running import COUNTS, wait_for
 from tests.states import READY
 from tests.vocabularies import shared_directory
 from tiktoken_cache_init.catalogue import VOCABULARIES
@@ -74,9 +73,9 @@ services:
     image: {image}
     build:
       additional_contexts: {{vocabularies: {vocabularies}}}
-      secrets: {secrets}
 {gateway}
 secrets:
+  # The comments in the file say to do this behind a proxy that intercepts TLS.
   ca: {{file: {bundle}}}
 """
 
@@ -92,24 +91,11 @@ IDLE = (
 )
 
 
-def counted(log: str) -> object:
-    """Return the token counts that the gateway stand-in prints when it starts, or None if it has not started."""
-    found = [line[line.index("{") :] for line in log.splitlines() if '{"counts"' in line]
-    return json.loads(found[-1])["counts"] if found else None
-
-
-def answers(shell: Shell) -> bool:
-    """Return whether the gateway of the compose project answers."""
+def await_answer(shell: Shell) -> None:
+    """Wait until the gateway of the compose project answers."""
     ask = ["exec", "-T", "new-api", "wget", "-qO-", "http://localhost:3000/api/status"]
-    return '"success":true' in engine.docker("compose", "--project-name", shell.name, *ask, check=False).stdout
-
-
-def wait_for(is_up: Callable[[], bool]) -> bool:
-    for _ in range(200):
-        if is_up():
-            return True
-        time.sleep(0.1)
-    return False
+    compose = ["compose", "--project-name", shell.name]
+    wait_for('"success":true', lambda: engine.docker(*compose, *ask, check=False).stdout)
 
 
 REACHABLE = {
@@ -130,13 +116,32 @@ def test_an_existing_compose_file_gets_the_init_container(blocks: tuple[str], wi
     shutil.copy(ROOT / "tests/orchestrators/published/new-api.yml", shell.directory / "docker-compose.yml")
     shell.change_compose(PUBLISHED.format(image=shell.image, idle=IDLE, gateway=GATEWAY))
     shell.replaced = REACHABLE
+    shell.put("git", f'test "$*" = "clone https://github.com/OWNER/tiktoken-cache-init"\ncp -r {shell.clone} .')
     # The last command shows the log, and the gateway may need another moment.
     *commands, log = blocks[0].splitlines()
     assert shell.run("\n".join(commands)).splitlines()[-1] == READY
-    assert wait_for(lambda: answers(shell))
+    await_answer(shell)
     printed = shell.run(log)
     assert "token encoders initialized" in printed
-    assert counted(printed) == RIGHT
+    assert COUNTS in printed
+
+
+def test_the_example_builds_the_image_fills_the_volume_and_starts_the_gateway(with_engine: Shell) -> None:
+    compose = "docker compose -f docker-compose.example.yml"
+    bundle = engine.machine_bundle() or "/dev/null"
+    changes = {"image": with_engine.image, "vocabularies": shared_directory(), "gateway": GATEWAY, "bundle": bundle}
+    with_engine.change_compose(EXAMPLE.format(**changes))
+    with_engine.run(f"{compose} up -d")
+    await_answer(with_engine)
+    printed = with_engine.run(f"{compose} logs")
+    assert f"ready: {len(VOCABULARIES)} files in /cache/tiktoken" in printed
+    assert COUNTS in printed
+    # A later start needs no registry.
+    with_engine.variables = {"BASE_IMAGE": "registry.invalid/debian"}
+    with_engine.run(f"{compose} down")
+    with_engine.run(f"{compose} up -d")
+    await_answer(with_engine)
+    assert with_engine.run(f"{compose} logs").count("already right") == len(VOCABULARIES)
 
 
 @runs(r"docker run .*\n.* verify$", "docker rm -f new-api")
@@ -147,7 +152,7 @@ def test_a_gateway_gets_the_volume_and_keeps_its_data(blocks: tuple[str, str], w
     data = with_image.place / "data"
     data.mkdir()
     with_image.run(start)
-    assert wait_for(lambda: counted(engine.docker("logs", with_image.name).stdout) == RIGHT)
+    wait_for(COUNTS, lambda: engine.docker("logs", with_image.name).stdout)
     inspected = json.loads(engine.docker("inspect", with_image.name).stdout)[0]
     assert str(data) in {mount["Source"] for mount in inspected["Mounts"]}
 
@@ -171,9 +176,8 @@ def test_docker_shows_the_gateways_side(blocks: tuple[str], with_image: Shell) -
 def test_the_override_follows_one_that_is_already_there(blocks: tuple[str], separator: str, shell: Shell) -> None:
     needs("docker")
     shell.directory = shell.place
-    shell.clone.rename(shell.place / "tiktoken-cache-init")
-    service = "services: {new-api: {image: busybox, depends_on: [redis], environment: [A=b]}, redis: {image: busybox}}"
-    (shell.place / "docker-compose.yml").write_text(service)
+    theirs = "new-api: {image: busybox, depends_on: [redis], environment: [A=b, TIKTOKEN_CACHE_DIR=./cache]}"
+    (shell.place / "docker-compose.yml").write_text(f"services: {{{theirs}, redis: {{image: busybox}}}}")
     (shell.place / "docker-compose.override.yml").write_text("services: {new-api: {environment: [C=d]}}")
     shell.run(blocks[0])
     settings = shell.place / ".env"
@@ -181,28 +185,6 @@ def test_the_override_follows_one_that_is_already_there(blocks: tuple[str], sepa
     new_api = json.loads(shell.run("docker compose config --format json"))["services"]["new-api"]
     assert new_api["environment"] == {"A": "b", "C": "d", "TIKTOKEN_CACHE_DIR": "/cache/tiktoken"}
     assert new_api["depends_on"].keys() == {"redis", "tiktoken-init"}
-
-
-def test_the_example_builds_the_image_fills_the_volume_and_starts_the_gateway(with_engine: Shell) -> None:
-    command = "docker compose -f docker-compose.example.yml up"
-    bundle = engine.machine_bundle()
-    with_engine.change_compose(
-        EXAMPLE.format(
-            image=with_engine.image,
-            vocabularies=shared_directory(),
-            gateway=GATEWAY,
-            # The comments in the file say to do this behind a proxy that intercepts TLS.
-            secrets="[ca]" if bundle else "[]",
-            bundle=bundle or "/dev/null",
-        )
-    )
-    printed = with_engine.run_until(command, lambda: answers(with_engine), hopeless="[FATAL]")
-    assert "ready: 6 files in /cache/tiktoken" in printed
-    assert counted(printed) == RIGHT
-    # A later start needs no registry.
-    with_engine.variables = {"BASE_IMAGE": "registry.invalid/debian"}
-    again = with_engine.run_until(command, lambda: answers(with_engine), hopeless="failed to resolve")
-    assert again.count("already right") == 6
 
 
 @runs("(export PIP_INDEX_URL=.*\n)?make fill")
@@ -237,13 +219,13 @@ def test_the_files_are_carried_over_in_a_tar(blocks: tuple[str, str], with_image
 
 
 @runs("curl ")
-def test_two_files_are_downloaded_by_hand(blocks: tuple[str], shell: Shell) -> None:
+def test_two_files_are_downloaded_by_hand(blocks: tuple[str], shell: Shell, program: Host) -> None:
     # In place of the network, files are copied. The arguments are those of curl: -fo NAME URL.
     sources = {each.url: shared_directory() / each.cache_key for each in VOCABULARIES}
     cases = "".join(f"'{url}') cp {path} \"$2\" ;;\n" for url, path in sources.items())
     shell.put("curl", f'test "$1" = -fo\ncase $3 in\n{cases}*) exit 22 ;;\nesac')
     assert shell.run(blocks[0]).count(": OK") == 2
-    assert tool("verify", "--cache-dir", str(shell.directory)).code == 0
+    assert program.run("verify", "--cache-dir", str(shell.directory)).code == 0
 
 
 @runs("docker build")
@@ -260,8 +242,6 @@ def test_the_image_is_built(blocks: tuple[str, ...], with_engine: Shell) -> None
 @runs("make image")
 def test_make_builds_the_image_of_a_commit(blocks: tuple[str], with_engine: Shell) -> None:
     author = "-c user.name=nobody -c user.email=nobody@example.invalid"
-    git = shutil.which("git")
-    with_engine.put("git", f'exec {git} "$@"')
     with_engine.run(f"git init -q && git add --all && git {author} commit -q -m 'A commit'")
     with_engine.run(blocks[0])
     labels = json.loads(engine.docker("image", "inspect", with_engine.image).stdout)[0]["Config"]["Labels"]

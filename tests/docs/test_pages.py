@@ -98,17 +98,9 @@ def test_the_changelog_begins_with_this_version() -> None:
     datetime.date.fromisoformat(found[2])
 
 
-@pytest.mark.parametrize("schema", ["issue-forms", "issue-config"])
-def test_the_issue_forms_fit_their_schema(schema: str) -> None:
-    forms = (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")
-    files = [path for path in forms if (path.name == "config.yml") == (schema == "issue-config")]
-    command = [
-        sys.executable,
-        "-m",
-        "check_jsonschema",
-        "--builtin-schema",
-        f"vendor.github-{schema}",
-        *map(str, files),
-    ]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+@pytest.mark.parametrize(("schema", "pattern"), [("issue-forms", "[!c]*.yml"), ("issue-config", "config.yml")])
+def test_the_issue_forms_fit_their_schema(schema: str, pattern: str) -> None:
+    files = (ROOT / ".github" / "ISSUE_TEMPLATE").glob(pattern)
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.github-{schema}"]
+    done = subprocess.run([*command, *files], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.docs.running import Place, tool
+from tests.drivers import Host
 from tests.machine import ROOT
 from tests.vocabularies import CL100K
 from tiktoken_cache_init.fill import Action
@@ -46,45 +46,39 @@ def closed(described: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def results(shared_place: Place) -> dict[str, list[Any]]:
+def results(program: Host, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
     """Return the documents of each command, and the lines of the logs."""
     found: dict[str, list[Any]] = {name: [] for name in (*COMMANDS, "log")}
+    volume = tmp_path_factory.mktemp("volume")
+    volume.chmod(0o755)
 
     def run(command: str, *arguments: str, **variables: str) -> None:
-        said = shared_place.tool(command, "--json", *arguments, variables={"TIKTOKEN_INIT_LOG": "json", **variables})
-        found[command].append(said.document)
-        found["log"] += [json.loads(line) for line in said.err.splitlines()]
+        given = {"TIKTOKEN_CACHE_DIR": str(volume), "TIKTOKEN_INIT_LOG": "json", **variables}
+        done = program.run(command, "--json", *arguments, environment=given)
+        found[command].append(json.loads(done.stdout))
+        found["log"] += [json.loads(line) for line in done.stderr.splitlines()]
 
     run("verify")
     run("fill", "--sources", "fetch", "--origin", "off", "--mirror", "/nowhere", TIKTOKEN_INIT_XYZ="x")
     run("fill", "--extra", PRIVATE)
-    (shared_place.volume / CL100K.cache_key).write_bytes(b"")
+    (volume / CL100K.cache_key).write_bytes(b"")
     run("verify", "--layout", "both")
     run("fill")
     run("verify", "--encodings", "all", "--extra", PRIVATE)
-    run("verify", TIKTOKEN_CACHE_DIR=str(shared_place.directory / "nothing"))
+    run("verify", TIKTOKEN_CACHE_DIR=str(volume / "nothing"))
     run("list", "--encodings", "all", "--extra", PRIVATE)
     return found
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_document_has_the_fields_of_its_schema_and_no_other(name: str, results: dict[str, list[Any]]) -> None:
-    for document in results[name]:
-        assert problems(schema(name), document) == []
-        assert problems(closed(schema(name)), document) == []
+    assert [problem for document in results[name] for problem in problems(closed(schema(name)), document)] == []
 
 
 def test_each_line_of_the_log_fits_its_schema(results: dict[str, list[Any]]) -> None:
     assert [problem for line in results["log"] for problem in problems(schema("log"), line)] == []
-    assert {line["event"] for line in results["log"]} >= {
-        "start",
-        "file",
-        "tried",
-        "warning",
-        "restart",
-        "ready",
-        "error",
-    }
+    events = {line["event"] for line in results["log"]}
+    assert events >= {"start", "file", "tried", "warning", "restart", "ready", "error"}
 
 
 def test_the_words_of_the_schemas_are_those_of_the_program() -> None:
@@ -96,6 +90,6 @@ def test_the_words_of_the_schemas_are_those_of_the_program() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_wrong_setting_gives_no_document(command: str) -> None:
-    said = tool(command, "--json", "--encodings", "none")
-    assert (said.code, said.out) == (2, "")
+def test_a_wrong_setting_gives_no_document(command: str, program: Host) -> None:
+    done = program.run(command, "--json", "--encodings", "none")
+    assert (done.code, done.stdout) == (2, b"")
