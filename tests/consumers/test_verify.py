@@ -1,4 +1,7 @@
-"""`verify` compared with the gateway stand-in: its prediction is right, and each fix that it prints works."""
+"""`verify` compared with the gateway stand-in: its prediction is right, and each fix that it prints works.
+
+Where the gateway fails, docs/troubleshooting.md has its message.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ import pytest
 from tests.consumers.known import RIGHT
 from tests.consumers.running import offline
 from tests.containers.engine import LOCKED_DOWN
+from tests.docs.markdown import messages, quotes
 from tests.drivers import TWO, Container, Driver
 from tests.states import COUNTS_RIGHT, COUNTS_WRONG, FAILS, STATES, Place, State, place, slug, snapshot
 
@@ -40,6 +44,7 @@ class Case(NamedTuple):
         where = ["env", "--chdir", str(self.at.vocabularies)]
         done = offline([*become, *where, str(self.program), "--check"], {"TIKTOKEN_CACHE_DIR": cache_dir})
         if done.returncode:
+            assert any(quotes(message, done.stderr) for message in messages()), done.stderr
             return FAILS
         counts = json.loads(done.stdout.splitlines()[-1])["counts"]
         return COUNTS_RIGHT if counts == RIGHT else COUNTS_WRONG
@@ -140,7 +145,8 @@ def test_the_gateway_does_what_verify_predicts_and_the_fix_works(state: State, c
             assert all(f"{'run ' if fix == 'fill' else ''}{fix}" in file["fix"] for file in wrong(document)), document
             fixed = FIXES[fix](case, document, directory, state)
             assert case.verify(fixed, *options)["ready"]
-            assert case.gateway(str(fixed)) == COUNTS_RIGHT
+            # `tests.test_states` compares what a fill has written with the digests.
+            assert fix == "fill" or case.gateway(str(fixed)) == COUNTS_RIGHT
         shutil.rmtree(case.at.volume)
 
 
@@ -164,7 +170,7 @@ def test_verify_reports_a_directory_that_a_gateway_cannot_enter(fix: str, case: 
 @as_root
 @pytest.mark.parametrize(
     ("case", "mode"),
-    [("image", 0o640), *(("host", mode) for mode in (0o600, 0o640, 0o604, 0o060, 0o044, 0o400))],
+    [("image", 0o640), *(("host", mode) for mode in (0o640, 0o604, 0o060, 0o400))],
     indirect=["case"],
 )
 def test_verify_as_a_user_reports_whether_that_user_can_read(mode: int, case: Case) -> None:
@@ -182,7 +188,11 @@ def test_verify_as_a_user_reports_whether_that_user_can_read(mode: int, case: Ca
         assert (said.code == 0) is (reads and bool(mode & 0o400)), (user, said.said)
 
 
-@pytest.mark.parametrize("written", [" {}", "{} ", '"{}"', "'{}'", '"{}', "volume"])
+@pytest.mark.parametrize(
+    ("case", "written"),
+    [("image", " {}"), *(("host", written) for written in (" {}", "{} ", '"{}"', "'{}'", '"{}', "volume"))],
+    indirect=["case"],
+)
 def test_verify_says_how_to_write_the_directory(written: str, case: Case) -> None:
     case.at.make(known)
     value = written.format(case.at.volume)
