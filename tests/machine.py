@@ -82,9 +82,6 @@ NEEDS = {
     ),
     "go": Need("Go 1.26 or later, to build the programs in Go", _has_go),
     "npm": Need("Node.js with npm", _installed("node", "npm")),
-    "old-python": Need(
-        "Python 3.12 or earlier, because tiktoken 0.5.2 has no newer wheels", lambda: sys.version_info < (3, 13)
-    ),
     "python-for-all": Need(
         "a checkout and a Python 3.11 or later that every user can read, not below a closed home directory",
         python_for_all,

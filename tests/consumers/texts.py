@@ -28,15 +28,15 @@ def expected() -> dict[str, dict[str, list[int]]]:
 
 
 if __name__ == "__main__":
-    from tests.consumers.known import CONSUMERS, NEWEST_TIKTOKEN
-    from tests.consumers.running import run
+    from tests.consumers.known import TIKTOKEN
+    from tests.consumers.running import tokenize
     from tests.vocabularies import obtain, shared_directory
 
     obtain(shared_directory())
-    [consumer] = [consumer for consumer in CONSUMERS if consumer.name == NEWEST_TIKTOKEN]
-    outcome = run(consumer, shared_directory(), consumer.names)
+    variables = {TIKTOKEN.variable: str(shared_directory())}
+    tokens = tokenize(TIKTOKEN.command(), variables, TIKTOKEN.names).tokens
     lines = [
         f'"{name}": {{\n' + ",\n".join(f'  "{label}": {ids}' for label, ids in by_label.items()) + "\n}"
-        for name, by_label in sorted((outcome.tokens or {}).items())
+        for name, by_label in sorted((tokens or {}).items())
     ]
     EXPECTED.write_text("{\n" + ",\n".join(lines) + "\n}\n")

@@ -11,26 +11,23 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.machine import needs
-from tests.orchestrators.running import Done, run
-
-_START = 60.0
-"""Time limit in seconds for the start or the stop of an engine."""
+from tests.orchestrators.running import Done, run, wait_for
 
 
 class Engine:
     """Docker engine with an empty store and without a network interface."""
 
-    def __init__(self, directory: Path, installed: Path | None = None) -> None:
+    def __init__(self, directory: Path) -> None:
         self._directory = directory
         self.variables = {"DOCKER_HOST": f"unix://{directory}/sock"}
-        if installed:
+        if installed := os.environ.get("DOCKER_28"):
             self.variables |= {"PATH": f"{installed}/bin:{os.environ['PATH']}", "DOCKER_CONFIG": f"{installed}/config"}
 
     def docker(
@@ -41,15 +38,7 @@ class Engine:
 
     def load(self, *images: str) -> None:
         """Copy images from the machine's engine."""
-        with subprocess.Popen(["docker", "save", *images], stdout=subprocess.PIPE) as saved:
-            subprocess.run(
-                ["docker", "load", "--quiet"],
-                check=True,
-                stdin=saved.stdout,
-                stdout=subprocess.DEVNULL,
-                env=os.environ | self.variables,
-                timeout=300,
-            )
+        _load(images, ["docker", "load", "--quiet"], env=os.environ | self.variables)
 
     def clear(self) -> None:
         """Remove every container, so that none delays the stop of the engine."""
@@ -57,55 +46,41 @@ class Engine:
         if containers:
             self.docker("rm", "--force", *containers)
 
-    def command(self) -> list[str]:
-        """Return the command line that runs the engine."""
-        options = {
-            "data-root": self._directory / "data",
-            "exec-root": self._directory / "exec",
-            "pidfile": self._directory / "pid",
-            "host": f"unix://{self._directory}/sock",
-            # It needs no firewall rules, because it has no network.
-            "iptables": "false",
-            "ip6tables": "false",
-            # This address refuses at once. The engine would try the machine's name server for seconds.
-            "dns": "127.0.0.1",
-        }
-        # The separate network namespace has loopback, for Swarm, and the interfaces that the engine makes.
-        start = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec dockerd "$@"', "dockerd"]
-        return [*start, *(f"--{name}={value}" for name, value in options.items())]
-
 
 @contextlib.contextmanager
-def running_engine(installed: Path | None = None) -> Iterator[Engine]:
-    """Start an engine with the machine's programs or those in ``installed``; stop it and clean up at the end."""
+def running_engine() -> Iterator[Engine]:
+    """Start an engine; stop it and clean up at the end.
+
+    ``DOCKER_28`` names a directory with the programs of a newer engine in ``bin/`` and its plug-ins in ``config/``, if
+    the machine's own engine is older than 28.
+    """
     needs("dockerd")
     # The path of a socket may have at most 107 characters.
     directory = Path(tempfile.mkdtemp(prefix="tiktoken-engine-"))
-    engine = Engine(directory, installed)
-    variables = os.environ | engine.variables
+    engine = Engine(directory)
+    places = [f"--data-root={directory}/data", f"--exec-root={directory}/exec", f"--pidfile={directory}/pid"]
+    # It needs no firewall rules, because it has no network. The address refuses at once: the engine would try the
+    # machine's name server for seconds.
+    network = ["--iptables=false", "--ip6tables=false", "--dns=127.0.0.1"]
+    # The separate network namespace has loopback, for Swarm, and the interfaces that the engine makes.
+    start = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec dockerd "$@"', "dockerd"]
+    command = [*start, f"--host=unix://{directory}/sock", *places, *network]
+    output = directory / "log"
     try:
         with (
-            (directory / "log").open("wb") as log,
-            subprocess.Popen(engine.command(), stdout=log, stderr=log, env=variables) as process,
+            output.open("wb") as log,
+            subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | engine.variables) as process,
         ):
             try:
-                _await_answer(engine, process, directory / "log")
+                wait_for("Server:", lambda: engine.docker("version", check=False).stdout + output.read_text()[-2000:])
                 yield engine
             finally:
                 with contextlib.suppress(pytest.fail.Exception):
                     engine.clear()
                 process.terminate()
-                process.wait(_START)
+                process.wait(60)
     finally:
         _remove(directory)
-
-
-def _await_answer(engine: Engine, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + _START
-    while engine.docker("version", check=False).returncode:
-        if process.poll() is not None or time.monotonic() > end:
-            pytest.fail(f"dockerd did not start:\n{log.read_text()[-2000:]}", pytrace=False)
-        time.sleep(0.1)
 
 
 class Podman:
@@ -133,12 +108,7 @@ class Podman:
 
     def load(self, image: str, *names: str) -> None:
         """Copy an image from the Docker engine, and give it names."""
-        with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saved:
-            command = [*self.command(), "load", "--quiet"]
-            done = subprocess.run(
-                command, check=True, stdin=saved.stdout, capture_output=True, text=True, cwd=self.directory, timeout=300
-            )
-        loaded = done.stdout.strip().rpartition(" ")[2]
+        loaded = _load([image], [*self.command(), "load", "--quiet"], cwd=self.directory)
         self("tag", loaded, *names)
 
     def volume(self, name: str) -> Path:
@@ -146,10 +116,9 @@ class Podman:
         return self.directory / "root" / "volumes" / name / "_data"
 
     def clear(self) -> None:
-        """Remove every pod, container, volume and secret."""
-        for kind in ("pod", "container", "volume"):
+        """Remove every container and volume."""
+        for kind in ("container", "volume"):
             self(kind, "rm", "--all", "--force")
-        self("secret", "rm", "--all")
 
 
 UNPRIVILEGED = 65531
@@ -171,6 +140,13 @@ def own_podman(*, rootless: bool = False) -> Iterator[Podman]:
             podman.clear()
             podman("rmi", "--all", "--force")
         _remove(directory)
+
+
+def _load(images: Sequence[str], command: Sequence[str], **options: Any) -> str:
+    """Give images of the machine's engine to a command, and return the last word of its output."""
+    with subprocess.Popen(["docker", "save", *images], stdout=subprocess.PIPE) as saved:
+        done = subprocess.run(command, check=True, stdin=saved.stdout, capture_output=True, timeout=300, **options)
+    return str(done.stdout.decode().split()[-1])
 
 
 def _remove(directory: Path) -> None:

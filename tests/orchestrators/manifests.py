@@ -1,8 +1,7 @@
-"""Kubernetes manifests: reading them, and taking them apart."""
+"""Kubernetes manifests: reading and writing them."""
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +23,3 @@ def written(manifests: list[Manifest]) -> str:
     """Return manifests as YAML."""
     text: str = yaml.safe_dump_all(manifests)
     return text
-
-
-def as_pod(manifest: Manifest) -> Manifest:
-    """Return the pod of a Deployment as a separate pod, which is not restarted if it fails.
-
-    podman before 4.6 restarts init containers without end if the policy of a pod is Always.
-    """
-    template = copy.deepcopy(manifest["spec"]["template"])
-    metadata = {"name": manifest["metadata"]["name"], **template["metadata"]}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": metadata,
-        "spec": {**template["spec"], "restartPolicy": "Never"},
-    }

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
 import subprocess
-import tarfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO
 
 import pytest
 
 from tests.consumers.known import RIGHT
-from tests.containers.engine import ROOT
+from tests.docs.markdown import section
 
 Done = subprocess.CompletedProcess[str]
 
@@ -53,18 +49,6 @@ def run(
     return done
 
 
-def files_in(archive: IO[bytes]) -> dict[str, tuple[tarfile.TarInfo, str]]:
-    """Return the files of a tar that are not empty: name -> entry and SHA-256."""
-    held = {}
-    with tarfile.open(fileobj=archive, mode="r|") as tar:
-        for entry in tar:
-            if not entry.isdir() and entry.size:
-                content = tar.extractfile(entry)
-                assert content, entry.name
-                held[entry.name] = entry, hashlib.sha256(content.read()).hexdigest()
-    return held
-
-
 def wait_for(text: str, look: Callable[[], str], seconds: float = 60) -> str:
     """Call ``look`` until its result contains the text, and return that result."""
     end = time.monotonic() + seconds
@@ -77,8 +61,7 @@ def wait_for(text: str, look: Callable[[], str], seconds: float = 60) -> str:
 
 def documented(document: str, heading: str) -> str:
     """Return the shell commands under a heading of a document."""
-    section = (ROOT / "docs" / document).read_text().partition(f"\n{heading}\n")[2]
-    section = re.split(r"\n#+ ", section)[0]
-    blocks: list[str] = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    fences = section(f"docs/{document}", heading.lstrip("# ")).fences
+    blocks = [fence.text for fence in fences if fence.language.startswith("sh")]
     assert blocks, f"{document} has no commands under {heading!r}"
-    return "".join(blocks)
+    return "\n".join(blocks)

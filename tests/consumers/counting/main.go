@@ -1,22 +1,17 @@
-// A consumer that counts: it reads {"names": [...], "texts": {label: text}} on standard input, and writes
-// {name: {label: token ids}} on standard output. A name is that of an encoding or a model. A build tag chooses the
-// library that it uses.
+// Load encodings with tiktoken-go: {"names": [...], "texts": {label: text}} in, {name: {label: token ids}} out.
 package main
 
 import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"strings"
+
+	"github.com/pkoukk/tiktoken-go"
 )
 
-func isEncoding(name string) bool {
-	return strings.HasSuffix(name, "_base") || strings.HasSuffix(name, "_edit")
-}
-
-func fail(code int, what any) {
-	fmt.Fprintln(os.Stderr, what)
-	os.Exit(code)
+func fail(message any) {
+	fmt.Fprintln(os.Stderr, message)
+	os.Exit(1)
 }
 
 func main() {
@@ -25,21 +20,17 @@ func main() {
 		Texts map[string]string
 	}
 	if err := json.NewDecoder(os.Stdin).Decode(&request); err != nil {
-		fail(2, err)
+		fail(err)
 	}
-	answer := map[string]map[string][]ID{}
+	answer := map[string]map[string][]int{}
 	for _, name := range request.Names {
-		encode, err := load(name)
+		encoding, err := tiktoken.GetEncoding(name)
 		if err != nil {
-			fail(1, fmt.Sprintf("%s: %s", name, err))
+			fail(err)
 		}
-		answer[name] = map[string][]ID{}
+		answer[name] = map[string][]int{}
 		for label, text := range request.Texts {
-			ids, err := encode(text)
-			if err != nil {
-				fail(1, fmt.Sprintf("%s: %s", name, err))
-			}
-			answer[name][label] = ids
+			answer[name][label] = encoding.Encode(text, nil, nil)
 		}
 	}
 	_ = json.NewEncoder(os.Stdout).Encode(answer)
