@@ -31,13 +31,8 @@ func fatal(message ...any) {
 func main() {
 	flag.String("log-dir", "", "accepted like in the gateways, but not used")
 	port := flag.String("port", "", "port to listen on; default $PORT, else 3000")
-	version := flag.Bool("version", false, "print the version and exit, as the gateways do")
 	check := flag.Bool("check", false, "exit once the encoders are loaded and the counts are printed")
 	flag.Parse()
-	if *version {
-		fmt.Println("v0.8.2.0")
-		return
-	}
 	if *port == "" {
 		*port = os.Getenv("PORT")
 	}
