@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gzip
-import http.server
 import itertools
 import os
 import random
@@ -20,7 +19,6 @@ import string
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.parse
 from collections import Counter
@@ -28,8 +26,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.samples import ROOT, command
+from tests.server import Answer, Request, Server, close, refuse_with, reset, serve
 from tests.vocabularies import obtain, shared_directory
-from tiktoken_cache_init import interrupts
 from tiktoken_cache_init.catalogue import ENCODINGS, VOCABULARIES, Vocabulary, vocabularies_of
 from tiktoken_cache_init.volume.staging import PREFIX
 
@@ -165,54 +163,24 @@ def check(volume: Path, before: dict[str, object], held: set[Vocabulary]) -> Non
 # Servers.
 
 
-class Server:
-    """Server on the loopback interface that answers each request with a function of the case."""
-
-    def __init__(self) -> None:
-        self.answer: Callable[[http.server.BaseHTTPRequestHandler], None] = lambda _: None
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                with contextlib.suppress(OSError):
-                    outer.answer(self)
-
-            do_CONNECT = do_GET  # noqa: N815
-
-            def log_message(self, *_: object) -> None: ...
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        # A signal that a thread of the server receives would interrupt a fill in this process while it blocks signals.
-        interrupts.block()
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        interrupts.unblock()
-
-
 SERVER = Server()
+"""Server of every case. The case gives it an answer for all paths."""
 
 
-def asked(handler: http.server.BaseHTTPRequestHandler) -> bytes | None:
+def asked(request: Request) -> bytes | None:
     """Return the bytes that a request asks for, if there are any."""
-    name = urllib.parse.urlsplit(handler.path).path.rpartition("/")[2]
+    name = request.path.rpartition("/")[2]
     return next((CONTENT[known] for known in VOCABULARIES if known.published_name == name), None)
 
 
-def honest(handler: http.server.BaseHTTPRequestHandler, pause: float = 0.0) -> None:
-    """Send the file that was asked for, in pieces."""
-    data = asked(handler)
-    if data is None:
-        handler.send_error(404)
-        return
-    handler.send_response(200)
-    handler.send_header("Content-Length", str(len(data)))
-    handler.end_headers()
-    for first in range(0, len(data), 1 << 18):
-        handler.wfile.write(data[first : first + (1 << 18)])
-        time.sleep(pause)
+def honest(rate: float = 0.0) -> Answer:
+    """Serve the file that was asked for, at a rate in bytes a second."""
+
+    def answer(request: Request) -> None:
+        data = asked(request)
+        (refuse_with(404) if data is None else serve(data, rate=rate))(request)
+
+    return answer
 
 
 def servers(draw: random.Random, directory: Path) -> str:
@@ -220,16 +188,16 @@ def servers(draw: random.Random, directory: Path) -> str:
     bad = draw.choice([1, 2, 3, 1000])
     seeds = itertools.count(draw.randrange(1 << 30))
 
-    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+    def answer(request: Request) -> None:
         number = next(seeds)
         nonlocal bad
         bad -= 1
         if bad < 0:
-            honest(handler)
+            honest()(request)
         else:
-            misbehave(random.Random(number), handler)
+            misbehave(random.Random(number), request)
 
-    SERVER.answer = answer
+    SERVER.otherwise = answer
     running = start(directory / "volume", "--mirror", SERVER.url, "--timeout", "1", "--deadline", "15")
     said = end(running)
     assert running.returncode in (0, 4), said
@@ -244,16 +212,16 @@ def servers(draw: random.Random, directory: Path) -> str:
     return f"code {running.returncode}"
 
 
-def misbehave(draw: random.Random, handler: http.server.BaseHTTPRequestHandler) -> None:
+def misbehave(draw: random.Random, request: Request) -> None:
     """Answer a request wrongly."""
-    data = asked(handler) or b"not found"
+    data = asked(request) or b"not found"
     status = draw.choice([200, 200, 200, 206, 204, 301, 302, 304, 401, 403, 404, 407, 416, 429, 500, 503, 511, 999])
     body = draw.choice(
         [data, data, data[: draw.randrange(len(data))], data + b"x", b"<html>", draw.randbytes(1000), b""]
     )
     if draw.random() < 0.1:
         body = gzip.compress(body, 1)
-    handler.close_connection = draw.random() < 0.5
+    request.handler.close_connection = draw.random() < 0.5
     head = [f"HTTP/1.{draw.choice('0111')} {status} {draw.choice(['OK', '', 'x' * 300])}"]
     length = draw.choice([str(len(body)), str(len(body)), "0", str(10**12), "-1", "many", None])
     if length is not None:
@@ -264,18 +232,18 @@ def misbehave(draw: random.Random, handler: http.server.BaseHTTPRequestHandler) 
         first = draw.choice([0, 1, len(body), -1])
         head.append(f"Content-Range: bytes {first}-{len(body)}/{draw.choice(['*', len(data), 3])}")
     if 300 <= status < 400:
-        place = draw.choice(["/encodings/cl100k_base.tiktoken", handler.path, "ftp://h/x", "//", "http://[", "", "a b"])
+        place = draw.choice(
+            ["/encodings/cl100k_base.tiktoken", request.target, "ftp://h/x", "//", "http://[", "", "a b"]
+        )
         head.append(f"Location: {place}")
     if draw.random() < 0.2:
         head.append(f"Retry-After: {draw.choice(['0', '1', '99999', 'soon', '-1'])}")
-    handler.wfile.write("\r\n".join([*head, "", ""]).encode())
     cut = draw.choice([len(body), len(body), draw.randrange(len(body) + 1)])
-    handler.wfile.write(body[:cut])
-    handler.wfile.flush()
+    request.write("\r\n".join([*head, "", ""]).encode() + body[:cut])
     if draw.random() < 0.2:
         time.sleep(draw.uniform(0, 2))
     if draw.random() < 0.3:
-        handler.connection.close()
+        draw.choice([close, reset])(request)
 
 
 # Stops.
@@ -283,7 +251,7 @@ def misbehave(draw: random.Random, handler: http.server.BaseHTTPRequestHandler) 
 
 def stops(draw: random.Random, directory: Path) -> str:
     """Stop a fetch at a random moment."""
-    SERVER.answer = lambda handler: honest(handler, 0.02)
+    SERVER.otherwise = honest(rate=10_000_000)
     running = start(directory / "volume", "--mirror", SERVER.url)
     time.sleep(draw.uniform(0.0, 1.5))
     number = draw.choice([signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -320,7 +288,7 @@ def secrets(draw: random.Random, directory: Path) -> str:
         ]
     )
     environment, arguments = {}, ["--timeout", "0.2", "--deadline", "0.5", "--sources", "fetch", "--origin", "off"]
-    SERVER.answer = lambda handler: repeat(draw, handler, urllib.parse.unquote(secret))
+    SERVER.otherwise = lambda request: repeat(draw, request, urllib.parse.unquote(secret))
     there = SERVER.url.replace("://", f"://user:{secret}@")
     match draw.choice(["mirror", "variable", "proxy", "extra", "log", "echo", "proxy's echo"]):
         case "mirror":
@@ -350,7 +318,7 @@ def secrets(draw: random.Random, directory: Path) -> str:
     return f"code {done.code}"
 
 
-def repeat(draw: random.Random, handler: http.server.BaseHTTPRequestHandler, secret: str) -> None:
+def repeat(draw: random.Random, request: Request, secret: str) -> None:
     """Answer with a secret in some encoding, at a place that a message may quote."""
     encodings: list[Callable[[str], str]] = [
         str,
@@ -359,7 +327,7 @@ def repeat(draw: random.Random, handler: http.server.BaseHTTPRequestHandler, sec
         lambda text: urllib.parse.quote(text, safe="").lower(),
         lambda text: urllib.parse.quote(urllib.parse.quote(text)),
         lambda text: "".join(f"%{ord(character):02x}" if draw.random() < 0.5 else character for character in text),
-        lambda text: handler.headers.get("Authorization") or handler.headers.get("Proxy-Authorization") or text,
+        lambda text: request.headers.get("Authorization") or request.headers.get("Proxy-Authorization") or text,
     ]
     echo = draw.choice(encodings)(secret)
     status, reason = draw.choice([200, 302, 401, 403, 407, 502, 503]), draw.choice(["OK", echo])
@@ -372,8 +340,8 @@ def repeat(draw: random.Random, handler: http.server.BaseHTTPRequestHandler, sec
     head.append(draw.choice(["", echo, f"{echo}: x", f"Content-Length: {echo}", f"Transfer-Encoding: {echo}"]))
     head.append(draw.choice(["Connection: close", "Transfer-Encoding: chunked", f"Content-Encoding: {echo}"]))
     answer = draw.choice(["\r\n".join([*filter(None, head), "", echo]), f"{echo}\r\n\r\n"])
-    handler.wfile.write(answer.encode())
-    handler.close_connection = True
+    request.write(answer.encode())
+    close(request)
 
 
 @contextlib.contextmanager

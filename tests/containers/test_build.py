@@ -20,7 +20,7 @@ from tests.containers.conftest import Built
 from tests.containers.engine import LOCKED_DOWN, ROOT, build, docker, entries, run
 from tests.docs.markdown import section
 from tests.network.authority import Authority
-from tests.network.server import Server
+from tests.server import Server
 from tests.vocabularies import MERGES, O200K, RANKS
 
 

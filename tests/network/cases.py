@@ -14,10 +14,9 @@ from typing import Any
 
 from tests.drivers import Container, Driver, Ended, Host, Running
 from tests.machine import needs
+from tests.server import Server
 from tests.vocabularies import CL100K
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
-
-from .server import Server
 
 PATH = f"/{CL100K.path}"
 """Path of cl100k_base at a mirror. Most cases fetch this file."""

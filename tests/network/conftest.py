@@ -13,9 +13,10 @@ from tiktoken_cache_init.catalogue import VOCABULARIES
 
 pytest.register_assert_rewrite("tests.network.cases")
 
+from tests.server import Server  # noqa: E402
+
 from .authority import Authority  # noqa: E402 - the line above must come first
 from .cases import Case, Row, table  # noqa: E402
-from .server import Server  # noqa: E402
 
 ROW = "row of the table of network cases"
 PASSED = pytest.StashKey[bool]()

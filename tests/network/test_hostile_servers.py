@@ -16,33 +16,32 @@ from pathlib import Path
 import pytest
 
 from tests.drivers import Host
+from tests.server import (
+    HTML,
+    Answer,
+    Server,
+    close,
+    compressed,
+    endless,
+    endless_head,
+    give,
+    page,
+    raw,
+    redirect,
+    refuse_with,
+    reset,
+    serve,
+    silent,
+)
 from tests.vocabularies import CL100K, O200K
 from tiktoken_cache_init.catalogue import ENCODINGS, VOCABULARIES
 
 from .authority import Authority
 from .cases import PATH, SIZE, Case
 from .names import name_server, refusing, resolver, unanswering
-from .server import (
-    HTML,
-    Behaviour,
-    Server,
-    close_now,
-    compressed,
-    dripped_head,
-    dripping,
-    endless,
-    endless_head,
-    endless_hints,
-    page,
-    raw,
-    redirect,
-    reply,
-    reset,
-    reset_now,
-    serve,
-    silent,
-)
 
+ENDLESS = endless(b"IQ== 0\n" * 2048, rate=4_000_000)
+"""Slow enough to count the bytes that the client reads."""
 SLACK = 1_000_000
 """Bytes that socket buffers can hold before a server notices that the client is gone."""
 OTHER_PATHS = (f"/{CL100K.published_name}", f"/{CL100K.cache_key}")
@@ -53,7 +52,7 @@ OTHER_PATHS = (f"/{CL100K.published_name}", f"/{CL100K.cache_key}")
 class Failing:
     """Server that never supplies the file."""
 
-    behaviours: tuple[Behaviour, ...]
+    behaviours: tuple[Answer, ...]
     """Its answers, in turn. The last one is repeated."""
     reason: str
     """Pattern that the message must match, in addition to the mirror."""
@@ -63,46 +62,58 @@ class Failing:
     """Limit for the requests for the file."""
 
 
-def failing(*behaviours: Behaviour, reason: str, moves: int = 1000, requests: int = 5) -> Failing:
+def failing(*behaviours: Answer, reason: str, moves: int = 1000, requests: int = 5) -> Failing:
     return Failing(behaviours, reason, moves, requests)
 
 
 def always_failing() -> dict[str, Failing]:
     """Return description -> server that fails at every request."""
-    empty_redirect = serve(b"", status=302, headers={"Location": "/elsewhere"}, length="absent", then=endless)
+    empty_redirect = give(b"", 302, headers={"Location": "/elsewhere"}, length=False, then=ENDLESS)
     return {
         # The connection.
-        "resets before the headers": failing(reset(), reason="reset"),
+        "resets before the headers": failing(reset, reason="reset"),
         "closes before the headers": failing(raw(b""), reason="disconnected|closed"),
         # Time.
         "stalls in the body": failing(
-            serve(after=1000, then=silent),
-            serve(after=0, then=silent),
+            serve(upto=1000, then=silent),
+            serve(upto=0, then=silent),
             reason="stalled for 1 s after 1,000 bytes",
             moves=1000,
         ),
-        "sends one byte a second": failing(serve(after=0, then=dripping(0.9)), reason="stalled for 1 s"),
-        "sends 500 bytes a second": failing(serve(after=0, then=dripping(0.002)), reason="stalled for 1 s", moves=5000),
-        "drips its headers": failing(dripped_head(0.3), reason="stalled for 1 s"),
-        "sends interim answers without end": failing(endless_hints, reason="stalled for 1 s"),
-        "sends headers without end": failing(endless_head, reason="broke.* too long", moves=5_000_000),
+        "sends one byte a second": failing(serve(upto=0, then=endless(b"x", 1.1)), reason="stalled for 1 s"),
+        "sends 500 bytes a second": failing(
+            serve(upto=0, then=endless(b"x", 500)), reason="stalled for 1 s", moves=5000
+        ),
+        "drips its headers": failing(
+            endless_head(b"HTTP/1.1 200 OK\r\nX-Filler: ", b"x", 0.3), reason="stalled for 1 s"
+        ),
+        "sends interim answers without end": failing(
+            endless_head(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n", 0.2),
+            reason="stalled for 1 s",
+            moves=5000,
+        ),
+        "sends headers without end": failing(
+            endless_head(b"HTTP/1.1 200 OK\r\n", b"X-Filler: " + b"x" * 1000 + b"\r\n", 0.0005),
+            reason="broke.* too long",
+            moves=5_000_000,
+        ),
         # The length.
         "cuts the body without declaring its length": failing(
-            serve(ranges="ignored", length="absent", after=SIZE // 2),
+            serve(ranges="ignored", length=False, upto=SIZE // 2),
             reason="ended after .* of 1,681,126",
             moves=3 * SIZE,
             requests=6,
         ),
         "declares a length that is too small": failing(
-            serve(length=1000, after=1000), reason="ended after 1,000 of 1,681,126", moves=5000
+            serve(length=1000, upto=1000), reason="ended after 1,000 of 1,681,126", moves=5000
         ),
         "sends a body without end": failing(
-            serve(b"x" * 1000, length="absent", then=endless),
+            serve(b"x" * 1000, length=False, then=ENDLESS),
             reason="more than 1,681,126",
             moves=SIZE + SLACK,
             requests=1,
         ),
-        "sends an empty body": failing(reply(200), reason="ended after 0 of 1,681,126"),
+        "sends an empty body": failing(refuse_with(200), reason="ended after 0 of 1,681,126"),
         # The bytes.
         "sends wrong bytes of the right length": failing(
             serve(bytes(SIZE)), reason="wrong bytes|digest", moves=SIZE, requests=1
@@ -124,12 +135,12 @@ def always_failing() -> dict[str, Failing]:
         "answers 511 with a login page": failing(page(511), reason="511.*(portal|login)", requests=1),
         "answers 503": failing(page(503), reason="503"),
         "answers 429 and asks to wait an hour": failing(
-            reply(429, retry_after="3600"), reason="429.*3600 s", requests=1
+            refuse_with(429, retry_after="3600"), reason="429.*3600 s", requests=1
         ),
         # Redirects.
         "redirects to itself": failing(redirect(PATH), reason="redirected more than 5 times", moves=10_000, requests=6),
         "redirects with a body without end": failing(empty_redirect, reason="404", moves=SLACK, requests=1),
-        "redirects without a location": failing(reply(302), reason="302", requests=1),
+        "redirects without a location": failing(refuse_with(302), reason="302", requests=1),
         "redirects to another protocol": failing(
             redirect("gopher://127.0.0.1/x"), reason=r"redirected to a URL that is not http\(s\)", requests=1
         ),
@@ -147,7 +158,10 @@ def always_failing() -> dict[str, Failing]:
         "answers with SSH": failing(raw(b"SSH-2.0-OpenSSH_9.2\r\n"), reason="broke"),
         "answers with HTTP/9.9": failing(raw(b"HTTP/9.9 200 OK\r\n\r\n"), reason="ended after 0 of"),
         "answers 999999": failing(raw(b"HTTP/1.1 999999\r\n\r\n"), reason="broke"),
-    } | {f"answers {status}": failing(reply(status), reason=str(status)) for status in (201, 204, 206, 304, 418, 600)}
+    } | {
+        f"answers {status}": failing(refuse_with(status), reason=str(status))
+        for status in (201, 204, 206, 304, 418, 600)
+    }
 
 
 @pytest.mark.parametrize("how", always_failing())
@@ -157,31 +171,31 @@ def test_a_server_that_always_fails_is_given_up_and_reported_with_the_reason(
     wanted = always_failing()[how]
     server.script(PATH, *wanted.behaviours)
     for path in OTHER_PATHS:
-        server.script(path, reply(404))
+        server.script(path, refuse_with(404))
     outcome = case.fill(server.url, environment={"TIKTOKEN_INIT_DEADLINE": "3"})
-    outcome.is_failure(f"tried http://{server.authority}: ", wanted.reason)
+    outcome.is_failure(f"tried http://{server.host}: ", wanted.reason)
     assert outcome.ended.seconds < 6
     assert server.moved <= wanted.moves
     assert len(server.asked(PATH)) <= wanted.requests
 
 
-def recovering() -> dict[str, tuple[Behaviour, ...]]:
+def recovering() -> dict[str, tuple[Answer, ...]]:
     """Return description -> the answers of a server that supplies the file in the end, without sending bytes twice."""
     half = SIZE // 2
     return {
-        "one reset before the headers": (reset(), serve()),
-        "five resets in the body": (*[reset(after=SIZE // 6)] * 5, serve()),
-        "a stall in the body": (serve(after=half, then=silent), serve()),
-        "a body shorter than its length": (serve(length=SIZE, after=half), serve()),
-        "a body that ends early without a length": (serve(length="absent", after=half), serve()),
-        "a chunked body that breaks off": (serve(length="chunked", after=half, then=reset_now), serve()),
-        "one 408": (reply(408), serve()),
-        "one 425": (reply(425), serve()),
-        "one 429": (reply(429), serve()),
-        "one 500": (reply(500), serve()),
-        "one 502": (reply(502), serve()),
-        "one 504": (reply(504), serve()),
-        "two 503": (reply(503), reply(503), serve()),
+        "one reset before the headers": (reset, serve()),
+        "five resets in the body": (*[serve(then=reset, upto=SIZE // 6)] * 5, serve()),
+        "a stall in the body": (serve(upto=half, then=silent), serve()),
+        "a body shorter than its length": (serve(length=SIZE, upto=half), serve()),
+        "a body that ends early without a length": (serve(length=False, upto=half), serve()),
+        "a chunked body that breaks off": (serve(length="chunked", upto=half, then=reset), serve()),
+        "one 408": (refuse_with(408), serve()),
+        "one 425": (refuse_with(425), serve()),
+        "one 429": (refuse_with(429), serve()),
+        "one 500": (refuse_with(500), serve()),
+        "one 502": (refuse_with(502), serve()),
+        "one 504": (refuse_with(504), serve()),
+        "two 503": (refuse_with(503), refuse_with(503), serve()),
     }
 
 
@@ -195,14 +209,14 @@ def test_a_fill_continues_after_a_fault_without_moving_bytes_twice(case: Case, s
     assert len(server.asked(PATH)) == len(answers)
 
 
-ENDS: dict[str, Behaviour] = {
-    "without a length, and the connection stays open": serve(length="absent", then=silent),
+ENDS: dict[str, Answer] = {
+    "without a length, and the connection stays open": serve(length=False, then=silent),
     "in chunks without the last one, and the connection stays open": serve(length="chunked", then=silent),
-    "in chunks without the last one": serve(length="chunked", then=close_now),
-    "in chunks, and resets the connection": serve(length="chunked", then=reset_now),
-    "with a length that is too large": serve(length=SIZE + 1, then=close_now),
+    "in chunks without the last one": serve(length="chunked", then=close),
+    "in chunks, and resets the connection": serve(length="chunked", then=reset),
+    "with a length that is too large": serve(length=SIZE + 1, then=close),
     "with a length that is far too large": serve(length=10**15, then=silent),
-    "and more bytes than the file has": serve(length="absent", then=endless),
+    "and more bytes than the file has": serve(length=False, then=ENDLESS),
 }
 """What a server sends after the right bytes."""
 
@@ -216,10 +230,10 @@ def test_the_right_bytes_are_accepted_however_the_transfer_ends(case: Case, serv
     assert len(server.requests) == 1
 
 
-def starting_again() -> dict[str, tuple[Behaviour, ...]]:
+def starting_again() -> dict[str, tuple[Answer, ...]]:
     """Return description -> the answers of a server that supplies the file but does not continue a transfer."""
     half = SIZE // 2
-    breaks_off = reset(after=half)
+    breaks_off = serve(then=reset, upto=half)
     nonsense = ("", "bytes", "bytes x-y/z", "items 840563-1681125/1681126")
     return {
         "the range is ignored": (breaks_off, serve(ranges="ignored")),
@@ -227,7 +241,7 @@ def starting_again() -> dict[str, tuple[Behaviour, ...]]:
         "another range is sent once": (breaks_off, serve(ranges="wrong"), serve()),
         "another range is always sent": (breaks_off, serve(ranges="wrong")),
         "a gzip body breaks off": (
-            serve(gzip.compress(bytes(SIZE)), headers={"Content-Encoding": "gzip"}, after=1000, then=reset_now),
+            serve(gzip.compress(bytes(SIZE)), headers={"Content-Encoding": "gzip"}, upto=1000, then=reset),
             serve(),
         ),
         **{
@@ -248,7 +262,7 @@ def test_a_file_that_changes_between_two_attempts_is_fetched_again(
     case: Case, server: Server, contents: dict[str, bytes]
 ) -> None:
     older = contents[PATH].replace(b" 1", b" 2")
-    server.script(PATH, serve(older, after=SIZE // 2, then=reset_now), serve())
+    server.script(PATH, serve(older, upto=SIZE // 2, then=reset), serve())
     case.fill(server.url).is_ready()
 
 
@@ -285,7 +299,7 @@ def test_a_name_server_that_never_answers_is_given_up_at_the_deadline(case: Case
 @pytest.mark.emulated
 @pytest.mark.parametrize("host", ["bücher.test", "BÜCHER.test", "xn--bcher-kva.test", "bücher。test"])
 def test_a_host_name_that_is_not_ascii_works(case: Case, server: Server, host: str) -> None:
-    outcome = case.fill(f"http://{host}:{server.port}", hosts={"xn--bcher-kva.test": server.host})
+    outcome = case.fill(f"http://{host}:{server.port}", hosts={"xn--bcher-kva.test": "127.0.0.1"})
     outcome.is_ready()
 
 
@@ -309,7 +323,7 @@ def test_an_unanswered_connection_is_given_up(case: Case, scheme: str) -> None:
 
 
 def test_https_to_a_plain_http_port_is_reported(case: Case, server: Server) -> None:
-    case.fill(f"https://{server.authority}").is_failure(server.authority, "TLS")
+    case.fill(f"https://{server.host}").is_failure(server.host, "TLS")
 
 
 # Answers.
@@ -330,7 +344,7 @@ def test_a_redirect_to_a_relative_location_is_followed(case: Case, server: Serve
 
 def test_a_redirect_with_a_body_without_end_is_followed(case: Case, server: Server, second: Server) -> None:
     headers = {"Location": f"{second.url}{PATH}"}
-    server.script(PATH, serve(b"", status=302, headers=headers, length="absent", then=endless))
+    server.script(PATH, give(b"", 302, headers=headers, length=False, then=ENDLESS))
     case.fill(server.url).is_ready()
     assert server.moved < SLACK
     assert second.moved == SIZE
@@ -346,7 +360,7 @@ def test_a_redirect_from_https_to_http_is_followed_because_the_digest_decides(
 def test_two_servers_that_redirect_to_each_other_are_given_up(case: Case, server: Server, second: Server) -> None:
     server.script(PATH, redirect(f"{second.url}{PATH}"))
     second.script(PATH, redirect(f"{server.url}{PATH}"))
-    case.fill(server.url).is_failure(server.authority, "redirected more than 5 times")
+    case.fill(server.url).is_failure(server.host, "redirected more than 5 times")
     assert len(server.requests) + len(second.requests) < 20
 
 
@@ -354,21 +368,21 @@ def test_an_unreachable_server_after_a_redirect_is_named(case: Case, server: Ser
     with refusing() as port:
         server.script(PATH, redirect(f"http://user:s3cret@127.0.0.1:{port}/x"))
         outcome = case.fill(server.url)
-    outcome.is_failure(f"tried http://{server.authority}: redirected to 127.0.0.1:{port}: connection refused")
+    outcome.is_failure(f"tried http://{server.host}: redirected to 127.0.0.1:{port}: connection refused")
     assert "s3cret" not in outcome.said
 
 
 def test_a_login_page_after_a_redirect_is_reported(case: Case, server: Server, second: Server) -> None:
     second.script("/login", page())
     server.script(PATH, redirect(f"{second.url}/login", 302))
-    case.fill(server.url).is_failure(server.authority, f"redirected to {second.authority}", "HTML")
+    case.fill(server.url).is_failure(server.host, f"redirected to {second.host}", "HTML")
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
 def test_a_permanent_refusal_is_not_retried(case: Case, server: Server, status: int) -> None:
     for path in (PATH, *OTHER_PATHS):
         server.script(path, page(status))
-    case.fill(server.url).is_failure(server.authority, str(status))
+    case.fill(server.url).is_failure(server.host, str(status))
     paths = [request.path for request in server.requests]
     assert sorted(paths) == sorted((PATH, *OTHER_PATHS))
 
@@ -376,7 +390,7 @@ def test_a_permanent_refusal_is_not_retried(case: Case, server: Server, status: 
 def test_five_attempts_without_progress_are_made(case: Case, server: Server) -> None:
     server.script(PATH, page(503))
     outcome = case.fill(server.url, environment={"TIKTOKEN_INIT_DEADLINE": "30"})
-    outcome.is_failure(server.authority, r"503 .*\(5 times\)")
+    outcome.is_failure(server.host, r"503 .*\(5 times\)")
     assert len(server.asked(PATH)) == 5
 
 
@@ -384,7 +398,7 @@ def test_five_attempts_without_progress_are_made(case: Case, server: Server) -> 
 
 
 def test_retry_after_in_seconds_is_waited_for(case: Case, server: Server) -> None:
-    server.script(PATH, reply(429, retry_after="3"), serve())
+    server.script(PATH, refuse_with(429, retry_after="3"), serve())
     case.fill(server.url).is_ready()
     first, again = server.asked(PATH)
     assert again.started - first.started >= 3
@@ -392,7 +406,7 @@ def test_retry_after_in_seconds_is_waited_for(case: Case, server: Server) -> Non
 
 def test_retry_after_as_a_date_is_waited_for(case: Case, server: Server) -> None:
     date = email.utils.formatdate(int(time.time()) + 4, usegmt=True)
-    server.script(PATH, reply(429, retry_after=date), serve())
+    server.script(PATH, refuse_with(429, retry_after=date), serve())
     began = time.monotonic()
     case.fill(server.url).is_ready()
     # A date has whole seconds, so a part of the first one may be lost.
@@ -400,9 +414,9 @@ def test_retry_after_as_a_date_is_waited_for(case: Case, server: Server) -> None
 
 
 def test_retry_after_beyond_the_deadline_is_not_waited_for(case: Case, server: Server) -> None:
-    server.script(PATH, reply(429, retry_after="3600"), serve())
+    server.script(PATH, refuse_with(429, retry_after="3600"), serve())
     outcome = case.fill(server.url)
-    outcome.is_failure(server.authority, "429", "3600 s")
+    outcome.is_failure(server.host, "429", "3600 s")
     assert outcome.ended.seconds < 3
 
 
@@ -412,13 +426,13 @@ def test_retry_after_beyond_the_deadline_is_not_waited_for(case: Case, server: S
     ids=str.split("word negative empty float huge date"),
 )
 def test_an_invalid_retry_after_is_ignored(case: Case, server: Server, value: str) -> None:
-    server.script(PATH, reply(503, retry_after=value), serve())
+    server.script(PATH, refuse_with(503, retry_after=value), serve())
     case.fill(server.url).is_ready()
     assert len(server.asked(PATH)) == 2
 
 
 def test_another_mirror_is_tried_before_a_long_wait(case: Case, server: Server, second: Server) -> None:
-    server.script(PATH, reply(503, retry_after="5"), serve())
+    server.script(PATH, refuse_with(503, retry_after="5"), serve())
     outcome = case.fill(server.url, second.url)
     outcome.is_ready()
     assert outcome.ended.seconds < 4
@@ -429,7 +443,7 @@ def test_another_mirror_is_tried_before_a_long_wait(case: Case, server: Server, 
 
 
 def test_a_transfer_continues_at_the_next_mirror(case: Case, server: Server, second: Server) -> None:
-    server.script(PATH, reset(after=SIZE // 2), reset())
+    server.script(PATH, serve(then=reset, upto=SIZE // 2), reset)
     case.fill(server.url, second.url).is_ready()
     assert server.moved + second.moved <= 1.02 * SIZE
 
@@ -438,7 +452,7 @@ def test_a_wrong_first_half_from_another_mirror_is_fetched_again(
     case: Case, server: Server, second: Server, contents: dict[str, bytes]
 ) -> None:
     wrong = contents[PATH].replace(b" 1", b" 2")
-    server.script(PATH, serve(wrong, after=SIZE // 2, then=reset_now), reset())
+    server.script(PATH, serve(wrong, upto=SIZE // 2, then=reset), reset)
     case.fill(server.url, second.url).is_ready()
 
 
@@ -454,7 +468,7 @@ def test_each_mirror_is_reported_in_order(case: Case, server: Server, second: Se
     outcome = case.fill(server.url, second.url)
     outcome.is_failure("403", "wrong bytes|digest")
     report = outcome.ended.stderr
-    assert report.rindex(server.authority) < report.rindex(second.authority)
+    assert report.rindex(server.host) < report.rindex(second.host)
 
 
 def test_two_files_over_slow_connections_take_the_time_of_the_larger(case: Case, server: Server) -> None:

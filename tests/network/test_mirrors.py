@@ -11,14 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.machine import needs
+from tests.server import Server, page, refuse_with, reset, serve, silent
 from tests.vocabularies import CL100K
 from tiktoken_cache_init.catalogue import ORIGIN, cache_key
 
 from .authority import Authority
 from .cases import PATH, SIZE, Case
 from .names import name_server, refusing, resolver
-from .proxy import Proxy
-from .server import Server, page, reset, serve, silent
 
 HOST = ORIGIN.removeprefix("https://")
 SLACK = 1_000_000
@@ -29,7 +28,7 @@ SLACK = 1_000_000
 def origin(case: Case, contents: dict[str, bytes], authority: Authority) -> Iterator[Server]:
     """Start a stand-in for the origin, with a certificate for its name. Only a hosts file points to it."""
     needs("root")
-    with Server(authority.context(HOST), host=f"127.77.{os.getpid() % 250}.1", port=443) as started:
+    with Server(authority.context(HOST), address=f"127.77.{os.getpid() % 250}.1", port=443) as started:
         for path, content in contents.items():
             started.offer(path, content)
         case.servers.append(started)
@@ -40,7 +39,7 @@ def test_the_origin_is_used_if_all_mirrors_fail(
     case: Case, server: Server, second: Server, origin: Server, authority: Authority
 ) -> None:
     server.script(PATH, page(503))
-    second.script(PATH, reset())
+    second.script(PATH, reset)
     with refusing() as port:
         outcome = case.fill(
             f"http://127.0.0.1:{port}",
@@ -48,7 +47,7 @@ def test_the_origin_is_used_if_all_mirrors_fail(
             second.url,
             origin="on",
             environment={"TIKTOKEN_INIT_CA": str(authority.bundle)},
-            hosts={HOST: origin.host},
+            hosts={HOST: origin.server_address[0]},
         )
     outcome.is_ready()
     assert origin.moved == SIZE
@@ -59,7 +58,7 @@ def test_the_origin_gets_no_request_if_it_is_off(
 ) -> None:
     server.script(PATH, page(403))
     trusting = ["--ca", str(authority.bundle)]
-    case.fill(server.url, arguments=trusting, hosts={HOST: origin.host}).is_failure(server.authority)
+    case.fill(server.url, arguments=trusting, hosts={HOST: origin.server_address[0]}).is_failure(server.host)
     assert origin.connections == 0
 
 
@@ -67,7 +66,7 @@ def test_the_origin_gets_no_request_if_it_is_off(
 def test_each_mirror_and_the_origin_are_reported_if_all_fail(
     case: Case, server: Server, second: Server, tmp_path: Path, deadline: str
 ) -> None:
-    server.script(PATH, serve(after=1000, then=silent))
+    server.script(PATH, serve(upto=1000, then=silent))
     second.script(PATH, page(503))
     with refusing() as port, name_server(answers=True):
         outcome = case.fill(
@@ -80,8 +79,8 @@ def test_each_mirror_and_the_origin_are_reported_if_all_fail(
         )
     outcome.is_failure(
         f"tried http://127.0.0.1:{port}: connection refused",
-        f"tried http://{server.authority}: stalled for 1 s after 1,000 bytes",
-        f"tried http://{second.authority}: 503",
+        f"tried http://{server.host}: stalled for 1 s after 1,000 bytes",
+        f"tried http://{second.host}: 503",
         f"tried origin https://{HOST}: its name cannot be resolved",
     )
     assert outcome.ended.seconds < float(deadline) + 2
@@ -187,13 +186,14 @@ def test_a_private_vocabulary_is_fetched_without_the_proxy_if_no_proxy_names_its
     server.offer(PRIVATE_PATH, PRIVATE)
     (case.volume / CL100K.cache_key).write_bytes(contents[PATH])
     key = cache_key(f"{server.url}{PRIVATE_PATH}")
-    with Proxy(broken=True) as proxy:
-        environment = {"HTTP_PROXY": f"http://{proxy.authority}", "NO_PROXY": "10.0.0.1,127.0.0.1"}
+    with Server() as proxy:
+        proxy.otherwise = refuse_with(502)
+        environment = {"HTTP_PROXY": f"http://{proxy.host}", "NO_PROXY": "10.0.0.1,127.0.0.1"}
         outcome = case.fill(
             origin="on", environment=environment, arguments=["--extra", extra(server)], private={key: PRIVATE}
         )
     outcome.is_ready()
-    assert proxy.targets == []
+    assert proxy.requests == []
 
 
 @pytest.mark.emulated
@@ -201,7 +201,7 @@ def test_a_private_vocabulary_with_another_digest_is_refused_and_its_digest_show
     server.offer(PRIVATE_PATH, b"something else")
     outcome = case.fill(server.url, arguments=["--extra", extra(server)])
     # Only the operator can tell which of the two digests is the wrong one.
-    outcome.is_failure(server.authority, hashlib.sha256(b"something else").hexdigest(), about="acme.tiktoken")
+    outcome.is_failure(server.host, hashlib.sha256(b"something else").hexdigest(), about="acme.tiktoken")
     assert outcome.has(CL100K), "the failure of one file prevented the installation of another"
 
 
@@ -209,7 +209,7 @@ def test_a_private_vocabulary_with_another_digest_is_refused_and_its_digest_show
 @pytest.mark.parametrize("length", ["right", "absent"])
 def test_a_private_vocabulary_larger_than_its_size_is_refused(case: Case, server: Server, length: str) -> None:
     server.offer(PRIVATE_PATH, PRIVATE * 100)
-    server.script(PRIVATE_PATH, serve(length="absent" if length == "absent" else "right", rate=2_000_000))
+    server.script(PRIVATE_PATH, serve(length=False if length == "absent" else "right", rate=2_000_000))
     outcome = case.fill(server.url, arguments=["--extra", extra(server, PRIVATE * 100, "&size=20000")])
     outcome.is_failure("more than 20,000 bytes", about="acme.tiktoken")
     assert server.moved < SIZE + 20_000 + SLACK
@@ -228,7 +228,7 @@ def test_a_private_vocabulary_larger_than_64_mib_is_refused_unless_its_size_is_g
 def test_a_private_vocabulary_continues_after_a_reset(case: Case, server: Server) -> None:
     content = PRIVATE * 30
     server.offer(PRIVATE_PATH, content)
-    server.script(PRIVATE_PATH, *[reset(after=len(content) // 4)] * 3, serve())
+    server.script(PRIVATE_PATH, *[serve(then=reset, upto=len(content) // 4)] * 3, serve())
     key = cache_key(f"{server.url}{PRIVATE_PATH}")
     case.fill(server.url, arguments=["--extra", extra(server, content)], private={key: content}).is_ready()
     assert server.moved <= SIZE + 1.02 * len(content)

@@ -2,67 +2,45 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
+
+from tests.server import Server, page, refuse_with, serve, silent
 
 from .authority import Authority
 from .cases import PATH, SIZE, Case
 from .names import refusing
-from .proxy import Proxy, SocksProxy
-from .server import Server, page, serve, silent
+from .proxy import Answering, Proxy, SocksProxy
 
 ADVICE = "HTTPS_PROXY"
 
 
-class Answering(Proxy):
-    """Proxy that gives the same answer to any request and closes, or never answers."""
-
-    says = b""
-
-    def _handle(self, client: socket.socket) -> None:
-        client.recv(65536)
-        if self.says:
-            client.sendall(self.says)
-        else:
-            self._stopping.recv(1)
-
-
-def answering(says: bytes) -> Answering:
-    proxy = Answering()
-    proxy.says = says
-    return proxy
-
-
 @pytest.mark.emulated
 def test_https_goes_through_a_proxy_with_connect(case: Case, secure: Server, authority: Authority) -> None:
-    with Proxy({"mirror.test:443": (secure.host, secure.port)}) as proxy:
-        environment = {"HTTPS_PROXY": f"http://{proxy.authority}", "TIKTOKEN_INIT_CA": str(authority.bundle)}
+    with Proxy(secure) as proxy:
+        environment = {"HTTPS_PROXY": f"http://{proxy.host}", "TIKTOKEN_INIT_CA": str(authority.bundle)}
         case.fill("https://mirror.test", environment=environment).is_ready()
-    assert proxy.targets == ["mirror.test:443"]
+    assert proxy.paths == ["mirror.test:443"]
 
 
 @pytest.mark.emulated
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
 @pytest.mark.parametrize("scheme", ["http://", ""])
 def test_http_goes_through_a_proxy(case: Case, server: Server, name: str, scheme: str) -> None:
-    with Proxy({"mirror.test:80": (server.host, server.port)}) as proxy:
-        case.fill("http://mirror.test", environment={name: f"{scheme}{proxy.authority}"}).is_ready()
-    assert set(proxy.targets) == {"mirror.test:80"}
+    with Proxy(server) as proxy:
+        case.fill("http://mirror.test", environment={name: f"{scheme}{proxy.host}"}).is_ready()
 
 
 @pytest.mark.emulated
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
 def test_a_socks_proxy_is_used(case: Case, secure: Server, authority: Authority, scheme: str) -> None:
-    with SocksProxy({"mirror.test:443": (secure.host, secure.port)}) as proxy:
-        environment = {"ALL_PROXY": f"{scheme}://{proxy.authority}", "TIKTOKEN_INIT_CA": str(authority.bundle)}
+    with SocksProxy(secure) as proxy:
+        environment = {"ALL_PROXY": f"{scheme}://{proxy.host}", "TIKTOKEN_INIT_CA": str(authority.bundle)}
         case.fill("https://mirror.test", environment=environment).is_ready()
-    assert proxy.targets == ["mirror.test:443"]
 
 
 def test_empty_proxy_variables_count_as_unset(case: Case, server: Server) -> None:
-    with Proxy({"mirror.test:80": (server.host, server.port)}) as proxy:
-        environment = {"HTTP_PROXY": f"http://{proxy.authority}", "HTTPS_PROXY": "", "ALL_PROXY": "", "NO_PROXY": ""}
+    with Proxy(server) as proxy:
+        environment = {"HTTP_PROXY": f"http://{proxy.host}", "HTTPS_PROXY": "", "ALL_PROXY": "", "NO_PROXY": ""}
         case.fill("http://mirror.test", environment=environment).is_ready()
 
 
@@ -70,17 +48,16 @@ def test_empty_proxy_variables_count_as_unset(case: Case, server: Server) -> Non
 def test_a_proxy_that_is_reached_by_tls_is_used(
     case: Case, secure: Server, server: Server, authority: Authority, scheme: str
 ) -> None:
-    places = {"mirror.test:443": (secure.host, secure.port), "mirror.test:80": (server.host, server.port)}
-    with Proxy(places, tls=authority.context("127.0.0.1")) as proxy:
-        environment = {"ALL_PROXY": f"https://{proxy.authority}", "TIKTOKEN_INIT_CA": str(authority.bundle)}
+    with Proxy(secure if scheme == "https" else server, context=authority.context("127.0.0.1")) as proxy:
+        environment = {"ALL_PROXY": f"https://{proxy.host}", "TIKTOKEN_INIT_CA": str(authority.bundle)}
         case.fill(f"{scheme}://mirror.test", environment=environment).is_ready()
-    assert proxy.targets
+    assert proxy.requests
 
 
 def test_credentials_of_a_proxy_are_sent_and_not_shown(case: Case, secure: Server, authority: Authority) -> None:
-    with Proxy({"mirror.test:443": (secure.host, secure.port)}, "guest:pa/ss") as proxy:
+    with Proxy(secure, "guest:pa/ss") as proxy:
         environment = {
-            "HTTPS_PROXY": f"http://guest:pa%2Fss@{proxy.authority}",
+            "HTTPS_PROXY": f"http://guest:pa%2Fss@{proxy.host}",
             "TIKTOKEN_INIT_CA": str(authority.bundle),
         }
         outcome = case.fill("https://mirror.test", environment=environment)
@@ -92,12 +69,13 @@ def test_credentials_of_a_proxy_are_sent_and_not_shown(case: Case, secure: Serve
 def test_no_proxy_names_hosts_domains_and_networks_and_the_rest_is_ignored_with_a_warning(
     case: Case, server: Server
 ) -> None:
-    with Proxy(broken=True) as proxy:
-        environment = {"HTTP_PROXY": f"http://{proxy.authority}", "NO_PROXY": "[::1], 127.0.0.0/8 elsewhere.test,a:b"}
+    with Server() as proxy:
+        proxy.otherwise = refuse_with(502)
+        environment = {"HTTP_PROXY": f"http://{proxy.host}", "NO_PROXY": "[::1], 127.0.0.0/8 elsewhere.test,a:b"}
         outcome = case.fill(server.url, environment=environment)
     outcome.is_ready()
     assert "warning: NO_PROXY: 'a:b' is no host, domain or network: correct it" in outcome.said
-    assert proxy.targets == []
+    assert proxy.requests == []
 
 
 # Failures.
@@ -110,9 +88,9 @@ def test_no_proxy_names_hosts_domains_and_networks_and_the_rest_is_ignored_with_
 )
 @pytest.mark.parametrize("scheme", ["https", "http"])
 def test_a_proxy_that_gives_no_valid_answer_is_named(case: Case, says: bytes, scheme: str) -> None:
-    with answering(says) as proxy:
-        outcome = case.fill(f"{scheme}://mirror.test", environment={"ALL_PROXY": f"http://{proxy.authority}"})
-    outcome.is_failure(f"tried {scheme}://mirror.test: through the proxy {proxy.authority}: ", ADVICE)
+    with Answering(says) as proxy:
+        outcome = case.fill(f"{scheme}://mirror.test", environment={"ALL_PROXY": f"http://{proxy.host}"})
+    outcome.is_failure(f"tried {scheme}://mirror.test: through the proxy {proxy.host}: ", ADVICE)
 
 
 @pytest.mark.parametrize(
@@ -121,29 +99,29 @@ def test_a_proxy_that_gives_no_valid_answer_is_named(case: Case, says: bytes, sc
     ids=["http", "no-method", "bad-reply", "silence"],
 )
 def test_a_socks_proxy_that_gives_no_valid_answer_is_named(case: Case, says: bytes) -> None:
-    with answering(says) as proxy:
-        outcome = case.fill("https://mirror.test", environment={"ALL_PROXY": f"socks5h://{proxy.authority}"})
-    outcome.is_failure(f"through the proxy {proxy.authority}: ", ADVICE)
+    with Answering(says) as proxy:
+        outcome = case.fill("https://mirror.test", environment={"ALL_PROXY": f"socks5h://{proxy.host}"})
+    outcome.is_failure(f"through the proxy {proxy.host}: ", ADVICE)
 
 
 def test_a_proxy_that_expects_tls_but_is_reached_without_it_is_named(case: Case, authority: Authority) -> None:
-    with Proxy(tls=authority.context("127.0.0.1")) as proxy:
-        outcome = case.fill("https://mirror.test", environment={"HTTPS_PROXY": f"http://{proxy.authority}"})
-    outcome.is_failure(f"through the proxy {proxy.authority}: ", ADVICE)
+    with Server(authority.context("127.0.0.1")) as proxy:
+        outcome = case.fill("https://mirror.test", environment={"HTTPS_PROXY": f"http://{proxy.host}"})
+    outcome.is_failure(f"through the proxy {proxy.host}: ", ADVICE)
 
 
 def test_a_proxy_without_tls_that_is_reached_by_tls_is_named(case: Case) -> None:
-    with Proxy() as proxy:
-        outcome = case.fill("https://mirror.test", environment={"HTTPS_PROXY": f"https://{proxy.authority}"})
-    outcome.is_failure(f"through the proxy {proxy.authority}: ", ADVICE)
+    with Server() as proxy:
+        outcome = case.fill("https://mirror.test", environment={"HTTPS_PROXY": f"https://{proxy.host}"})
+    outcome.is_failure(f"through the proxy {proxy.host}: ", ADVICE)
 
 
 @pytest.mark.parametrize("scheme", ["https", "http"])
 def test_a_proxy_whose_certificate_is_not_trusted_is_named(case: Case, authority: Authority, scheme: str) -> None:
-    with Proxy(tls=authority.context("127.0.0.1")) as proxy:
-        outcome = case.fill(f"{scheme}://mirror.test", environment={"ALL_PROXY": f"https://{proxy.authority}"})
+    with Server(authority.context("127.0.0.1")) as proxy:
+        outcome = case.fill(f"{scheme}://mirror.test", environment={"ALL_PROXY": f"https://{proxy.host}"})
     outcome.is_failure(
-        f"through the proxy {proxy.authority}: its certificate is not trusted", "SSL_CERT_FILE|TIKTOKEN_INIT_CA"
+        f"through the proxy {proxy.host}: its certificate is not trusted", "SSL_CERT_FILE|TIKTOKEN_INIT_CA"
     )
 
 
@@ -159,37 +137,38 @@ def test_a_proxy_that_refuses_connections_is_named(case: Case) -> None:
 
 
 def test_a_proxy_that_answers_502_is_named(case: Case) -> None:
-    with Proxy(broken=True) as proxy:
-        outcome = case.fill("https://mirror.test", environment={"HTTPS_PROXY": f"http://{proxy.authority}"})
-    outcome.is_failure(f"mirror.test: through the proxy {proxy.authority}: .*502")
-    assert len(proxy.targets) > 1, "a transient failure was not retried"
+    with Server() as proxy:
+        proxy.otherwise = refuse_with(502)
+        outcome = case.fill("https://mirror.test", environment={"HTTPS_PROXY": f"http://{proxy.host}"})
+    outcome.is_failure(f"mirror.test: through the proxy {proxy.host}: .*502")
+    assert len(proxy.requests) > 1, "a transient failure was not retried"
 
 
 def test_a_proxy_that_gets_no_credentials_is_named_with_the_place_for_them(case: Case, secure: Server) -> None:
-    with Proxy({"mirror.test:443": (secure.host, secure.port)}, "guest:password") as proxy:
-        outcome = case.fill("https://mirror.test", environment={"HTTPS_PROXY": f"http://{proxy.authority}"})
-    outcome.is_failure(f"through the proxy {proxy.authority}: the proxy answered 407", "USER:PASSWORD@HOST:PORT")
-    assert proxy.refused == 1, "a failure that is not transient was retried"
+    with Proxy(secure, "guest:password") as proxy:
+        outcome = case.fill("https://mirror.test", environment={"HTTPS_PROXY": f"http://{proxy.host}"})
+    outcome.is_failure(f"through the proxy {proxy.host}: the proxy answered 407", "USER:PASSWORD@HOST:PORT")
+    assert len(proxy.requests) == 1, "a failure that is not transient was retried"
 
 
 def test_a_plain_proxy_that_gets_no_credentials_is_named_with_the_place_for_them(case: Case, server: Server) -> None:
-    with Proxy({"mirror.test:80": (server.host, server.port)}, "guest:password") as proxy:
-        outcome = case.fill("http://mirror.test", environment={"HTTP_PROXY": f"http://{proxy.authority}"})
-    outcome.is_failure(f"through the proxy {proxy.authority}: the proxy answered 407", "USER:PASSWORD@HOST:PORT")
+    with Proxy(server, "guest:password") as proxy:
+        outcome = case.fill("http://mirror.test", environment={"HTTP_PROXY": f"http://{proxy.host}"})
+    outcome.is_failure(f"through the proxy {proxy.host}: the proxy answered 407", "USER:PASSWORD@HOST:PORT")
 
 
 def test_a_mirror_that_fails_behind_a_proxy_is_named_with_the_proxy(case: Case, server: Server) -> None:
-    server.script(PATH, serve(b"x" * SIZE, after=1000, then=silent))
-    with Proxy({"mirror.test:80": (server.host, server.port)}) as proxy:
-        outcome = case.fill("http://mirror.test", environment={"HTTP_PROXY": f"http://{proxy.authority}"})
-    outcome.is_failure(f"mirror.test: through the proxy {proxy.authority}: stalled for 1 s after 1,000 bytes")
+    server.script(PATH, serve(b"x" * SIZE, upto=1000, then=silent))
+    with Proxy(server) as proxy:
+        outcome = case.fill("http://mirror.test", environment={"HTTP_PROXY": f"http://{proxy.host}"})
+    outcome.is_failure(f"mirror.test: through the proxy {proxy.host}: stalled for 1 s after 1,000 bytes")
 
 
 def test_an_error_status_through_a_proxy_names_the_mirror_and_the_proxy(case: Case, server: Server) -> None:
     server.script(PATH, page(403))
-    with Proxy({"mirror.test:80": (server.host, server.port)}) as proxy:
-        outcome = case.fill("http://mirror.test", environment={"HTTP_PROXY": f"http://{proxy.authority}"})
-    outcome.is_failure(f"mirror.test: through the proxy {proxy.authority}: 403")
+    with Proxy(server) as proxy:
+        outcome = case.fill("http://mirror.test", environment={"HTTP_PROXY": f"http://{proxy.host}"})
+    outcome.is_failure(f"mirror.test: through the proxy {proxy.host}: 403")
 
 
 @pytest.mark.parametrize("socks", [False, True], ids=["http", "socks"])
@@ -197,9 +176,9 @@ def test_an_untrusted_certificate_behind_a_proxy_names_the_mirror_and_the_proxy(
     case: Case, secure: Server, socks: bool
 ) -> None:
     kind, scheme = (SocksProxy, "socks5h") if socks else (Proxy, "http")
-    with kind({"mirror.test:443": (secure.host, secure.port)}) as proxy:
-        outcome = case.fill("https://mirror.test", environment={"ALL_PROXY": f"{scheme}://{proxy.authority}"})
-    place = f"mirror.test: through the proxy {proxy.authority}: "
+    with kind(secure) as proxy:
+        outcome = case.fill("https://mirror.test", environment={"ALL_PROXY": f"{scheme}://{proxy.host}"})
+    place = f"mirror.test: through the proxy {proxy.host}: "
     outcome.is_failure(f"{place}its certificate is not trusted", "TIKTOKEN_INIT_CA")
 
 

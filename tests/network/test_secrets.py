@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.server import Answer, Server, page, redirect, refuse_with, reset, serve
 from tests.vocabularies import CL100K
 from tiktoken_cache_init.catalogue import cache_key
 
 from .cases import PATH, SIZE, Case
-from .proxy import Proxy
-from .server import Behaviour, Server, page, redirect, reply, reset, serve
 
 USER, PASSWORD, QUOTED = "mirror-user", "s3cret/Pa55word", "s3cret%2FPa55word"
 OUTPUTS: tuple[list[str], ...] = ([], ["--log", "json"], ["--json"], ["--json", "--log", "json"])
@@ -31,17 +30,17 @@ def shows_no_secret(said: str) -> None:
         assert secret not in said
 
 
-def answers(there: str) -> dict[str, Behaviour]:
+def answers(there: str) -> dict[str, Answer]:
     """Return description -> an answer that makes a run print the URL ``there``."""
     return {
         "good": serve(),
         "404": page(404),
-        "401": reply(401, www_authenticate="Basic"),
+        "401": refuse_with(401, www_authenticate="Basic"),
         "redirect": redirect(f"{there}/elsewhere?sig={QUOTED}"),
         "loop": redirect(f"{there}{PATH}"),
         "html": page(),
         "wrong": serve(bytes(SIZE)),
-        "reset": reset(),
+        "reset": reset,
     }
 
 
@@ -50,7 +49,7 @@ def answers(there: str) -> dict[str, Behaviour]:
 def test_credentials_in_the_url_of_a_mirror_are_sent_and_never_shown(
     case: Case, server: Server, answer: str, output: list[str]
 ) -> None:
-    there = f"http://{USER}:{QUOTED}@{server.authority}"
+    there = f"http://{USER}:{QUOTED}@{server.host}"
     server.script(PATH, answers(there)[answer])
     outcome = case.fill(there, arguments=output, environment={"TIKTOKEN_INIT_DEADLINE": "3"})
     assert outcome.ended.code == (0 if answer == "good" else 4), outcome.said
@@ -74,7 +73,7 @@ def test_credentials_in_a_netrc_file_are_sent_and_never_shown(
 
 def test_credentials_in_the_url_override_the_netrc_file(case: Case, server: Server, tmp_path: Path) -> None:
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login other password from-netrc\n")
-    url = f"http://{USER}:{QUOTED}@{server.authority}"
+    url = f"http://{USER}:{QUOTED}@{server.host}"
     case.fill(url, environment={"NETRC": str(tmp_path / "netrc")}).is_ready()
     assert server.requests[0].headers["authorization"] == basic(USER, PASSWORD)
 
@@ -96,8 +95,9 @@ def test_a_broken_netrc_file_is_a_bad_setting_and_not_shown(case: Case, server: 
 
 @pytest.mark.parametrize("output", OUTPUTS, ids=" ".join)
 def test_credentials_of_a_proxy_are_never_shown(case: Case, output: list[str]) -> None:
-    with Proxy(credentials="guest:other") as proxy:
-        environment = {"HTTPS_PROXY": f"http://{USER}:{QUOTED}@{proxy.authority}"}
+    with Server() as proxy:
+        proxy.otherwise = refuse_with(407)
+        environment = {"HTTPS_PROXY": f"http://{USER}:{QUOTED}@{proxy.host}"}
         outcome = case.fill("https://mirror.test", environment=environment, arguments=output)
     assert outcome.ended.code == 4, outcome.said
     shows_no_secret(outcome.said)
@@ -125,12 +125,12 @@ def test_credentials_in_an_invalid_proxy_setting_are_never_shown(case: Case, ser
 @pytest.mark.emulated
 def test_credentials_of_a_private_vocabulary_are_never_shown(case: Case, server: Server) -> None:
     content = b"IQ== 0\nIg== 1\n" * 1000
-    url = f"http://{USER}:{QUOTED}@{server.authority}/private/acme.tiktoken?sig={QUOTED}"
+    url = f"http://{USER}:{QUOTED}@{server.host}/private/acme.tiktoken?sig={QUOTED}"
     setting = f"{url}#sha256={hashlib.sha256(content).hexdigest()}"
     for behaviour, code in ((page(403), 4), (serve(content[1:]), 4), (serve(content), 0)):
         server.script("/private/acme.tiktoken", behaviour)
         for output in OUTPUTS:
-            arguments = ["--mirror", f"http://{server.authority}", "--extra", setting, *output]
+            arguments = ["--mirror", f"http://{server.host}", "--extra", setting, *output]
             outcome = case.fill(origin="on", arguments=arguments, private={cache_key(url): content})
             assert outcome.ended.code == code, outcome.said
             shows_no_secret(outcome.said)
@@ -154,6 +154,6 @@ def test_credentials_do_not_follow_a_redirect_to_another_port(
     server.script(PATH, redirect(f"{second.url}{PATH}"))
     (tmp_path / "netrc").write_text(f"machine 127.0.0.1 login {USER} password {PASSWORD}\n")
     user = f"{USER}:{QUOTED}@" if place == "url" else ""
-    case.fill(f"http://{user}{server.authority}", environment={"NETRC": str(tmp_path / "netrc")}).is_ready()
+    case.fill(f"http://{user}{server.host}", environment={"NETRC": str(tmp_path / "netrc")}).is_ready()
     assert server.requests[0].headers["authorization"] == basic(USER, PASSWORD)
     assert "authorization" not in second.requests[0].headers

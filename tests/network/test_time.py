@@ -12,17 +12,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.samples import wait_until
+from tests.server import Server, page, refuse_with, serve, silent
 from tests.vocabularies import CL100K, O200K
 
 from .cases import PATH, SIZE, Case
 from .names import name_server, resolver
-from .server import Server, page, reply, serve, silent
 
 
 def test_the_deadline_ends_a_slow_transfer(case: Case, server: Server) -> None:
     server.script(PATH, serve(rate=100_000))
     outcome = case.fill(server.url, environment={"TIKTOKEN_INIT_DEADLINE": "3"})
-    outcome.is_failure(rf"tried http://{server.authority}: .* before the deadline", "the deadline of 3 s passed")
+    outcome.is_failure(rf"tried http://{server.host}: .* before the deadline", "the deadline of 3 s passed")
     outcome.is_failure("TIKTOKEN_INIT_DEADLINE|--deadline")
     assert 2.5 < outcome.ended.seconds < 5
 
@@ -36,7 +37,7 @@ def test_a_file_that_is_complete_at_the_deadline_is_installed(case: Case, server
 
 
 def test_the_timeout_option_overrides_its_variable(case: Case, server: Server) -> None:
-    server.script(PATH, serve(after=SIZE // 2, then=silent), serve())
+    server.script(PATH, serve(upto=SIZE // 2, then=silent), serve())
     environment = {"TIKTOKEN_INIT_TIMEOUT": "60", "TIKTOKEN_INIT_DEADLINE": "30"}
     outcome = case.fill(server.url, arguments=["--timeout", "1"], environment=environment)
     outcome.is_ready()
@@ -45,7 +46,7 @@ def test_the_timeout_option_overrides_its_variable(case: Case, server: Server) -
 
 
 def test_a_stalled_transfer_is_given_up_only_after_the_timeout(case: Case, server: Server) -> None:
-    server.script(PATH, serve(after=SIZE // 2, then=silent), serve())
+    server.script(PATH, serve(upto=SIZE // 2, then=silent), serve())
     outcome = case.fill(server.url, arguments=["--timeout", "3"])
     outcome.is_ready()
     first, again = server.asked(PATH)
@@ -72,7 +73,7 @@ def test_a_mirror_that_is_too_slow_for_the_deadline_is_left_for_the_next(
     server.script(PATH, SLOW)
     outcome = case.fill(server.url, second.url, environment={"TIKTOKEN_INIT_DEADLINE": "30"})
     outcome.is_ready()
-    assert re.search(rf"tried http://{server.authority}: too slow: at .* KiB/s it needs \d+ s more", outcome.said)
+    assert re.search(rf"tried http://{server.host}: too slow: at .* KiB/s it needs \d+ s more", outcome.said)
     assert server.moved + second.moved <= 1.02 * SIZE
 
 
@@ -97,21 +98,21 @@ PATIENT = {"TIKTOKEN_INIT_TIMEOUT": "60", "TIKTOKEN_INIT_DEADLINE": "60"}
 def test_sigterm_ends_a_transfer_within_a_second(case: Case, server: Server) -> None:
     server.script(PATH, serve(rate=200_000))
     running = case.start(server.url, environment=PATIENT)
-    server.wait_until(lambda: server.moved > 200_000)
+    wait_until(lambda: server.moved > 200_000)
     case.stop(running)
 
 
 def test_sigterm_ends_a_stall_within_a_second(case: Case, server: Server) -> None:
-    server.script(PATH, serve(after=100_000, then=silent))
+    server.script(PATH, serve(upto=100_000, then=silent))
     running = case.start(server.url, environment=PATIENT)
-    server.wait_until(lambda: server.moved >= 100_000)
+    wait_until(lambda: server.moved >= 100_000)
     case.stop(running)
 
 
 def test_sigterm_ends_a_wait_for_the_next_attempt_within_a_second(case: Case, server: Server) -> None:
-    server.script(PATH, reply(503, retry_after="15"))
+    server.script(PATH, refuse_with(503, retry_after="15"))
     running = case.start(server.url, environment=PATIENT)
-    server.wait_until(lambda: len(server.requests) == 1 and server.requests[0].ended is not None)
+    wait_until(lambda: len(server.requests) == 1 and server.requests[0].ended is not None)
     time.sleep(0.3)
     case.stop(running)
 
@@ -135,7 +136,7 @@ def test_a_slow_fill_shows_progress_and_a_fast_one_does_not(case: Case, server: 
     slow.is_ready(O200K)
     assert "fetching:" not in fast.said
     assert re.search(r"fetching: [1-9][0-9,]* of 3,613,922 bytes", slow.said)
-    assert server.authority in slow.said
+    assert server.host in slow.said
 
 
 @pytest.mark.parametrize("driver", ["host"], indirect=True)  # The terminal of an engine is not that of the test.

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.server import Server, serve
+
 from .authority import Authority
 from .cases import PATH, SIZE, Case
-from .server import Server, serve
 
 ADDING = ["TIKTOKEN_INIT_CA", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"]
 """Variables that add authorities to the trusted ones."""
@@ -17,7 +18,7 @@ ADDING = ["TIKTOKEN_INIT_CA", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"]
 
 @pytest.mark.emulated
 def test_an_unknown_authority_is_reported_with_the_setting_that_adds_it(case: Case, secure: Server) -> None:
-    case.fill(secure.url).is_failure(f"{secure.authority}: its certificate is not trusted", "TIKTOKEN_INIT_CA")
+    case.fill(secure.url).is_failure(f"{secure.host}: its certificate is not trusted", "TIKTOKEN_INIT_CA")
     assert secure.connections == 1
 
 
@@ -30,7 +31,7 @@ def test_an_authority_is_trusted_through_a_variable(
 
 
 def test_an_authority_is_trusted_through_the_option(case: Case, secure: Server, authority: Authority) -> None:
-    secure.script(PATH, serve(length="absent", after=SIZE // 2), serve())
+    secure.script(PATH, serve(length=False, upto=SIZE // 2), serve())
     case.fill(secure.url, arguments=["--ca", str(authority.bundle)]).is_ready()
     assert secure.moved <= 1.02 * SIZE
 
@@ -106,12 +107,12 @@ def test_an_expired_certificate_is_reported_once_with_the_clock(
     case: Case, expired: Server, authority: Authority
 ) -> None:
     outcome = case.fill(expired.url, arguments=["--ca", str(authority.bundle)])
-    outcome.is_failure(expired.authority, "certificate has expired", "clock")
+    outcome.is_failure(expired.host, "certificate has expired", "clock")
     assert expired.connections == 1
 
 
 @pytest.mark.emulated
 def test_a_certificate_for_another_host_is_reported_once(case: Case, misnamed: Server, authority: Authority) -> None:
     outcome = case.fill(misnamed.url, arguments=["--ca", str(authority.bundle)])
-    outcome.is_failure(misnamed.authority, "certificate is for another host", "127.0.0.1")
+    outcome.is_failure(misnamed.host, "certificate is for another host", "127.0.0.1")
     assert misnamed.connections == 1

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.sources.server import Server
+from tests.server import Server
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ import pytest
 import trustme
 
 from tests.samples import CONTENT, TINY, settings
+from tests.server import Server, give
 from tests.unit.conftest import Refuse
 from tests.unit.sources.fetching import supplied
-from tests.unit.sources.server import Server, give
 from tiktoken_cache_init.errors import SettingError
 from tiktoken_cache_init.sources.client import _netrc, _trust, make_client
 from tiktoken_cache_init.sources.proxies import Proxies

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, process_state, settings, staged_file, vocabulary
+from tests.server import Server, give, serve, silent
 from tests.unit.sources.fetching import supplied, watch
-from tests.unit.sources.server import Server, continue_with, give, silent
 from tests.vocabularies import CL100K
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import DeadlinePassed, VolumeError
@@ -303,7 +303,7 @@ def test_eight_transfers_run_at_once_and_the_others_wait_for_them(
 
 
 def test_several_files_are_fetched_from_a_mirror(server: Server, volume: Path) -> None:
-    server.script("/tiny.tiktoken", continue_with(CONTENT, upto=5), continue_with(CONTENT))
+    server.script("/tiny.tiktoken", serve(CONTENT, upto=5), serve(CONTENT))
     server.script(f"/{OTHER.cache_key}", give(OTHER_CONTENT))
     found = supplied(settings(mirrors=(server.url,)), volume, (TINY, CONTENT), (OTHER, OTHER_CONTENT))
     assert [delivery.label for delivery in found] == [f"{server.url}: complete"] * 2

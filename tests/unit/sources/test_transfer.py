@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from tests.samples import CONTENT, staged_file, vocabulary
+from tests.server import Answer, Request, Server, give, redirect, refuse_with, reset, serve, silent
 from tests.unit.conftest import Refuse
-from tests.unit.sources.server import Answer, Request, Server, continue_with, give, redirect, refuse_with, reset, silent
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import VolumeError
 from tiktoken_cache_init.sources import SourceError
@@ -82,7 +82,7 @@ def test_a_file_is_downloaded(server: Server, volume: Path) -> None:
 
 
 def test_a_download_continues_where_the_file_ends(server: Server, volume: Path) -> None:
-    server.script("/x", continue_with(LONG))
+    server.script("/x", serve(LONG))
     assert fetch(f"{server.url}/x", volume, begun=LONG[:1000]) == LONG
     assert server.requests[0].headers["Range"] == "bytes=1000-"
 
