@@ -25,53 +25,37 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.samples import ROOT, command
-from tests.server import Answer, Request, Server, close, refuse_with, reset, serve
+from tests.drivers import Host, Running
+from tests.faults import damage
+from tests.samples import Ended, command, left_behind
+from tests.server import Request, Server, close, reset, serve
+from tests.states import Entry, snapshot
 from tests.vocabularies import obtain, shared_directory
-from tiktoken_cache_init.catalogue import ENCODINGS, VOCABULARIES, Vocabulary, vocabularies_of
+from tiktoken_cache_init.catalogue import ENCODINGS, VOCABULARIES, vocabularies_of
 from tiktoken_cache_init.volume.staging import PREFIX
 
 WANTED = vocabularies_of(ENCODINGS[:2])
-LONGEST = 60.0
-"""Seconds after which a run counts as hanging."""
 
 
-def content(name: str) -> bytes:
-    """Return the bytes of the vocabulary with a published name."""
-    return obtain(shared_directory())[name].read_bytes()
+PATHS = obtain(shared_directory())
+CONTENT = {known: PATHS[known.published_name].read_bytes() for known in VOCABULARIES}
 
 
-CONTENT = {known: content(known.published_name) for known in VOCABULARIES}
-
-
-def start(directory: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(directory: Path, *arguments: str) -> Running:
     """Start a fill of a directory from a mirror."""
-    program = [os.environ.get("CAMPAIGN_PYTHON", sys.executable), str(ROOT / "entrypoint.py"), "fill"]
-    program += ["--cache-dir", str(directory), "--sources", "fetch", "--origin", "off", *arguments]
-    environment = {"PATH": os.environ["PATH"]}
-    return subprocess.Popen(
-        program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    )
+    fill = ["fill", "--cache-dir", str(directory), "--sources", "fetch", "--origin", "off"]
+    return Host().start(*fill, *arguments, environment={"PATH": os.environ["PATH"]})
 
 
-def end(running: subprocess.Popen[str]) -> str:
-    """Wait for the end of a run, and return what it printed."""
-    try:
-        said, _ = running.communicate(timeout=LONGEST)
-    except subprocess.TimeoutExpired:
-        running.kill()
-        raise AssertionError("the run hangs") from None
+def end(running: Running) -> Ended:
+    """Wait for the end of a run, and check that it reports no bug."""
+    ended = running.wait()
     # Before the first line of the program, Python itself reacts to SIGINT.
-    if str(ROOT / "entrypoint.py") in said or "KeyboardInterrupt" not in said:
-        assert "Traceback" not in said, said
-        assert "Exception ignored" not in said, said
-    assert "bug in this program" not in said, said
-    return said
-
-
-def left_behind(directory: Path) -> list[str]:
-    """Return the temporary files in a directory."""
-    return [path.name for path in directory.glob(f"{PREFIX}*")]
+    if "entrypoint.py" in ended.said or "KeyboardInterrupt" not in ended.said:
+        assert "Traceback" not in ended.said, ended
+        assert "Exception ignored" not in ended.said, ended
+    assert "bug in this program" not in ended.said, ended
+    return ended
 
 
 # Volumes.
@@ -87,29 +71,34 @@ def volumes(draw: random.Random, directory: Path) -> str:
     for _ in range(draw.randrange(3)):
         litter(draw, volume, f"{PREFIX}{draw.randbytes(8).hex()}")
     (volume / "notes.txt").write_text("of the user")
-    before = {path.name: state(path) for path in volume.iterdir()}
-    held = {known for known in WANTED if holds(volume, CONTENT[known])}
+    before = snapshot(volume)
     runs = [start(volume, "--mirror", str(shared_directory())) for _ in range(draw.randrange(1, 4))]
     for running in runs:
         time.sleep(draw.uniform(0, 0.15))
         if draw.random() < 0.7:
-            running.send_signal(draw.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT]))
+            running.signal(draw.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT]))
     for running in runs:
         end(running)
-    check(volume, before, held)
-    last = start(volume, "--mirror", str(shared_directory()))
-    said = end(last)
-    check(volume, before, held)
-    if last.returncode:
-        assert last.returncode == 3, said
-        assert any(path.is_dir() and list(path.iterdir()) for path in volume.iterdir()), said
+    check(volume, before)
+    last = end(start(volume, "--mirror", str(shared_directory())))
+    check(volume, before)
+    if last.code:
+        assert last.code == 3, last
+        assert any(path.is_dir() and list(path.iterdir()) for path in volume.iterdir()), last
         return "refused"
     for known in WANTED:
         assert (volume / known.cache_key).read_bytes() == CONTENT[known]
     # Only a whole vocabulary that is not under its name may stay in a temporary file.
     for name in left_behind(volume):
-        assert (volume / name).read_bytes() in set(CONTENT.values()) - {CONTENT[known] for known in WANTED}, said
+        assert (volume / name).read_bytes() in set(CONTENT.values()) - {CONTENT[known] for known in WANTED}, last
     return "ready"
+
+
+def check(volume: Path, before: dict[str, Entry]) -> None:
+    """Check the contract: no file is torn, no wanted bytes are lost, and no other file has changed."""
+    names = {known.cache_key: known for known in WANTED}
+    problems = list(damage(volume, names, before, snapshot(volume), WANTED))
+    assert not problems, problems
 
 
 def litter(draw: random.Random, volume: Path, name: str) -> None:
@@ -133,54 +122,13 @@ def litter(draw: random.Random, volume: Path, name: str) -> None:
             path.symlink_to(draw.choice(["nowhere", "..", name, "/etc/passwd", WANTED[0].published_name]))
 
 
-def state(path: Path) -> object:
-    """Return what is under a name: bytes, a link's destination, or the names in a directory."""
-    if path.is_symlink():
-        return str(path.readlink())
-    return sorted(each.name for each in path.iterdir()) if path.is_dir() else path.read_bytes()
-
-
-def holds(volume: Path, data: bytes) -> bool:
-    """Return whether any file in a volume has the bytes."""
-    files = (path for path in volume.iterdir() if path.is_file() and not path.is_symlink())
-    return any(path.stat().st_size == len(data) and path.read_bytes() == data for path in files)
-
-
-def check(volume: Path, before: dict[str, object], held: set[Vocabulary]) -> None:
-    """Check the contract: no file is torn, no right bytes are lost, and no other file has changed."""
-    for known in WANTED:
-        path = volume / known.cache_key
-        if os.path.lexists(path):
-            now = state(path)
-            assert now in (CONTENT[known], before.get(known.cache_key)), f"{path.name} is torn"
-        assert known not in held or holds(volume, CONTENT[known]), f"{known.published_name} is lost"
-    ours = {known.cache_key for known in WANTED}
-    for name, was in before.items():
-        if name not in ours and not name.startswith(PREFIX):
-            assert state(volume / name) == was, f"{name} has changed"
-
-
 # Servers.
 
 
 SERVER = Server()
 """Server of every case. The case gives it an answer for all paths."""
-
-
-def asked(request: Request) -> bytes | None:
-    """Return the bytes that a request asks for, if there are any."""
-    name = request.path.rpartition("/")[2]
-    return next((CONTENT[known] for known in VOCABULARIES if known.published_name == name), None)
-
-
-def honest(rate: float = 0.0) -> Answer:
-    """Serve the file that was asked for, at a rate in bytes a second."""
-
-    def answer(request: Request) -> None:
-        data = asked(request)
-        (refuse_with(404) if data is None else serve(data, rate=rate))(request)
-
-    return answer
+for known in VOCABULARIES:
+    SERVER.offer(f"/{known.path}", CONTENT[known])
 
 
 def servers(draw: random.Random, directory: Path) -> str:
@@ -193,28 +141,27 @@ def servers(draw: random.Random, directory: Path) -> str:
         nonlocal bad
         bad -= 1
         if bad < 0:
-            honest()(request)
+            serve()(request)
         else:
             misbehave(random.Random(number), request)
 
     SERVER.otherwise = answer
-    running = start(directory / "volume", "--mirror", SERVER.url, "--timeout", "1", "--deadline", "15")
-    said = end(running)
-    assert running.returncode in (0, 4), said
+    ended = end(start(directory / "volume", "--mirror", SERVER.url, "--timeout", "1", "--deadline", "15"))
+    assert ended.code in (0, 4), ended
     ready = 0
     for known in WANTED:
         path = directory / "volume" / known.cache_key
         if path.exists():
             assert path.read_bytes() == CONTENT[known]
             ready += 1
-    assert (running.returncode == 0) == (ready == len(WANTED)), said
-    assert not left_behind(directory / "volume"), said
-    return f"code {running.returncode}"
+    assert (ended.code == 0) == (ready == len(WANTED)), ended
+    assert not left_behind(directory / "volume"), ended
+    return f"code {ended.code}"
 
 
 def misbehave(draw: random.Random, request: Request) -> None:
     """Answer a request wrongly."""
-    data = asked(request) or b"not found"
+    data = request.content or b"not found"
     status = draw.choice([200, 200, 200, 206, 204, 301, 302, 304, 401, 403, 404, 407, 416, 429, 500, 503, 511, 999])
     body = draw.choice(
         [data, data, data[: draw.randrange(len(data))], data + b"x", b"<html>", draw.randbytes(1000), b""]
@@ -251,19 +198,18 @@ def misbehave(draw: random.Random, request: Request) -> None:
 
 def stops(draw: random.Random, directory: Path) -> str:
     """Stop a fetch at a random moment."""
-    SERVER.otherwise = honest(rate=10_000_000)
+    SERVER.otherwise = serve(rate=10_000_000)
     running = start(directory / "volume", "--mirror", SERVER.url)
     time.sleep(draw.uniform(0.0, 1.5))
     number = draw.choice([signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-    running.send_signal(number)
-    said = end(running)
-    # Python itself ends with -N, or with 1, before the first line of the program.
-    code = 128 + number if running.returncode in (-number, 128 + number) else running.returncode
-    early = number == signal.SIGINT and running.returncode == 1 and "KeyboardInterrupt" in said
-    assert code in (0, 128 + number) or early, (running.returncode, said)
-    assert code or all((directory / "volume" / known.cache_key).exists() for known in WANTED), said
-    assert not left_behind(directory / "volume"), said
-    return f"code {code}"
+    running.signal(number)
+    ended = end(running)
+    # Python itself ends with 1 before the first line of the program.
+    early = number == signal.SIGINT and ended.code == 1 and "KeyboardInterrupt" in ended.said
+    assert ended.code in (0, 128 + number) or early, ended
+    assert ended.code or all((directory / "volume" / known.cache_key).exists() for known in WANTED), ended
+    assert not left_behind(directory / "volume"), ended
+    return f"code {ended.code}"
 
 
 # Secrets.
@@ -309,7 +255,7 @@ def secrets(draw: random.Random, directory: Path) -> str:
             arguments += ["--mirror", f"{draw.choice(['http', 'https'])}://mirror.test"]
     with variables(environment):
         done = command("fill", "--cache-dir", str(directory / "volume"), *arguments, environment=environment)
-    said = done.stderr + done.stdout.decode()
+    said = done.said
     assert done.code != 70, said
     plain = urllib.parse.unquote(secret)
     # A part that is too short may be in a word of ours.
@@ -378,7 +324,7 @@ def run(name: str, seed: int, seconds: float, cases: int = 1_000_000) -> tuple[C
         directory = Path(tempfile.mkdtemp(prefix="tiktoken-campaign-"))
         try:
             results[CAMPAIGNS[name](random.Random(f"{seed}-{number}"), directory)] += 1
-        except AssertionError as error:
+        except (AssertionError, subprocess.TimeoutExpired) as error:
             broken.append(f"{name}, seed {seed}, case {number}: {error}")
         finally:
             shutil.rmtree(directory)

@@ -27,6 +27,7 @@ from typing import Any
 
 from tests.containers.engine import LOCKED_DOWN, platform
 from tests.machine import ROOT, needs, python_for_all
+from tests.samples import Ended
 
 Words = Sequence[str]
 Table = Mapping[str, str]
@@ -37,24 +38,6 @@ TWO = {"TIKTOKEN_INIT_ENCODINGS": "cl100k_base,o200k_base"}
 
 LONGEST = 120.0
 """Seconds after which a run is killed and its test fails."""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """Result of a run."""
-
-    code: int
-    """Exit code, or 128 + N after signal N."""
-    stdout: bytes
-    """Empty if the test passes its own stream. The same holds for ``stderr``."""
-    stderr: str
-    seconds: float
-    """Time since the start, or since the last signal that was sent."""
-
-    @property
-    def said(self) -> str:
-        """Output on both streams."""
-        return self.stdout.decode(errors="replace") + self.stderr
 
 
 class Running:
@@ -192,9 +175,12 @@ class Host(Driver):
 
 
 def interpreter(for_another_user: bool) -> str:
-    """Return this interpreter, or one that another user may start: a home directory may be closed to others."""
+    """Return this interpreter, or one that another user may start: a home directory may be closed to others.
+
+    CAMPAIGN_PYTHON names another interpreter with the packages of the program.
+    """
     if not for_another_user or os.geteuid():
-        return sys.executable
+        return os.environ.get("CAMPAIGN_PYTHON", sys.executable)
     needs("python-for-all")
     return python_for_all()
 

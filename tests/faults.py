@@ -14,7 +14,7 @@ import stat
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from typing import NamedTuple
 from tests.drivers import install
 from tests.states import REPEATED, Entry, Place, State, changed, is_right, place, snapshot, temporary
 from tests.vocabularies import SMALL, obtain, shared_directory
-from tiktoken_cache_init.catalogue import VOCABULARIES
+from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
 
 FAULTS = ("EIO", "ENOSPC", "EACCES", "SIGKILL", "SIGTERM")
 TORN, LOST, UNREPAIRED, LEFT, UNCLEAR = KINDS = ("torn", "lost", "unrepaired", "left", "unclear")
@@ -115,7 +115,7 @@ def attempt(start: Start, vocabularies: Path, fault: Fault) -> list[Problem] | N
             if (fault.call, fault.number) not in calls:
                 continue
             after = snapshot(at.volume)
-            found = [*_of_the_run(at, fault, code, said), *_of_the_volume(at, before, after)]
+            found = [*_of_the_run(at, fault, code, said), *damage(at.volume, at.names("cache"), before, after)]
             if fault.what != "SIGKILL" and fault.call != "unlink":
                 found += _left(at, before, after)
             ended = at.host(baked=start.state.baked).run(*start.arguments(at))
@@ -137,11 +137,17 @@ def _of_the_run(at: Place, fault: Fault, code: int, said: str) -> Iterator[Probl
                 yield Problem(UNCLEAR, f"exit code 0, but {name} is not right")
 
 
-def _of_the_volume(at: Place, before: dict[str, Entry], after: dict[str, Entry]) -> Iterator[Problem]:
-    names = at.names("cache")
+def damage(
+    volume: Path,
+    names: dict[str, Vocabulary],
+    before: dict[str, Entry],
+    after: dict[str, Entry],
+    kept: Iterable[Vocabulary] = VOCABULARIES,
+) -> Iterator[Problem]:
+    """Yield each problem of kind torn or lost. The bytes of the vocabularies to be kept must not be lost under any name."""
     for name, vocabulary in names.items():
         was, now = before.get(name), after.get(name)
-        if is_right(at.volume / name, vocabulary):
+        if is_right(volume / name, vocabulary):
             continue
         # A file cannot replace a directory in one step.
         moved = was is not None and stat.S_ISDIR(was.kind) and now is None
@@ -152,7 +158,7 @@ def _of_the_volume(at: Place, before: dict[str, Entry], after: dict[str, Entry])
     for text in changed(names, before, after):
         yield Problem(LOST, text)
     had, has = ({entry.content for entry in entries.values()} for entries in (before, after))
-    for vocabulary in VOCABULARIES:
+    for vocabulary in kept:
         if vocabulary.sha256 in had - has:
             yield Problem(LOST, f"the bytes of {vocabulary.published_name} are gone")
 
@@ -174,7 +180,7 @@ def _of_the_next_run(at: Place, before: dict[str, Entry], code: int, said: str) 
     for name, vocabulary in at.names("cache").items():
         if not is_right(at.volume / name, vocabulary) or after[name].mode & 0o644 != 0o644:
             yield Problem(UNREPAIRED, f"{name} is {after.get(name)}")
-    yield from (problem for problem in _of_the_volume(at, before, after) if problem.kind == LOST)
+    yield from (each for each in damage(at.volume, at.names("cache"), before, after) if each.kind == LOST)
 
 
 def faults(start: Start, vocabularies: Path) -> list[Fault]:

@@ -100,25 +100,35 @@ def names_in(directory: Path) -> list[str]:
 
 def left_behind(directory: Path) -> list[str]:
     """Return the names of temporary files in the directory."""
-    return [name for name in names_in(directory) if name.startswith(PREFIX)]
+    return sorted(path.name for path in directory.glob(f"{PREFIX}*"))
 
 
 class Ended(NamedTuple):
-    """Result of a command."""
+    """Result of a run of the command."""
 
     code: int
+    """Exit code, or 128 + N after signal N."""
     stdout: bytes
+    """Empty if the test passes its own stream. The same holds for ``stderr``."""
     stderr: str
+    seconds: float
+    """Time since the start, or since the last signal that was sent."""
+
+    @property
+    def said(self) -> str:
+        """Output on both streams."""
+        return self.stdout.decode(errors="replace") + self.stderr
 
 
 def command(*arguments: str, environment: Mapping[str, str] | None = None) -> Ended:
     """Run the command line in this process."""
     out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
+    began = time.monotonic()
     with process_state():
         code = main(list(arguments), dict(environment or {}), out, err)
     out.flush()
     assert isinstance(out.buffer, io.BytesIO)
-    return Ended(code, out.buffer.getvalue(), err.getvalue())
+    return Ended(code, out.buffer.getvalue(), err.getvalue(), time.monotonic() - began)
 
 
 @contextlib.contextmanager
@@ -143,14 +153,6 @@ def unpack(archive: bytes, directory: Path) -> Path:
     directory.mkdir()
     subprocess.run(["tar", "--extract", "--directory", str(directory)], input=archive, check=True)
     return directory
-
-
-def process(*arguments: str, environment: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[bytes]:
-    """Start the command as a separate process, without the environment of the test run."""
-    pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    own = {name: value for name, value in os.environ.items() if name.startswith("COV")}
-    start = [sys.executable, str(ROOT / "entrypoint.py"), *arguments]
-    return subprocess.Popen(start, env=own | dict(environment or {}), **(pipes | options))
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:

@@ -6,8 +6,8 @@ A test scripts the answers by path and by request::
         server.offer("/encodings/cl100k_base.tiktoken", content)
         server.script("/encodings/cl100k_base.tiktoken", serve(upto=1000, then=reset), refuse_with(503), serve())
 
-The first request for that path gets the first answer, and so on; the last one is repeated. A path that is offered but not
-scripted is served, and any other path gets `Server.otherwise`. Times are in seconds and sizes in bytes.
+The first request for that path gets the first answer, and so on; the last one is repeated. A path without a script gets
+`Server.otherwise`, which serves what is offered. Times are in seconds and sizes in bytes.
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ def serve(
     headers: Mapping[str, str] | None = None,
     **how: Any,
 ) -> Answer:
-    """Serve ``content``, or what the path offers, from the first requested byte on.
+    """Serve ``content``, or what the path offers, from the first requested byte on. Answer 404 if it offers nothing.
 
     Args:
         content: the whole body, before any range is taken.
@@ -238,11 +238,12 @@ def serve(
 
     def answer(request: Request) -> None:
         whole = content if content is not None else request.content
-        assert whole is not None, f"nothing is offered at {request.path}"
         first = request.first_byte
-        if ranges == "unasked" and first is None:
+        if whole and ranges == "unasked" and first is None:
             first = len(whole) // 2
-        if first is None or ranges == "ignored":
+        if whole is None:
+            refuse_with(404, b"no such file\n")(request)
+        elif first is None or ranges == "ignored":
             give(whole, headers=headers, **how)(request)
         elif ranges == "refused":
             give(b"", 416, {"Content-Range": f"bytes */{len(whole)}"})(request)
@@ -316,8 +317,8 @@ class Server(Listener):
 
     def __init__(self, context: ssl.SSLContext | None = None, address: str = "127.0.0.1", port: int = 0) -> None:
         self.requests: list[Request] = []
-        self.otherwise: Answer = refuse_with(404, b"no such file\n")
-        """Answer for a path that is neither offered nor scripted."""
+        self.otherwise: Answer = serve()
+        """Answer for a path without a script."""
         self._offered: dict[str, bytes] = {}
         self._scripts: dict[str, list[Answer]] = {}
         super().__init__(_Handler, context, address, port)
@@ -348,8 +349,7 @@ class Server(Listener):
         """Answer a request as its script says."""
         request = Request(handler, self._offered.get(handler.path.partition("?")[0]))
         self.requests.append(request)
-        usual = self.otherwise if request.content is None else serve()
-        answers = self._scripts.get(request.path) or [usual]
+        answers = self._scripts.get(request.path) or [self.otherwise]
         try:
             (answers.pop(0) if len(answers) > 1 else answers[0])(request)
         finally:

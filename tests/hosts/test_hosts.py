@@ -17,10 +17,11 @@ from typing import NamedTuple
 import pytest
 
 from tests.containers.engine import LOCKED_DOWN, docker
-from tests.drivers import TWO, Container, Ended
+from tests.drivers import TWO, Container
 from tests.hosts import storage
 from tests.machine import ROOT, needs
 from tests.orchestrators.engines import Podman, own_podman
+from tests.samples import Ended
 from tests.states import Place, place
 
 PLACE = "/cache/tiktoken"

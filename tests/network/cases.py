@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tests.drivers import Container, Driver, Ended, Host, Running
+from tests.drivers import Container, Driver, Host, Running
 from tests.machine import needs
+from tests.samples import Ended
 from tests.server import Server
 from tests.vocabularies import CL100K
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
