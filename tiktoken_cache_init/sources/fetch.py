@@ -138,9 +138,11 @@ class Fetch:
     def _limits(self, route: _Route, routes: int) -> tuple[float, float]:
         """Return the time-out in seconds of an attempt, and the time by which it must end. The last resort has all the time."""
         timeout, choices = self._settings.timeout, routes + self._sources_behind
-        if route.needed or choices == 1:
+        left = self._end - time.monotonic()
+        # After the end, the signal of the deadline is on its way.
+        if route.needed or choices == 1 or left <= 0:
             return timeout, math.inf
-        return min(timeout, (self._end - time.monotonic()) / choices), self._end
+        return min(timeout, left / choices), self._end
 
 
 def _routes(vocabulary: Vocabulary, settings: Settings) -> list[_Route]:

@@ -268,6 +268,7 @@ def test_a_slow_route_is_left_and_continued_if_there_is_nothing_better(
     [
         (1, 10, ("fetch",), (15, math.inf)),
         (2, 10, ("fetch",), (5, 10)),
+        (2, 0, ("fetch",), (15, math.inf)),
         (1, 10, ("fetch", "wheel"), (5, 10)),
         (2, 300, ("fetch", "wheel"), (15, 300)),
         (2, 300, ("wheel", "fetch"), (15, 300)),
