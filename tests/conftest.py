@@ -1,11 +1,10 @@
-"""Fixtures of all tests, and the summaries at the end of a run."""
+"""Fixtures of all tests, and the summary of skipped tests at the end of a run."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections import Counter
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -58,42 +57,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         needs(*mark.args)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add to each report whether its test runs in the image or on this host. Parallel runs pass only reports on."""
-    report = yield
-    report.user_properties.append(("driven", _driven(item)))
-    return report
-
-
-def _driven(item: pytest.Item) -> str:
-    """Return whether a test runs the "image", or the command on this "host" in place of the image, or neither."""
-    if {"image", "data_image"} & set(getattr(item, "fixturenames", ())):
-        return "image"
-    variants = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
-    return next((each for each in variants if each in ("host", "image")), "")
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the number of tests in each directory, and one line for each need of skipped tests."""
-    # The report of a file that cannot be imported has no properties.
-    counts = Counter(
-        (
-            report.nodeid.partition("::")[0].rpartition("/")[0],
-            dict(getattr(report, "user_properties", ())).get("driven", ""),
-            outcome,
-        )
-        for outcome in ("passed", "failed", "error", "skipped")
-        for report in terminalreporter.getreports(outcome)
-    )
-    if counts:
-        terminalreporter.section("tests by directory, in the image or on this host")
-    for directory, driven in sorted({key[:2] for key in counts}):
-        outcomes = {outcome: n for (d, way, outcome), n in sorted(counts.items()) if (d, way) == (directory, driven)}
-        words = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.items())
-        terminalreporter.write_line(f"{directory:<22} {driven:<6} {words}")
+    """Print one line for each need of skipped tests."""
     skipped = [
         (report.longrepr[2].removeprefix("Skipped: "), report.nodeid.partition("::")[0].rpartition("/")[0])
         for report in terminalreporter.getreports("skipped")
