@@ -101,13 +101,12 @@ benchmarks: sized $(VENV)/release
 	$(VENV)/release/bin/python -m benchmarks $(ROUNDS)
 ROUNDS ?= 60
 
-# Build the images for arm64, print their sizes, and run the tests of the image. Of the network tests, run only those marked
-# `emulated`: an emulated processor is too slow for the time limits of the others. Emulated, this takes about an hour.
+# Build the images for arm64, print their sizes, and run the tests of the image. Emulated, this takes about an hour.
 arm64: export PLATFORM := linux/arm64
 arm64: $(VENV)/dev
 	REQUIRE_DOCKER=1 $(VENV)/bin/python -m pytest --ignore=tests/containers/test_build.py tests/containers tests/outside \
 	  tests/test_states.py -k "not host and not budget"
-	REQUIRE_DOCKER=1 $(VENV)/bin/python -m pytest tests/network -m emulated -k image
+	REQUIRE_DOCKER=1 $(VENV)/bin/python -m pytest tests/network -k image
 	docker build --quiet --platform $(PLATFORM) --target offline --tag tiktoken-cache-init:offline-arm64 $(BUILD_OPTIONS) .
 	$(PYTHON) -m image.size tiktoken-cache-init:test-arm64 tiktoken-cache-init:offline-arm64
 

@@ -242,7 +242,7 @@ def serve(
         if whole and ranges == "unasked" and first is None:
             first = len(whole) // 2
         if whole is None:
-            refuse_with(404, b"no such file\n")(request)
+            refuse_with(404)(request)
         elif first is None or ranges == "ignored":
             give(whole, headers=headers, **how)(request)
         elif ranges == "refused":
@@ -272,7 +272,7 @@ def page(status: int = 200) -> Answer:
 
 def compressed(content: bytes) -> Answer:
     """Send a body compressed with gzip, which the client did not request."""
-    return give(gzip.compress(content, 6), headers={"Content-Encoding": "gzip"})
+    return give(gzip.compress(content, 1), headers={"Content-Encoding": "gzip"})
 
 
 def raw(data: bytes, then: Answer = close) -> Answer:

@@ -1,16 +1,12 @@
-"""Time limits of a fetch (the deadline, a signal, a stall), and its progress."""
+"""Time limits of a fetch (the deadline, a stall, a slow mirror), signals, and its progress."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import pty
 import re
-import time
 from pathlib import Path
-
-import pytest
 
 from tests.samples import wait_until
 from tests.server import Server, page, refuse_with, serve, silent
@@ -20,45 +16,24 @@ from .cases import PATH, SIZE, Case
 from .names import name_server, resolver
 
 
-def test_the_deadline_ends_a_slow_transfer(case: Case, server: Server) -> None:
-    server.script(PATH, serve(rate=100_000))
-    outcome = case.fill(server.url, environment={"TIKTOKEN_INIT_DEADLINE": "3"})
-    outcome.is_failure(rf"tried http://{server.host}: .* before the deadline", "the deadline of 3 s passed")
-    outcome.is_failure("TIKTOKEN_INIT_DEADLINE|--deadline")
-    assert 2.5 < outcome.ended.seconds < 5
-
-
-def test_a_file_that_is_complete_at_the_deadline_is_installed(case: Case, server: Server) -> None:
+def test_the_deadline_ends_a_slow_transfer_and_a_file_that_is_complete_is_installed(case: Case, server: Server) -> None:
     server.script(f"/{O200K.path}", serve(rate=100_000))
-    environment = {"TIKTOKEN_INIT_DEADLINE": "3"}
-    outcome = case.fill(server.url, encodings="cl100k_base,o200k_base", environment=environment)
-    outcome.is_failure("deadline", about=O200K.published_name)
+    outcome = case.fill(server.url, encodings="cl100k_base,o200k_base", arguments=["--deadline", "5"])
+    outcome.is_failure(
+        f"tried {server.url}: .* before the deadline",
+        "the deadline of 5 s passed",
+        "TIKTOKEN_INIT_DEADLINE|--deadline",
+        about=O200K.published_name,
+    )
     assert outcome.has(CL100K)
+    assert 4 < outcome.ended.seconds < 15
 
 
 def test_the_timeout_option_overrides_its_variable(case: Case, server: Server) -> None:
     server.script(PATH, serve(upto=SIZE // 2, then=silent), serve())
-    environment = {"TIKTOKEN_INIT_TIMEOUT": "60", "TIKTOKEN_INIT_DEADLINE": "30"}
-    outcome = case.fill(server.url, arguments=["--timeout", "1"], environment=environment)
-    outcome.is_ready()
-    assert outcome.ended.seconds < 5
-    assert server.moved <= 1.02 * SIZE
-
-
-def test_a_stalled_transfer_is_given_up_only_after_the_timeout(case: Case, server: Server) -> None:
-    server.script(PATH, serve(upto=SIZE // 2, then=silent), serve())
-    outcome = case.fill(server.url, arguments=["--timeout", "3"])
-    outcome.is_ready()
+    case.fill(server.url, arguments=["--timeout", "2"], environment={"TIKTOKEN_INIT_TIMEOUT": "40"}).is_ready()
     first, again = server.asked(PATH)
-    assert again.started - first.started >= 3
-
-
-@pytest.mark.parametrize("value", ["0", "-1", "soon", "nan", "inf"])
-def test_an_invalid_timeout_is_a_bad_setting(case: Case, value: str) -> None:
-    outcome = case.fill("http://127.0.0.1:9", environment={"TIKTOKEN_INIT_TIMEOUT": value})
-    assert outcome.ended.code == 2
-    problem = "not a number of seconds" if value == "soon" else "out of range"
-    assert f"TIKTOKEN_INIT_TIMEOUT: '{value}' is {problem}" in outcome.said
+    assert 2 <= again.started - first.started < 20
 
 
 # Slow servers.
@@ -71,9 +46,9 @@ def test_a_mirror_that_is_too_slow_for_the_deadline_is_left_for_the_next(
     case: Case, server: Server, second: Server
 ) -> None:
     server.script(PATH, SLOW)
-    outcome = case.fill(server.url, second.url, environment={"TIKTOKEN_INIT_DEADLINE": "30"})
+    outcome = case.fill(server.url, second.url, arguments=["--deadline", "30"])
     outcome.is_ready()
-    assert re.search(rf"tried http://{server.host}: too slow: at .* KiB/s it needs \d+ s more", outcome.said)
+    assert re.search(rf"tried {server.url}: too slow: at .* KiB/s it needs \d+ s more", outcome.said)
     assert server.moved + second.moved <= 1.02 * SIZE
 
 
@@ -81,45 +56,34 @@ def test_a_slow_mirror_is_continued_if_no_other_mirror_and_no_other_source_has_t
     case: Case, server: Server, second: Server
 ) -> None:
     server.script(PATH, SLOW, serve())
-    for path in (PATH, f"/{CL100K.published_name}", f"/{CL100K.cache_key}"):
-        second.script(path, page(404))
-    environment = {"TIKTOKEN_INIT_DEADLINE": "30", "PIP_NO_INDEX": "1"}
-    outcome = case.fill(server.url, second.url, arguments=["--sources", "fetch,wheel"], environment=environment)
+    second.otherwise = page(404)
+    arguments = ["--deadline", "30", "--sources", "fetch,wheel"]
+    outcome = case.fill(server.url, second.url, arguments=arguments, environment={"PIP_NO_INDEX": "1"})
     outcome.is_ready()
     assert "tried wheel" in outcome.said
     assert server.moved <= 1.02 * SIZE
 
 
-# SIGTERM. The time-out and the deadline are long, so that only the signal can end the run.
-
-PATIENT = {"TIKTOKEN_INIT_TIMEOUT": "60", "TIKTOKEN_INIT_DEADLINE": "60"}
+# SIGTERM. The time-out and the deadline are long, so that only the signal can end the run. A unit test stops a stall.
 
 
 def test_sigterm_ends_a_transfer_within_a_second(case: Case, server: Server) -> None:
     server.script(PATH, serve(rate=200_000))
-    running = case.start(server.url, environment=PATIENT)
-    wait_until(lambda: server.moved > 200_000)
-    case.stop(running)
-
-
-def test_sigterm_ends_a_stall_within_a_second(case: Case, server: Server) -> None:
-    server.script(PATH, serve(upto=100_000, then=silent))
-    running = case.start(server.url, environment=PATIENT)
-    wait_until(lambda: server.moved >= 100_000)
+    running = case.start(server.url)
+    wait_until(lambda: server.moved > 100_000)
     case.stop(running)
 
 
 def test_sigterm_ends_a_wait_for_the_next_attempt_within_a_second(case: Case, server: Server) -> None:
     server.script(PATH, refuse_with(503, retry_after="15"))
-    running = case.start(server.url, environment=PATIENT)
-    wait_until(lambda: len(server.requests) == 1 and server.requests[0].ended is not None)
-    time.sleep(0.3)
+    running = case.start(server.url)
+    wait_until(lambda: server.requests and server.requests[0].ended is not None)
     case.stop(running)
 
 
 def test_sigterm_ends_a_name_look_up_within_a_second(case: Case, tmp_path: Path) -> None:
     with name_server(answers=False) as listener:
-        running = case.start("http://mirror.invalid", environment=PATIENT, resolver=resolver(tmp_path))
+        running = case.start("http://mirror.invalid", resolver=resolver(tmp_path))
         listener.settimeout(30)
         assert b"mirror" in listener.recv(512)
         case.stop(running)
@@ -139,9 +103,8 @@ def test_a_slow_fill_shows_progress_and_a_fast_one_does_not(case: Case, server: 
     assert server.host in slow.said
 
 
-@pytest.mark.parametrize("driver", ["host"], indirect=True)  # The terminal of an engine is not that of the test.
 def test_a_slow_fill_shows_progress_on_a_terminal_and_removes_it(server: Server, case: Case) -> None:
-    server.script(PATH, serve(rate=500_000))
+    server.script(PATH, serve(rate=800_000))
     ours, theirs = pty.openpty()
     running = case.start(server.url, environment={"NO_COLOR": "1"}, stderr=theirs)
     os.close(theirs)
@@ -150,27 +113,9 @@ def test_a_slow_fill_shows_progress_on_a_terminal_and_removes_it(server: Server,
     with contextlib.suppress(OSError), os.fdopen(ours, "rb", buffering=0) as terminal:
         while received := terminal.read(4096):
             said += received
-    assert case.end(running).ended.code == 0
+    assert running.wait().code == 0
     drawn = re.findall(rb"\r\x1b\[Kfetching: [0-9,]+ of 1,681,126 bytes", said)
     assert len(drawn) > 1, said
     assert b"fetching" not in said[said.rindex(b"\x1b[K") :]
     # The only escape clears the line: there is no colour.
     assert set(re.findall(rb"\x1b\[\d*[A-Za-z]", said)) == {b"\x1b[K"}
-
-
-# JSON.
-
-
-def test_a_failure_is_in_the_json_result(case: Case, server: Server) -> None:
-    server.script(PATH, page(403))
-    outcome = case.fill(server.url, arguments=["--json"])
-    outcome.is_failure("403")
-    [file] = outcome.result["files"]
-    assert "403" in str(file)
-
-
-def test_every_line_of_a_json_log_is_json(case: Case, server: Server) -> None:
-    server.script(PATH, page(403))
-    outcome = case.fill(server.url, arguments=["--log", "json"])
-    outcome.is_failure("403")
-    assert all(json.loads(line)["message"] for line in outcome.ended.stderr.splitlines())
