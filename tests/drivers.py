@@ -43,12 +43,10 @@ LONGEST = 120.0
 class Running:
     """Run in progress."""
 
-    def __init__(self, command: Sequence[str], container: str = "", kept: object = None, **options: Any) -> None:
+    def __init__(self, command: Sequence[str], container: str = "", **options: Any) -> None:
         # Files, because a full pipe would stop the run.
         self._files = {name: tempfile.TemporaryFile() for name in ("stdout", "stderr")}  # noqa: SIM115
         self._container = container
-        # A temporary file that the run reads: it is removed together with this object.
-        self._kept = kept
         self._since = time.monotonic()
         self._process = subprocess.Popen(command, **({"stdin": subprocess.DEVNULL} | self._files | options))
 
@@ -112,8 +110,7 @@ class Driver(ABC):
         *arguments: str,
         environment: Mapping[str, str] | None = None,
         user: str = "",
-        hosts: Mapping[str, str] | None = None,
-        resolver: Path | None = None,
+        files: Mapping[str, Path] | None = None,
         **streams: Any,
     ) -> Running:
         """Start the command.
@@ -122,15 +119,14 @@ class Driver(ABC):
             arguments: the command line after the program's name.
             environment: variables of the command, which gets no other variables of the test run.
             user: ``UID:GID`` to run as. The default is the user of the test (host) or of the image (container).
-            hosts: host name -> address, for the hosts file of the command.
-            resolver: resolv.conf of the command, in place of the machine's.
+            files: path -> file that the command finds there, such as another /etc/hosts.
             streams: options of `subprocess.Popen`, such as ``stdout``. In a container these are the engine's streams.
         """
-        return self._start(arguments, {**self.variables, **(environment or {})}, user, hosts or {}, resolver, streams)
+        return self._start(arguments, {**self.variables, **(environment or {})}, user, files or {}, streams)
 
     @abstractmethod
     def _start(
-        self, arguments: Words, environment: Table, user: str, hosts: Table, resolver: Path | None, streams: Options
+        self, arguments: Words, environment: Table, user: str, files: Mapping[str, Path], streams: Options
     ) -> Running: ...
 
     def run(self, *arguments: str, **how: Any) -> Ended:
@@ -152,7 +148,7 @@ class Host(Driver):
     name = "host"
 
     def _start(
-        self, arguments: Words, environment: Table, user: str, hosts: Table, resolver: Path | None, streams: Options
+        self, arguments: Words, environment: Table, user: str, files: Mapping[str, Path], streams: Options
     ) -> Running:
         command = [*self.wrapper, interpreter(bool(user) or self.unprivileged), str(self.program), *arguments]
         if user:
@@ -161,17 +157,12 @@ class Host(Driver):
         # COV: the coverage of a child process.
         own = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COV")}
         streams["env"] = own | dict(environment)
-        if not hosts and not resolver:
-            return Running(command, **streams)
-        needs("root")
-        file = tempfile.NamedTemporaryFile("w")  # noqa: SIM115
-        file.writelines(f"{address} {name}\n" for name, address in hosts.items())
-        file.flush()
-        mounts = [(file.name, "/etc/hosts"), (str(resolver or "/etc/resolv.conf"), "/etc/resolv.conf")]
-        lines = [shlex.join(["mount", "--bind", *mount]) for mount in mounts]
-        script = " && ".join([*lines, f"exec {shlex.join(command)}"])
-        command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
-        return Running(command, kept=file, **streams)
+        if files:
+            needs("root")
+            lines = [shlex.join(["mount", "--bind", str(file), path]) for path, file in files.items()]
+            script = " && ".join([*lines, f"exec {shlex.join(command)}"])
+            command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
+        return Running(command, **streams)
 
 
 def interpreter(for_another_user: bool) -> str:
@@ -198,7 +189,7 @@ class Container(Driver):
     name = "image"
 
     def _start(
-        self, arguments: Words, environment: Table, user: str, hosts: Table, resolver: Path | None, streams: Options
+        self, arguments: Words, environment: Table, user: str, files: Mapping[str, Path], streams: Options
     ) -> Running:
         container = f"tiktoken-cache-init-test-{uuid.uuid4().hex[:12]}"
         command = ["docker", "run", "--rm", "--name", container, *platform(), *self.options]
@@ -206,10 +197,8 @@ class Container(Driver):
             command += ["--volume", f"{place}:{place}"]
         if user:
             command += ["--user", user]
-        if resolver:
-            command += ["--volume", f"{resolver}:/etc/resolv.conf:ro"]
-        for name, address in hosts.items():
-            command += ["--add-host", f"{name}:{address}"]
+        for path, file in files.items():
+            command += ["--volume", f"{file}:{path}:ro"]
         for name, value in environment.items():
             command += ["--env", f"{name}={value}"]
         return Running([*command, self.image, *arguments], container, **streams)

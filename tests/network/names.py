@@ -40,11 +40,18 @@ def _deny(listener: socket.socket) -> None:
         listener.sendto(packet[:2] + b"\x81\x83" + packet[4:6] + bytes(6) + packet[12:], asker)
 
 
-def resolver(directory: Path) -> Path:
-    """Write a resolv.conf with ``ADDRESS`` and the default time-outs, and return its path."""
+def resolver(directory: Path) -> dict[str, Path]:
+    """Return the file of a run that asks the name server at ``ADDRESS``, with the default time-outs."""
     path = directory / "resolv.conf"
     path.write_text(f"nameserver {ADDRESS}\n")
-    return path
+    return {"/etc/resolv.conf": path}
+
+
+def hosts(directory: Path, name: str, address: str) -> dict[str, Path]:
+    """Return the file of a run that knows this name."""
+    path = directory / "hosts"
+    path.write_text(f"{address} {name}\n")
+    return {"/etc/hosts": path}
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from tiktoken_cache_init.catalogue import ORIGIN, cache_key
 
 from .authority import Authority
 from .cases import PATH, QUICK, SIZE, Case, also_in_the_image
-from .names import name_server, resolver
+from .names import hosts, name_server, resolver
 
 HOST = ORIGIN.removeprefix("https://")
 ADDRESS = f"127.77.{os.getpid() % 250}.1"
@@ -35,18 +35,18 @@ def origin(contents: dict[str, bytes], authority: Authority) -> Iterator[Server]
 
 @pytest.mark.parametrize("setting", ["on", "off"])
 def test_the_origin_is_used_if_all_mirrors_fail_but_not_if_it_is_off(
-    case: Case, server: Server, second: Server, origin: Server, authority: Authority, setting: str
+    case: Case, server: Server, second: Server, origin: Server, authority: Authority, setting: str, tmp_path: Path
 ) -> None:
     server.script(PATH, page(503))
     second.script(PATH, reset)
-    hosts = {HOST: ADDRESS}
+    files = hosts(tmp_path, HOST, ADDRESS)
     mirrors = (server.url, second.url)
     if setting == "on":
         environment = {"TIKTOKEN_INIT_CA": str(authority.bundle)}
-        case.fill(*mirrors, origin="on", environment=environment, hosts=hosts).is_ready()
+        case.fill(*mirrors, origin="on", environment=environment, files=files).is_ready()
         assert origin.moved == SIZE
     else:
-        case.fill(*mirrors, environment=QUICK, hosts=hosts).is_failure(f"tried {server.url}: 503")
+        case.fill(*mirrors, environment=QUICK, files=files).is_failure(f"tried {server.url}: 503")
         assert origin.connections == 0
 
 
@@ -63,20 +63,21 @@ def test_a_mirror_may_hold_the_files_in_one_directory(case: Case, contents: dict
 @also_in_the_image
 def test_a_name_that_does_not_exist_is_reported(case: Case, tmp_path: Path) -> None:
     with name_server(answers=True):
-        outcome = case.fill("http://mirror.invalid", environment=QUICK, resolver=resolver(tmp_path))
+        outcome = case.fill("http://mirror.invalid", environment=QUICK, files=resolver(tmp_path))
     outcome.is_failure("mirror.invalid: its name cannot be resolved")
 
 
 def test_a_name_server_that_never_answers_is_given_up_at_the_deadline(case: Case, tmp_path: Path) -> None:
     with name_server(answers=False):
-        outcome = case.fill("http://mirror.invalid", arguments=["--deadline", "2"], resolver=resolver(tmp_path))
+        outcome = case.fill("http://mirror.invalid", arguments=["--deadline", "2"], files=resolver(tmp_path))
     outcome.is_failure("mirror.invalid", "the deadline of 2 s passed")
 
 
 @also_in_the_image
-def test_a_host_name_that_is_not_ascii_works(case: Case, server: Server) -> None:
+def test_a_host_name_that_is_not_ascii_works(case: Case, server: Server, tmp_path: Path) -> None:
     invalid = ["http://bücher..test", "http://xn--\N{SNOWMAN}.test", "http://-bü-.test"]
-    outcome = case.fill(*invalid, f"http://BÜCHER。test:{server.port}", hosts={"xn--bcher-kva.test": "127.0.0.1"})
+    files = hosts(tmp_path, "xn--bcher-kva.test", "127.0.0.1")
+    outcome = case.fill(*invalid, f"http://BÜCHER。test:{server.port}", files=files)
     outcome.is_ready()
     assert outcome.said.count("its host name is not a valid one") == len(invalid)
 

@@ -83,7 +83,7 @@ def test_sigterm_ends_a_wait_for_the_next_attempt_within_a_second(case: Case, se
 
 def test_sigterm_ends_a_name_look_up_within_a_second(case: Case, tmp_path: Path) -> None:
     with name_server(answers=False) as listener:
-        running = case.start("http://mirror.invalid", resolver=resolver(tmp_path))
+        running = case.start("http://mirror.invalid", files=resolver(tmp_path))
         listener.settimeout(30)
         assert b"mirror" in listener.recv(512)
         case.stop(running)
