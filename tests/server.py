@@ -272,7 +272,7 @@ def page(status: int = 200) -> Answer:
 
 def compressed(content: bytes) -> Answer:
     """Send a body compressed with gzip, which the client did not request."""
-    return give(gzip.compress(content, 1), headers={"Content-Encoding": "gzip"})
+    return give(gzip.compress(content), headers={"Content-Encoding": "gzip"})
 
 
 def raw(data: bytes, then: Answer = close) -> Answer:
