@@ -104,7 +104,7 @@ def test_a_slow_fill_shows_progress_and_a_fast_one_does_not(case: Case, server: 
 
 
 def test_a_slow_fill_shows_progress_on_a_terminal_and_removes_it(server: Server, case: Case) -> None:
-    server.script(PATH, serve(rate=800_000))
+    server.script(PATH, serve(rate=500_000))
     ours, theirs = pty.openpty()
     running = case.start(server.url, environment={"NO_COLOR": "1"}, stderr=theirs)
     os.close(theirs)
