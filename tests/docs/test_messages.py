@@ -54,7 +54,9 @@ def test_the_init_container_on_volumes_that_it_cannot_fill(image: str, volume: P
 
 def test_a_gateway_without_files_prints_the_error_of_the_front_page(gateway_program: Path, tmp_path: Path) -> None:
     printed = offline([str(gateway_program), "--check"], {"TIKTOKEN_CACHE_DIR": str(tmp_path)}).stderr
-    check('failed to get gpt-3.5-turbo token encoder: Get "https://...": ...', printed)
+    check(
+        'failed to get gpt-3.5-turbo token encoder: Get "https://openaipublic.blob.core.windows.net/...": ...', printed
+    )
     [fence] = [fence for section in read("README.md") for fence in section.fences if fence.language == "text"]
     assert quotes(fence.text, printed), printed
 
