@@ -58,7 +58,6 @@ class Shell:
                 "new-api": self.name,
                 "3000:3000": "127.0.0.1::3000",
                 "type=bind,source=/path/to/data,target=/data": f"type=bind,source={self.place}/data,target=/data",
-                "id=ca,src=/path/to/ca.pem": f"id=ca,src={engine.machine_bundle() or '/dev/null'}",
             },
         }
         path = self.place / "plan.json"
