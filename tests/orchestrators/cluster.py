@@ -102,9 +102,9 @@ class Namespace:
         config = run("kubectl", "config", "view", "--raw", "--flatten", "--minify").stdout
         (self.directory / "config").write_text(config)
         self("config", "set-context", "--current", "--namespace", self.name)
-        self("create", "namespace", self.name)
-        self("label", "namespace", self.name, "pod-security.kubernetes.io/enforce=restricted")
-        assert "violates PodSecurity" in self("run", "x", "--image=x", "--dry-run=server", check=False).stdout
+        labels = {"pod-security.kubernetes.io/enforce": "restricted", "tiktoken-test": self.name}
+        metadata = {"name": self.name, "labels": labels}
+        self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
     def __call__(self, *arguments: str, check: bool = True, given: str | None = None) -> Done:
         """Run a kubectl command in the namespace."""
@@ -114,9 +114,13 @@ class Namespace:
         """Run commands as a page has them."""
         return run("bash", "-euc", commands, variables=self._variables, directory=self.directory).stdout
 
-    def apply(self, directory: str, check: bool = True) -> Done:
+    def create(self, manifest: Manifest) -> None:
+        """Make a resource."""
+        self("create", "--filename", "-", given=written([manifest]))
+
+    def apply(self, directory: str, *options: str, check: bool = True) -> Done:
         """Apply a directory of the manifests."""
-        return self("apply", "-k", str(self.manifests / directory), check=check)
+        return self("apply", "-k", str(self.manifests / directory), *options, check=check)
 
     def change(self, path: str, old: str, new: str) -> None:
         """Replace a text in a file of the manifests."""
@@ -136,8 +140,8 @@ class Namespace:
             "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [term]}]}},
             kind: {"path": f"{self.cluster.path}/{name}"},
         }
-        volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec}
-        self("apply", "--filename", "-", given=written([volume]))
+        metadata = {"name": name, "labels": {"tiktoken-test": self.name}}
+        self.create({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": spec})
         return name
 
     def await_ready(self, deployment: str) -> None:
@@ -172,10 +176,7 @@ class Namespace:
 
     def clear(self) -> None:
         """Remove the namespace and its volumes."""
-        self("delete", "namespace", self.name, "--wait=false")
-        names = self("get", "persistentvolumes", "-o=name").stdout.split()
-        if ours := [name for name in names if self.name in name]:
-            self("delete", "--wait=false", *ours)
+        self("delete", "namespaces,persistentvolumes", f"--selector=tiktoken-test={self.name}", "--wait=false")
 
 
 def _for_the_cluster(path: Path) -> str:
