@@ -7,7 +7,7 @@ BUILD_OPTIONS ?=
 export BUILD_OPTIONS
 VENV := .venv
 
-.PHONY: supported fill test test-unit lint image dist publish release-tag rehearsal size sized benchmarks arm64 pins clean
+.PHONY: supported fill test test-unit lint image dist publish release-names rehearsal address version size sized benchmarks arm64 pins clean
 
 # Fill a directory on this machine, with a virtual environment in .venv.
 fill: supported $(VENV)/runtime
@@ -77,13 +77,23 @@ export ARCHITECTURES
 publish: supported $(VENV)/release
 	$(VENV)/release/bin/python -m release.publish $(IMAGE)
 
-# Fail if the variable TAG differs from the program's version.
-release-tag:
+# Fail if the variables TAG and GITHUB_REPOSITORY differ from what is in the program.
+release-names:
 	$(PYTHON) -m release.check
 
 # Run a whole release on this machine, with a registry and a package index on loopback. release/rehearsal.py says what it needs.
 rehearsal: $(VENV)/release $(VENV)/dev
 	$(VENV)/bin/python -m release.rehearsal
+
+# Write another version into every file that has it: make version NEW=0.2.0
+version:
+	git grep -lzF $(VERSION) README.md README.zh-CN.md deploy docs tiktoken_cache_init | \
+	  xargs -0 sed -i -E 's/(^|[^0-9.])$(subst .,\.,$(VERSION))\b/\1$(NEW)/g'
+
+# Write the account that publishes into every file that has the repository's address: make address OWNER=acme
+address:
+	git grep -lz $(REPOSITORY) | xargs -0 sed -i 's,$(REPOSITORY),$(OWNER)/tiktoken-cache-init,g; s,ghcr.io/$(OWNER),\L&,g'
+REPOSITORY = $(shell sed -n 's/^REPOSITORY = "\(.*\)"/\1/p' tiktoken_cache_init/__init__.py)
 
 # Build each target, and print its compressed size. Exit with 1 if a size exceeds its budget.
 size: sized

@@ -1,6 +1,6 @@
 """Checks what a release publishes, and stops it with one line: ``python -m release.check [DIRECTORY]``.
 
-It checks the tag, and the files in the directory. `release.publish` checks the images.
+It checks the tag (TAG), the repository (GITHUB_REPOSITORY), and the files in the directory. `release.publish` checks the images.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from tiktoken_cache_init import __version__
+from tiktoken_cache_init import REPOSITORY, __version__
 
 from .dist import ARCHITECTURES, NAME, TARGETS, run
 
@@ -30,10 +30,13 @@ def archive(target: str, architecture: str) -> str:
     return f"{NAME}-{__version__}{TARGETS[target]}-{architecture}.tar.gz"
 
 
-def check_tag() -> None:
-    """Exit with an error if the release has a tag, in the variable TAG, that differs from the program's version."""
+def check_names() -> None:
+    """Exit with an error if the tag or the repository of the workflow differs from what is in the program."""
     if (tag := os.environ.get("TAG", f"v{__version__}")) != f"v{__version__}":
         sys.exit(f"error: the tag is {tag}, and the program's version is {__version__}: correct one of them")
+    if (name := os.environ.get("GITHUB_REPOSITORY", REPOSITORY)) != REPOSITORY:
+        owner = name.partition("/")[0]
+        sys.exit(f"error: the repository is {name}, and the program's is {REPOSITORY}: run make address OWNER={owner}")
 
 
 def check_files(directory: Path) -> None:
@@ -101,6 +104,6 @@ def check_image(image: str) -> None:
 
 
 if __name__ == "__main__":
-    check_tag()
+    check_names()
     for argument in sys.argv[1:]:
         check_files(Path(argument))

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-from tiktoken_cache_init import __version__
+from tiktoken_cache_init import REPOSITORY, __version__
 from tiktoken_cache_init.catalogue import VOCABULARIES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,7 +70,7 @@ def build(target: str, *options: str) -> None:
         f"VERSION={__version__}",
         f"REVISION={run('git', 'rev-parse', 'HEAD').strip()}",
     ]
-    given += [f"SOURCE={source}"] if (source := os.environ.get("SOURCE")) else []
+    given.append(f"SOURCE=https://github.com/{REPOSITORY}")
     arguments = [word for each in given for word in ("--build-arg", each)]
     arguments += shlex.split(os.environ.get("BUILD_OPTIONS", ""))
     run("docker", "buildx", "build", "--target", target, *arguments, *options, ".")

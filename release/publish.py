@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tiktoken_cache_init import __version__
 
-from .check import check_image, check_tag
+from .check import check_image, check_names
 from .dist import ARCHITECTURES, NAME, TARGETS, build, run
 
 
@@ -56,7 +56,7 @@ def try_image(image: str) -> None:
 
 def main(name: str) -> None:
     """Publish every target, and print the digests."""
-    check_tag()
+    check_names()
     for target, suffix in TARGETS.items():
         image = push(target, name)
         check_image(image)

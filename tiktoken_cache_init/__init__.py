@@ -1,5 +1,7 @@
 """Program that fills a directory with byte-exact tiktoken vocabularies, under the names that consumers look for."""
 
 __version__ = "0.1.0"
-REPORT_TO = "the project that published it"
-"""Where to report a bug. A release writes the address of its issue tracker here."""
+REPOSITORY = "OWNER/tiktoken-cache-init"
+"""The project on GitHub. `make address OWNER=...` changes the account, here and on all pages."""
+REPORT_TO = f"https://github.com/{REPOSITORY}/issues"
+"""Where to report a bug."""

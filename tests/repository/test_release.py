@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import re
 import subprocess
-import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -21,7 +19,7 @@ from release.check import LABEL, SDIST, TAR, WHEEL, archive
 from tests.consumers.running import offline
 from tests.machine import ROOT, needs
 from tests.samples import command
-from tiktoken_cache_init import __version__
+from tiktoken_cache_init import REPOSITORY, __version__
 from tiktoken_cache_init.catalogue import VOCABULARIES
 
 PYTHON = ROOT / ".venv" / "release" / "bin" / "python"
@@ -150,10 +148,31 @@ def test_a_wrong_version_in_one_file_stops_the_release(tmp_path: Path, name: str
         check.check_files(right)
 
 
-def test_a_tag_of_another_version_stops_the_release() -> None:
-    run = [sys.executable, "-m", "release.check"]
-    for tag, code in ((f"v{__version__}", 0), ("v9.9.9", 1)):
-        assert (
-            subprocess.run(run, check=False, cwd=ROOT, env=os.environ | {"TAG": tag}, capture_output=True).returncode
-            == code
-        )
+@pytest.mark.parametrize(
+    ("variable", "right", "wrong"),
+    [("TAG", f"v{__version__}", "v9.9.9"), ("GITHUB_REPOSITORY", REPOSITORY, "another/tiktoken-cache-init")],
+)
+def test_another_tag_or_repository_stops_the_release(
+    monkeypatch: pytest.MonkeyPatch, variable: str, right: str, wrong: str
+) -> None:
+    monkeypatch.setenv("GITHUB_REPOSITORY", REPOSITORY)
+    monkeypatch.setenv(variable, right)
+    check.check_names()
+    monkeypatch.setenv(variable, wrong)
+    with pytest.raises(SystemExit, match=f"is {wrong}, and the program's .*is {right.removeprefix('v')}: "):
+        check.check_names()
+
+
+def test_one_command_changes_the_address_and_one_the_version_in_all_files(tmp_path: Path) -> None:
+    def found(pattern: str, *paths: str) -> set[str]:
+        command = ["git", "grep", "-hoE", pattern, "--", *paths]
+        return set(subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True).stdout.split())
+
+    address = "(github\\.com|ghcr\\.io)/[A-Za-z0-9-]+/tiktoken-cache-init"
+    subprocess.run(["git", "clone", "--quiet", ROOT, tmp_path], check=True)
+    assert found(address, ":!tests") == {f"github.com/{REPOSITORY}", f"ghcr.io/{REPOSITORY}"}
+    subprocess.run(["make", "address", "OWNER=Acme"], check=True, cwd=tmp_path, capture_output=True)
+    assert found(address, ":!tests") == {"github.com/Acme/tiktoken-cache-init", "ghcr.io/acme/tiktoken-cache-init"}
+    subprocess.run(["make", "version", "NEW=9.9.9"], check=True, cwd=tmp_path, capture_output=True)
+    assert found(f".*{re.escape(__version__)}.*", "README*", "deploy", "docs", "tiktoken_cache_init") == set()
+    assert '__version__ = "9.9.9"' in (tmp_path / "tiktoken_cache_init" / "__init__.py").read_text()
