@@ -81,9 +81,9 @@ publish: supported $(VENV)/release
 release-names:
 	$(PYTHON) -m release.check
 
-# Run a whole release on this machine, with a registry and a package index on loopback. release/rehearsal.py says what it needs.
+# Run a whole release on this machine, with a registry and a package index on loopback. release/rehearsal.sh says what it needs.
 rehearsal: $(VENV)/release $(VENV)/dev
-	$(VENV)/bin/python -m release.rehearsal
+	release/rehearsal.sh
 
 # Write another version into every file that has it: make version NEW=0.2.0
 version:

@@ -20,8 +20,7 @@ from statistics import median
 from matplotlib import pyplot
 
 from image.size import BUDGETS, measure
-from release.check import WHEEL
-from release.dist import NAME, ROOT, build, make_packages, run
+from release.dist import NAME, ROOT, WHEEL, build, make_packages, run
 from tiktoken_cache_init.catalogue import VOCABULARIES
 
 DEFAULT, COPY, CAREFUL = f"{NAME}:default", f"{NAME}-peer:copy", f"{NAME}-peer:careful"

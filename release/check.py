@@ -1,6 +1,6 @@
-"""Checks what a release publishes, and stops it with one line: ``python -m release.check [DIRECTORY]``.
+"""Checks what a release publishes, and stops it with one line: ``python -m release.check [DIRECTORY | NAME@DIGEST]...``.
 
-It checks the tag (TAG), the repository (GITHUB_REPOSITORY), and the files in the directory. `release.publish` checks the images.
+Without arguments, it checks only the names that the workflow gives: the tag (TAG) and the repository (GITHUB_REPOSITORY).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import subprocess
 import sys
 import tarfile
 import zipfile
@@ -17,17 +18,9 @@ from typing import Any
 
 from tiktoken_cache_init import REPOSITORY, __version__
 
-from .dist import ARCHITECTURES, NAME, TARGETS, run
+from .dist import ARCHITECTURES, DISTRIBUTION, SDIST, TAR, TARGETS, WHEEL, archive
 
-DISTRIBUTION = NAME.replace("-", "_")
-WHEEL, SDIST = f"{DISTRIBUTION}-{__version__}-py3-none-any.whl", f"{DISTRIBUTION}-{__version__}.tar.gz"
-TAR = f"tiktoken-vocabularies-{__version__}.tar.gz"
 LABEL = "org.opencontainers.image.version"
-
-
-def archive(target: str, architecture: str) -> str:
-    """Return the name of the archive of an image."""
-    return f"{NAME}-{__version__}{TARGETS[target]}-{architecture}.tar.gz"
 
 
 def check_names() -> None:
@@ -44,9 +37,8 @@ def check_files(directory: Path) -> None:
     wanted = {WHEEL, SDIST, TAR, *(archive(target, each) for target in TARGETS for each in ARCHITECTURES)}
     found = {path.name for path in directory.iterdir()} - {"SHA256SUMS"}
     if found != wanted:
-        names = [f"without {name}" for name in sorted(wanted - found)] + [
-            f"with {name}" for name in sorted(found - wanted)
-        ]
+        names = [f"without {name}" for name in sorted(wanted - found)]
+        names += [f"with {name}" for name in sorted(found - wanted)]
         sys.exit(f"error: {directory} is {', '.join(names)}: run make dist again")
     sums = dict(line.split()[::-1] for line in (directory / "SHA256SUMS").read_text().splitlines())
     for name in sorted(wanted):
@@ -61,13 +53,13 @@ def _version(path: Path) -> str:
     """Return the version that a file of a release has inside."""
     if path.name == WHEEL:
         with zipfile.ZipFile(path) as wheel:
-            text = wheel.read(f"{DISTRIBUTION}-{__version__}.dist-info/METADATA").decode()
+            text = wheel.read(f"{DISTRIBUTION}.dist-info/METADATA").decode()
         return _found(r"^Version: (.*)$", text)
     with tarfile.open(path) as file:
         if path.name == TAR:
             return _found(r"tiktoken-vocabularies-(.*?)\.tar", _read(file, "README"))
         if path.name == SDIST:
-            text = _read(file, f"{DISTRIBUTION}-{__version__}/{DISTRIBUTION}/__init__.py")
+            text = _read(file, f"{DISTRIBUTION}/tiktoken_cache_init/__init__.py")
             return _found('^__version__ = "(.*)"$', text)
         manifest = json.loads(_read(file, "manifest.json"))[0]
         return str(json.loads(_read(file, manifest["Config"]))["config"]["Labels"][LABEL])
@@ -85,25 +77,36 @@ def _read(file: tarfile.TarFile, name: str) -> str:
 
 def check_image(image: str) -> None:
     """Exit with an error if ``NAME@DIGEST`` lacks an architecture or an attestation, or has another digest or version."""
-    raw = run("docker", "buildx", "imagetools", "inspect", "--raw", image)
-    digest = f"sha256:{hashlib.sha256(raw.encode()).hexdigest()}"
-    if digest != image.rpartition("@")[2]:
+    name, _, wanted = image.partition("@")
+    index = _inspect(image, "--raw")
+    digest = f"sha256:{hashlib.sha256(index.encode()).hexdigest()}"
+    if digest != wanted:
         sys.exit(f"error: the registry has {digest} for {image}: publish again")
-    manifests: list[dict[str, Any]] = json.loads(raw).get("manifests", [])
+    manifests: list[dict[str, Any]] = json.loads(index).get("manifests", [])
     digests = {each["platform"]["architecture"]: each["digest"] for each in manifests}
-    kept = [each.get("annotations", {}).get("vnd.docker.reference.digest") for each in manifests]
-    versions = json.loads(run("docker", "buildx", "imagetools", "inspect", "--format", "{{json .Image}}", image))
+    attested = [each.get("annotations", {}).get("vnd.docker.reference.digest") for each in manifests]
     for architecture in ARCHITECTURES:
         if architecture not in digests:
             sys.exit(f"error: {image} has no image for {architecture}: publish again")
-        if digests[architecture] not in kept:
+        if digests[architecture] not in attested:
             sys.exit(f"error: {image} has no attestation for {architecture}: publish again")
-        version = versions[f"linux/{architecture}"]["config"]["Labels"][LABEL]
-        if version != __version__:
+        configuration = json.loads(_inspect(f"{name}@{digests[architecture]}", "--format", "{{json .Image}}"))
+        if (version := configuration["config"]["Labels"][LABEL]) != __version__:
             sys.exit(f"error: {image} has the version {version} for {architecture}, not {__version__}: publish again")
+
+
+def _inspect(image: str, *options: str) -> str:
+    command = ["docker", "buildx", "imagetools", "inspect", *options, image]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"error: {image} cannot be read ({done.stderr.strip()}): publish again")
+    return done.stdout
 
 
 if __name__ == "__main__":
     check_names()
     for argument in sys.argv[1:]:
-        check_files(Path(argument))
+        if "@" in argument:
+            check_image(argument)
+        else:
+            check_files(Path(argument))

@@ -1,15 +1,14 @@
 """Makes the files of a release: ``python -m release.dist DIRECTORY``.
 
 The directory gets the wheel, the sdist, a tar of the vocabularies, an archive of each image for each architecture
-(the variable ARCHITECTURES, default: amd64 arm64), and SHA256SUMS. All parts get the vocabularies from the image ``data``: its build checks their digests, and
-the real tiktoken loads them. Two runs for one commit make the same bytes.
+(the variable ARCHITECTURES, default: amd64 arm64), and SHA256SUMS. All parts get the vocabularies from the image ``data``:
+its build checks their digests, and the real tiktoken loads them. Two runs for one commit make the same bytes.
 
 It runs in the environment of `make dist`, with a container engine. BUILD_OPTIONS holds options for every build of an image.
 """
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
 import io
@@ -20,7 +19,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
@@ -29,6 +28,9 @@ from tiktoken_cache_init.catalogue import VOCABULARIES
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "tiktoken-cache-init"
+DISTRIBUTION = f"tiktoken_cache_init-{__version__}"
+WHEEL, SDIST = f"{DISTRIBUTION}-py3-none-any.whl", f"{DISTRIBUTION}.tar.gz"
+TAR = f"tiktoken-vocabularies-{__version__}.tar.gz"
 TARGETS = {"default": "", "offline": "-offline", "data": "-data"}
 """Target of the Dockerfile -> suffix of the version in tags and file names."""
 ARCHITECTURES = os.environ.get("ARCHITECTURES", "amd64 arm64").split()
@@ -36,13 +38,18 @@ CACHE_README = f"""\
 The vocabularies of tiktoken, as their publisher serves them, under their cache keys.
 This directory is a cache: mount it or copy it, and set TIKTOKEN_CACHE_DIR to its path in the program that reads it.
 
-Unpack:  mkdir tiktoken && tar -xzf tiktoken-vocabularies-{__version__}.tar.gz -C tiktoken
+Unpack:  mkdir tiktoken && tar -xzf {TAR} -C tiktoken
 Check:   cd tiktoken && sha256sum --check SHA256SUMS
 Docker:  docker run -v ./tiktoken:/cache/tiktoken:ro -e TIKTOKEN_CACHE_DIR=/cache/tiktoken ...
 Python:  TIKTOKEN_CACHE_DIR=$PWD/tiktoken python program.py
 
 The names are the SHA-1 of the URLs of the files: `{NAME} list` prints them. `{NAME} verify` explains what is wrong.
 """
+
+
+def archive(target: str, architecture: str) -> str:
+    """Return the name of the archive of an image."""
+    return f"{NAME}-{__version__}{TARGETS[target]}-{architecture}.tar.gz"
 
 
 def run(*command: str | Path, **options: str) -> str:
@@ -65,11 +72,8 @@ def epoch() -> str:
 
 def build(target: str, *options: str) -> None:
     """Build a target of the Dockerfile as in a release."""
-    given = [
-        f"SOURCE_DATE_EPOCH={epoch()}",
-        f"VERSION={__version__}",
-        f"REVISION={run('git', 'rev-parse', 'HEAD').strip()}",
-    ]
+    revision = run("git", "rev-parse", "HEAD").strip()
+    given = [f"SOURCE_DATE_EPOCH={epoch()}", f"VERSION={__version__}", f"REVISION={revision}"]
     given.append(f"SOURCE=https://github.com/{REPOSITORY}")
     arguments = [word for each in given for word in ("--build-arg", each)]
     arguments += shlex.split(os.environ.get("BUILD_OPTIONS", ""))
@@ -96,8 +100,7 @@ def make_tar(vocabularies: Path, out: Path) -> None:
     sums = "".join(f"{known.sha256}  {known.cache_key}\n" for known in sorted(VOCABULARIES, key=lambda v: v.cache_key))
     contents = {known.cache_key: (vocabularies / known.cache_key).read_bytes() for known in VOCABULARIES}
     contents |= {"README": CACHE_README.encode(), "SHA256SUMS": sums.encode()}
-    with _compressed(out / f"tiktoken-vocabularies-{__version__}.tar.gz") as file:
-        _write_tar(file, ((tarfile.TarInfo(name), io.BytesIO(contents[name])) for name in sorted(contents)))
+    _write_tar(out / TAR, ((tarfile.TarInfo(name), io.BytesIO(contents[name])) for name in sorted(contents)))
 
 
 def make_archive(target: str, architecture: str, out: Path) -> None:
@@ -106,29 +109,26 @@ def make_archive(target: str, architecture: str, out: Path) -> None:
     names = [f"{NAME}:{__version__}{TARGETS[target]}", f"{NAME}:{'latest' if target == 'default' else target}"]
     tags = [word for name in names for word in ("--tag", name)]
     build(target, "--platform", f"linux/{architecture}", "--provenance=false", "--quiet", "--load", *tags)
-    path = out / f"{NAME}-{__version__}{TARGETS[target]}-{architecture}.tar.gz"
-    with tempfile.TemporaryFile() as saved, _compressed(path) as file:
+    with tempfile.TemporaryFile() as saved:
         subprocess.run(["docker", "save", *names], check=True, stdout=saved)
         saved.seek(0)
-        with tarfile.open(fileobj=saved) as archive:
+        with tarfile.open(fileobj=saved) as image:
             # The engine writes the time of the run into some entries.
-            _write_tar(file, ((entry, archive.extractfile(entry)) for entry in archive))
+            _write_tar(out / archive(target, architecture), ((entry, image.extractfile(entry)) for entry in image))
 
 
-@contextlib.contextmanager
-def _compressed(path: Path) -> Iterator[gzip.GzipFile]:
-    with path.open("wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as compressed:
-        yield compressed
-
-
-def _write_tar(file: gzip.GzipFile, entries: Iterable[tuple[tarfile.TarInfo, IO[bytes] | None]]) -> None:
-    with tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+def _write_tar(path: Path, entries: Iterable[tuple[tarfile.TarInfo, IO[bytes] | None]]) -> None:
+    with (
+        path.open("wb") as file,
+        gzip.GzipFile("", "wb", 9, file, mtime=0) as compressed,
+        tarfile.open(fileobj=compressed, mode="w|", format=tarfile.PAX_FORMAT) as tar,
+    ):
         for entry, content in entries:
             if content is not None:
                 entry.size = content.seek(0, os.SEEK_END)
                 content.seek(0)
             entry.mtime = 0
-            archive.addfile(entry, content)
+            tar.addfile(entry, content)
 
 
 def make_sums(out: Path) -> None:

@@ -2,7 +2,7 @@
 
 Each target is pushed as ``candidate`` for all architectures, with SBOM and provenance. Its digest is checked, tried, signed, and
 tagged last.
-COSIGN_OPTIONS holds options of ``cosign sign``, BUILD_OPTIONS those of every build. BASE_DIGEST is the digest of the base image.
+COSIGN_OPTIONS holds options of ``cosign sign``, BUILD_OPTIONS those of every build, SBOM the value of the build's option --sbom.
 """
 
 from __future__ import annotations
@@ -20,25 +20,16 @@ from .check import check_image, check_names
 from .dist import ARCHITECTURES, NAME, TARGETS, build, run
 
 
-def push(target: str, name: str, *options: str) -> str:
+def push(target: str, name: str) -> str:
     """Build a target for all architectures, and push it. Return ``NAME@DIGEST``."""
     platforms = ",".join(f"linux/{architecture}" for architecture in ARCHITECTURES)
-    base = os.environ.get("BASE_DIGEST", "")
-    labels = [
-        f"org.opencontainers.image.base.{key}={value}"
-        for key, value in (("name", "docker.io/library/debian:trixie-slim"), ("digest", base))
-    ]
     with tempfile.TemporaryDirectory() as scratch:
         metadata = Path(scratch, "metadata.json")
         build(
             target,
             *("--platform", platforms, "--provenance", "mode=max", "--sbom", os.environ.get("SBOM", "true")),
-            *(word for label in labels if base for word in ("--label", label)),
-            *(
-                "--output",
-                f"type=image,name={name}:candidate,push=true,rewrite-timestamp=true",
-            ),
-            *("--metadata-file", str(metadata), *options),
+            *("--output", f"type=image,name={name}:candidate,push=true"),
+            *("--metadata-file", str(metadata)),
         )
         return f"{name}@{json.loads(metadata.read_text())['containerimage.digest']}"
 

@@ -11,11 +11,13 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from release import check, dist
-from release.check import LABEL, SDIST, TAR, WHEEL, archive
+from release.check import LABEL
+from release.dist import SDIST, TAR, WHEEL, archive
 from tests.consumers.running import offline
 from tests.machine import ROOT, needs
 from tests.samples import command
@@ -146,6 +148,41 @@ def test_a_wrong_version_in_one_file_stops_the_release(tmp_path: Path, name: str
     dist.make_sums(right)
     with pytest.raises(SystemExit, match=f"{name} has the version 9.9.9 inside"):
         check.check_files(right)
+
+
+def entry(digest: str, architecture: str, of: str | None = None) -> dict[str, Any]:
+    """Return an entry of an image index: an image, or the attestation of another entry."""
+    found: dict[str, Any] = {"digest": digest, "platform": {"architecture": architecture}}
+    return found | ({"annotations": {"vnd.docker.reference.digest": of}} if of else {})
+
+
+AMD64 = [entry("sha256:1", "amd64"), entry("sha256:2", "unknown", "sha256:1")]
+ARM64 = [entry("sha256:3", "arm64"), entry("sha256:4", "unknown", "sha256:3")]
+INDEXES = {
+    "a missing architecture": (AMD64, __version__, "has no image for arm64"),
+    "a missing attestation": ([*AMD64, ARM64[0]], __version__, "has no attestation for arm64"),
+    "another version": ([*AMD64, *ARM64], "9.9.9", "has the version 9.9.9 for arm64"),
+}
+
+
+@pytest.mark.parametrize("fault", INDEXES)
+def test_a_fault_in_an_image_stops_the_release(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    entries, version, reason = INDEXES[fault]
+
+    def check_index(entries: list[dict[str, Any]], version: str) -> None:
+        index = json.dumps({"manifests": entries})
+        digest = f"sha256:{hashlib.sha256(index.encode()).hexdigest()}"
+        versions = {"registry/x@sha256:1": __version__, "registry/x@sha256:3": version}
+
+        def inspect(image: str, *options: str) -> str:
+            return index if "--raw" in options else json.dumps({"config": {"Labels": {LABEL: versions[image]}}})
+
+        monkeypatch.setattr(check, "_inspect", inspect)
+        check.check_image(f"registry/x@{digest}")
+
+    check_index([*AMD64, *ARM64], __version__)
+    with pytest.raises(SystemExit, match=reason):
+        check_index(entries, version)
 
 
 @pytest.mark.parametrize(
