@@ -15,6 +15,8 @@ from tiktoken_cache_init.errors import DeadlinePassed, Stopped
 @pytest.fixture(autouse=True)
 def _listening() -> Iterator[None]:
     with process_state():
+        # A shell starts a background job with SIGINT ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         interrupts.listen()
         yield
 
