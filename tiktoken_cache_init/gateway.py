@@ -94,7 +94,7 @@ def _parses(path: str) -> bool | None:
             while line := file.readline(left):
                 left -= len(line)
                 if line != b"\n":
-                    token, rank, *_ = line.removesuffix(b"\n").split(b" ")
+                    token, rank, *_ = line.removesuffix(b"\n").split(b" ", 2)
                     binascii.a2b_base64(token, strict_mode=True)
                     if not rank.isdigit():
                         return False

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import builtins
 import errno
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,15 @@ def test_only_missing_or_other_tokens_are_sure_to_be_counted_wrong(tmp_path: Pat
     surely = kind in (Kind.EMPTY, Kind.CUT_AT_LINE, Kind.OTHER_VOCABULARY)
     expected = "starts and counts wrong" if surely else "starts and may count wrong"
     assert of_bytes(tmp_path, CONTENT + b"\n", kind) == (COUNTS_WRONG, expected)
+
+
+def test_a_line_of_many_fields_needs_little_memory(tmp_path: Path) -> None:
+    tracemalloc.start()
+    try:
+        of_bytes(tmp_path, b" " * (4 << 20))
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_file_that_is_too_long_to_be_read_whole_or_cannot_be_read_is_unclear(
