@@ -115,6 +115,8 @@ NO_MODES = "{path} does not keep permissions: everything has mode 0700, but 0755
         (errno.EACCES, "zfs", 0o750, 0o644, None, "0755", NO_ACCESS + MODE.format("0640")),
         (errno.ENOTSUP, "zfs", 0o2770, 0o644, None, "2775", NO_ACCESS + MODE.format("0640")),
         (errno.EPERM, "zfs", 0o700, 0o600, (4711, -1), "0705", NO_ACCESS),
+        # No mode that the setting accepts would be enough.
+        (errno.EPERM, "zfs", 0o333, 0o644, None, "0777", NO_ACCESS),
         (errno.EPERM, "cifs", 0o700, 0o644, None, "", NO_MODES),
         (errno.EPERM, "fuseblk", 0o700, 0o644, None, "", NO_MODES),
         (0, "zfs", 0o700, 0o644, None, "", NO_MODES),
