@@ -51,6 +51,8 @@ def words(text: str) -> list[str]:
 
 def parse_path(text: str) -> str:
     """Return a path. Git Bash on Windows rewrites paths in arguments and variables, and the container gets the result."""
+    if text.startswith(("~", "$")):
+        raise SettingError(f"'{text}' is not expanded here: write an absolute path")
     if text[1:3] in (":/", ":\\"):
         raise SettingError(
             f"'{text}' is a path of Windows: in Git Bash, which rewrites paths, set MSYS_NO_PATHCONV=1; elsewhere write a "
@@ -67,8 +69,8 @@ def parse_directory(text: str) -> str:
     if bare != text:
         raise SettingError(f"a stray space or quote is part of the path {text!r}: write {bare}")
     parse_path(text)
-    if text.startswith("~"):
-        raise SettingError("'~' is not expanded here: write $HOME, or an absolute path such as /cache/tiktoken")
+    if "://" in text:
+        raise SettingError(f"'{redacted(text)}' is a URL: write the path of a directory, such as /cache/tiktoken")
     try:
         # abspath keeps two slashes at the start.
         path = "/" + os.path.abspath(text).lstrip("/")

@@ -235,7 +235,8 @@ REFUSED: dict[str, dict[str, list[str]]] = {
     "cache_dir": {
         ": write /cache": [" /cache", "/cache\r\n", '"/cache"', "'/cache'", '"/cache', ' "/cache" '],
         "it is empty: write ": ["", '""', " ", "' '"],
-        "'~' is not expanded here: write $HOME": ["~/cache"],
+        "is not expanded here: write an absolute path": ["~/cache", "$HOME/cache", "${CACHE}"],
+        "'https://***@h.example/x' is a URL: write the path of a directory": ["https://user:pass@h.example/x"],
         "it is the root directory: write another directory": ["/", "//", "//.", "/x/../..", "link"],
         "Git Bash, which rewrites paths, set MSYS_NO_PATHCONV=1; ": ["C:/Program Files/Git/cache", "c:\\cache"],
     },
@@ -255,7 +256,7 @@ REFUSED: dict[str, dict[str, list[str]]] = {
     "owner": {
         "write numbers, such as 1000:1000": ["root", "1000:users", "1000:", ":7", "-1", "4294967295", "1:2:3", "²"]
     },
-    "ca": {"is a path of Windows": ["C:/Git/ca.pem"]},
+    "ca": {"is a path of Windows": ["C:/Git/ca.pem"], "is not expanded here": ["~/ca.pem"]},
     "mirrors": {
         "is no mirror: write https://HOST[:PORT]/PATH, or /DIRECTORY, or ./DIRECTORY": ["htps://a.example"],
         "names no scheme": ["http:/a.example/x", "a.example/x", "localhost:8000", "//a.example/x", "user@a"],
@@ -263,6 +264,7 @@ REFUSED: dict[str, dict[str, list[str]]] = {
         "must be percent-encoded": ["http://a.exa\x07mple/", "http://a.example/x#y"],
         "names no directory of this machine": ["file://", "file://localhost", "file:///", "file://nas/share/x"],
         "is a path of Windows": ["C:/handed-in"],
+        "is not expanded here: write an absolute path": ["~/handed-in", "$HOME/handed-in"],
     },
     "extra": {
         "write https://HOST/PATH#sha256=HEX": [
