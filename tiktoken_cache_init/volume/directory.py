@@ -60,7 +60,9 @@ def _closed(path: str, mode: int, found: int, missing: int, refused: OSError | N
         return ModesError(path, found, found | missing)
     narrower = mode & _readers(found)
     remedy = (
-        f", or set TIKTOKEN_INIT_MODE=0{narrower:03o} if the gateway's user can read it" if mode > narrower >= 0o400 else ""
+        f", or set TIKTOKEN_INIT_MODE=0{narrower:03o} if the gateway's user can read it"
+        if mode > narrower >= 0o400
+        else ""
     )
     return VolumeError(
         f"{path} has mode {found:04o}, so not every user can read its files, and its mode cannot be changed "
