@@ -246,18 +246,19 @@ def _check_names(environment: Mapping[str, str], given: Mapping[str, object]) ->
     known = {setting.variable: setting for setting in SETTINGS}
     warnings = []
     for name in sorted(environment):
-        if not name.startswith("TIKTOKEN") or name in known:
+        capitals = name.upper()
+        if not capitals.startswith("TIKTOKEN") or name in known:
             continue
         # With a lower cutoff, TIKTOKEN_RS_CACHE_DIR of openai-harmony would be a misspelling.
-        meant = _CORRECTIONS.get(name) or nearest(name, known, cutoff=0.93)
-        if meant and not name.startswith(_PREFIX) and (environment.get(meant) or known[meant].field in given):
+        meant = _CORRECTIONS.get(capitals) or nearest(capitals, known, cutoff=0.93)
+        if meant and not capitals.startswith(_PREFIX) and (environment.get(meant) or known[meant].field in given):
             # Another program may read it.
             warnings.append(
                 f"{name}: ignored, because {known[meant].option} or {meant} is set: remove it if it is a mistake"
             )
         elif meant:
             raise SettingError(f"{name}: no such setting exists: write {meant}")
-        elif name.startswith(_PREFIX):
+        elif capitals.startswith(_PREFIX):
             warnings.append(f"{name}: no such setting exists, so it is ignored: see --help")
     return warnings
 

@@ -140,6 +140,8 @@ def test_the_names_of_variables_and_options_are_those_of_the_documentation() -> 
         ("TIKTOKEN_CACHE", "TIKTOKEN_CACHE_DIR"),
         ("TIKTOKEN_CACHEDIR", "TIKTOKEN_CACHE_DIR"),
         ("TIKTOKEN_ENCODINGS", "TIKTOKEN_INIT_ENCODINGS"),
+        ("TIKTOKEN_INIT_encodings", "TIKTOKEN_INIT_ENCODINGS"),
+        ("tiktoken_cache_dir", "TIKTOKEN_CACHE_DIR"),
     ],
 )
 def test_a_misspelled_variable_is_refused_unless_another_program_may_read_it(wrong: str, right: str) -> None:
@@ -160,7 +162,7 @@ def test_a_misspelled_variable_is_refused_unless_another_program_may_read_it(wro
 
 def test_another_unknown_variable_is_a_warning_if_it_has_the_prefix() -> None:
     # Kubernetes sets a variable such as the second for a service with this name.
-    for name in ("TIKTOKEN_INIT_XYZZY", "TIKTOKEN_INIT_PORT"):
+    for name in ("TIKTOKEN_INIT_XYZZY", "TIKTOKEN_INIT_PORT", "tiktoken_init_xyzzy"):
         assert read({name: "x"}).warnings == (f"{name}: no such setting exists, so it is ignored: see --help",)
     for name in ("TIKTOKEN_RS_CACHE_DIR", "TIKTOKEN_ENCODINGS_BASE", "DATA_GYM_CACHE_DIR"):
         assert read({name: "x"}) == read()
