@@ -13,6 +13,8 @@ from .values import nearest
 _PROGRAM = "tiktoken-cache-init"
 _SYNONYMS = {"dir": "--cache-dir", "directory": "--cache-dir", "model": "--encodings", "offline": "--origin off"}
 """Wrong option -> the option that the user probably means, for names that `nearest` does not find."""
+_DASHES = ("\u2013", "\u2014")
+"""Dashes that word processors and web pages write instead of hyphens."""
 _JSON = {
     "fill": "the result as JSON on stdout",
     "verify": "the result as JSON",
@@ -158,8 +160,12 @@ def _unknown_word(command: str, word: str) -> str:
 
 
 def _meant_option(word: str) -> str:
-    """Return which option takes a word that was given without one, or an empty string."""
+    """Return what to write instead of a word that is no option, such as the option that takes it, or an empty string."""
     names = {known.name for known in catalogue.ENCODINGS} | {"all"}
+    if word.startswith(_DASHES):
+        return "write two hyphens (--) instead of the dash"
+    if word.startswith("TIKTOKEN_") and "=" in word:
+        return "set this variable in the environment, or write its option"
     if "://" in word:
         return f"write --mirror {word}"
     if "/" in word or word.startswith("."):

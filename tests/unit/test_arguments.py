@@ -74,6 +74,12 @@ HELP = "see tiktoken-cache-init fill --help"
         ("gpt2,r50k_base", "unexpected argument 'gpt2,r50k_base': write --encodings gpt2,r50k_base"),
         ("list all", "unexpected argument 'all': write --encodings all"),
         ("http://a.example", "unexpected argument 'http://a.example': write --mirror http://a.example"),
+        (
+            "TIKTOKEN_CACHE_DIR=/x",
+            "unexpected argument 'TIKTOKEN_CACHE_DIR=/x': set this variable in the environment, or write its option",
+        ),
+        ("\u2014cache-dir /x", "unexpected argument '\u2014cache-dir': write two hyphens (--) instead of the dash"),
+        ("fill \u2013json", "unexpected argument '\u2013json': write two hyphens (--) instead of the dash"),
         ("--json stray", f"unexpected argument 'stray': {HELP}"),
         ("export ./x.tar", "unexpected argument './x.tar': export writes to standard output: write export >FILE"),
         ("export -o x.tar", "there is no option -o: export writes to standard output: write export >FILE"),
