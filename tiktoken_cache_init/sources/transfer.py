@@ -21,6 +21,8 @@ _MAX_REDIRECTS = 5
 _PIECE = 1 << 16
 """Maximum bytes that are unpacked at once: a small compressed body may hold any number of bytes."""
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
+_OTHER_NAMES = {"": "identity", "aws-chunked": "identity", "x-gzip": "gzip"}
+"""Other name of a coding -> its name. S3 and stores like it send aws-chunked for a plain file."""
 _MIN_SPEED = 1024
 """Bytes a second. A slower transfer counts as stalled."""
 _JUDGED_AFTER = 2.0
@@ -166,7 +168,8 @@ async def _pieces(response: httpx.Response) -> AsyncIterator[bytes]:
 
 
 def _coding(response: httpx.Response) -> str:
-    return str(response.headers.get("Content-Encoding", "identity")).strip().lower()
+    name = str(response.headers.get("Content-Encoding", "identity")).strip().lower()
+    return _OTHER_NAMES.get(name, name)
 
 
 def _is_continuation(response: httpx.Response, start: int) -> bool:

@@ -98,8 +98,14 @@ def test_a_download_continues_where_the_file_ends(server: Server, volume: Path) 
         chunked(LONG, "no chunk"),
         compressed(PACKED + b"more", " GZIP"),
         compressed(zlib.compress(LONG), "deflate"),
+        compressed(PACKED, "x-gzip"),
+        compressed(LONG, "aws-chunked"),
+        compressed(LONG, ""),
     ],
-    ids=["open", "open chunks", "no last chunk", "short", "reset", "broken chunks", "gzip", "deflate"],
+    ids=[
+        *("open", "open chunks", "no last chunk", "short", "reset", "broken chunks"),
+        *("gzip", "deflate", "x-gzip", "aws-chunked", "no coding"),
+    ],
 )
 @pytest.mark.parametrize("wanted", [WANTED, PRIVATE], ids=["size", "no size"])
 # A server that ignores the range sends the whole file again.
