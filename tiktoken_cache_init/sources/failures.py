@@ -175,7 +175,7 @@ def add_place(error: SourceError, visited: Sequence[httpx.URL]) -> None:
 
 
 def _is_loopback(host: str) -> bool:
-    return host.startswith("127.") or host in ("localhost", "::1")
+    return host.startswith(("127.", "::ffff:127.")) or host in ("localhost", "0.0.0.0", "::", "::1")  # noqa: S104
 
 
 def _place(url: httpx.URL) -> str:

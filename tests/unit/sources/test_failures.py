@@ -198,6 +198,8 @@ def test_a_failure_behind_a_proxy_names_the_proxy_without_its_credentials(
         ("127.0.0.1:7890", "https://a.example/x", "check HTTPS_PROXY, .* 127.0.0.1 is the container .*--network host"),
         ("", "http://localhost:1/x", "start the server; .*--network host"),
         ("", "http://[::1]:1/x", "start the server; .*--network host"),
+        ("0.0.0.0:7890", "https://a.example/x", "check HTTPS_PROXY, .*--network host"),
+        ("", "http://[::ffff:127.0.0.1]:1/x", "start the server; .*--network host"),
         ("http://10.0.0.1:7890", "http://127.0.0.1/x", "check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY$"),
         ("", "http://a.example/x", "$"),
     ],
