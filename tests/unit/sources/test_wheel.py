@@ -171,6 +171,11 @@ def test_the_error_line_of_pip_is_reported_without_credentials(
     assert found.advice.startswith(advice)
 
 
+def test_a_failure_of_pip_is_noticed_without_its_exit_code(volume: Path, pip: Pip) -> None:
+    pip.does("echo ERROR: no such index >&2")
+    assert failure(volume).reason == "pip failed: ERROR: no such index"
+
+
 def test_a_wheel_that_pip_cannot_download_is_requested_once(volume: Path, pip: Pip) -> None:
     with staged_file(volume, CL100K) as one, staged_file(volume, O200K) as two:
         deliveries = [Delivery(one), Delivery(two)]
