@@ -1,6 +1,7 @@
 """Reasons of failed transfers: what an answer or an exception means, and what the operator can do."""
 
 import email.utils
+import errno
 import os
 import re
 import socket
@@ -141,6 +142,8 @@ def _system_failure(error: BaseException) -> SourceError | None:
             return SourceError(f"its name cannot be resolved ({error.strerror})", transient=True)
         case ConnectionRefusedError():
             return RefusedError("connection refused", transient=True)
+        case MemoryError():
+            return SourceError("too little memory", advice=LIMITS[errno.ENOMEM])
         case OSError(errno=int(number)):
             return SourceError(os.strerror(number).lower(), transient=True, advice=LIMITS.get(number, ""))
     return None

@@ -36,6 +36,8 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         loop = asyncio.new_event_loop()
         # A signal that a thread receives would reach the main thread even while it is blocked there.
         loop.set_default_executor(ThreadPoolExecutor(initializer=interrupts.block))
+        # The transfer fails with the same error and reports it. By default, asyncio also prints a traceback.
+        loop.set_exception_handler(lambda *_: None)
         task = loop.create_task(main())
         for each in handlers:
             loop.add_signal_handler(each, receive, each)

@@ -129,6 +129,7 @@ QUOTING = httpx.RemoteProtocolError("illegal header line: bytearray(b'X c2VjcmV0
         (socket.gaierror(-2, "Name or service not known"), "its name cannot be resolved (Name or", True, ""),
         (OSError(errno.EHOSTUNREACH, "x"), "no route to host", True, ""),
         (OSError(errno.EMFILE, "x"), "too many open files", True, "ulimit -n"),
+        (MemoryError(), "too little memory", False, "give it more memory"),
         (nested(), "connection refused", True, ""),
         (RuntimeError("can't start new thread"), "no name look-up: can't start", False, "on Docker before 20.10.10"),
         (httpx.InvalidURL("x"), "its host name is not a valid one", False, "spelling"),

@@ -54,6 +54,15 @@ def test_a_failure_is_raised_when_the_loop_is_closed() -> None:
         run(main)
 
 
+def test_an_error_of_a_transport_is_not_printed(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        # A transport calls this for an error that ends it, such as a MemoryError while it reads.
+        asyncio.get_running_loop().call_exception_handler({"message": "Fatal read error"})
+
+    run(main)
+    assert caplog.records == []
+
+
 @pytest.mark.filterwarnings("error")
 def test_too_few_file_descriptors_are_noticed_before_the_loop_is_made(refuse: Refuse) -> None:
     refuse("dup", errno.EMFILE)
