@@ -17,6 +17,7 @@ NOT_SUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 LIMITS = {
     errno.EMFILE: "raise the limit of open files (ulimit -n 1024, or docker run --ulimit nofile=1024)",
+    errno.EFBIG: "raise the limit of the size of a file (ulimit -f unlimited)",
     errno.ENFILE: "the system has too many open files: stop other programs, or raise fs.file-max",
     errno.ENOMEM: "give it more memory (64 MiB are enough)",
 }

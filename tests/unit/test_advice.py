@@ -67,6 +67,7 @@ def owned(monkeypatch: pytest.MonkeyPatch, uid: int, mode: int = 0o755, existing
         (errno.ENOSYS, "this storage does not support the call: "),
         (errno.EIO, "check the volume's storage, then run again"),
         (errno.EMFILE, "raise the limit of open files (ulimit -n 1024"),
+        (errno.EFBIG, "raise the limit of the size of a file (ulimit -f unlimited)"),
     ],
 )
 def test_each_cause_comes_with_its_remedy_on_one_line(number: int, remedy: str) -> None:
