@@ -41,7 +41,7 @@ class Scrubber:
     def __init__(self, texts: Iterable[str]) -> None:
         secrets: set[str] = set()
         for text in texts:
-            if "@" in text or "?" in text:
+            if set("@?#").intersection(text):
                 whole = text.strip("\"'")
                 for piece in {whole, *entries(whole), *(entry for word in whole.split() for entry in entries(word))}:
                     secrets |= _secrets(piece.strip("\"'(),;<>"))
@@ -112,13 +112,16 @@ def is_host(place: str) -> bool:
 def _secrets(text: str) -> set[str]:
     """Return the secrets of a URL in the forms in which a server or a library may repeat them."""
     url = _parsed(text)
-    if not url or not (url.userinfo or url.query):
+    if not url:
+        return set()
+    fragment = "" if url.fragment.startswith("sha256=") else url.fragment
+    if not (url.userinfo or url.query or fragment):
         return set()
     from base64 import b64encode
     from urllib.parse import quote, unquote
 
     user, _, password = url.userinfo.partition(":")
-    found = {url.userinfo, password or user, url.query}
+    found = {url.userinfo, password or user, url.query, fragment}
     for pair in url.query.split("&"):
         name, _, value = pair.partition("=")
         # Other values are ordinary words, such as the name of a repository.

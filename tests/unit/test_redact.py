@@ -81,6 +81,7 @@ def test_a_url_that_does_not_show_where_its_password_ends_is_not_shown_at_all(ur
         ("https://secret@h/x", "login with secret failed"),
         ("https://h/x?sig=secret", "login with secret failed"),
         ("https://h/x?secret", "login with secret failed"),
+        ("https://h/x#secret", "login with secret failed"),
         ("https://h/x?a=1&sig=sec%2Fret#f", "login with sec/ret failed"),
         ("https://a.example, https://user:secret@h/x", "login with secret failed"),
         ("https://a.example,https://user:sec,ret@h/x", "login with sec,ret failed"),
@@ -110,6 +111,7 @@ def test_a_secret_is_removed_from_any_text(text: str, printed: str) -> None:
         (["me@example.com"], "me@example.com", "me@example.com"),
         (["https://mirror.example/x"], "https://mirror.example/x", "https://mirror.example/x"),
         (["a?b"], "a?b", "a?b"),
+        (["https://h/x#sha256=abcd&size=70"], "https://h/x#sha256=abcd&size=70", "https://h/x#sha256=abcd&size=70"),
     ],
 )
 def test_only_secrets_are_removed_from_a_text(texts: list[str], text: str, printed: str) -> None:
