@@ -223,20 +223,6 @@ def test_files_are_fetched_in_spite_of_faults_and_no_bytes_move_twice(case: Case
             assert sum(request.sent for request in requests) <= 1.02 * FILE, name
 
 
-def test_a_transfer_continues_at_the_next_mirror(case: Case, server: Server, second: Server) -> None:
-    server.script(PATH, serve(upto=SIZE // 2, then=reset), reset)
-    case.fill(server.url, second.url).is_ready()
-    assert server.moved + second.moved <= 1.02 * SIZE
-
-
-def test_a_wrong_first_half_from_another_mirror_is_fetched_again(
-    case: Case, server: Server, second: Server, contents: dict[str, bytes]
-) -> None:
-    wrong = contents[PATH].replace(b" 1", b" 2")
-    server.script(PATH, serve(wrong, upto=SIZE // 2, then=reset), reset)
-    case.fill(server.url, second.url).is_ready()
-
-
 # Answers.
 
 
@@ -265,13 +251,6 @@ def test_retry_after_is_waited_for_but_another_mirror_is_tried_before(
 def test_every_encoding_comes_from_one_mirror(case: Case, server: Server) -> None:
     case.fill(server.url, encodings=" ".join(known.name for known in ENCODINGS)).is_ready(*VOCABULARIES)
     assert server.moved == sum(known.max_size for known in VOCABULARIES)
-
-
-def test_no_request_is_sent_if_the_volume_is_ready(case: Case, server: Server) -> None:
-    case.fill(server.url).is_ready()
-    case.fill(server.url).is_ready()
-    [request] = server.requests
-    assert "tiktoken-cache-init" in request.headers["User-Agent"]
 
 
 def test_too_few_file_descriptors_are_reported_with_the_limit_to_raise(volume: Path, server: Server) -> None:

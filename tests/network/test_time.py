@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from tests.samples import wait_until
-from tests.server import Server, page, refuse_with, serve, silent
+from tests.server import Server, page, refuse_with, serve
 from tests.vocabularies import CL100K, O200K
 
 from .cases import PATH, SIZE, Case
@@ -27,13 +27,6 @@ def test_the_deadline_ends_a_slow_transfer_and_a_file_that_is_complete_is_instal
     )
     assert outcome.has(CL100K)
     assert 4 < outcome.ended.seconds < 15
-
-
-def test_the_timeout_option_overrides_its_variable(case: Case, server: Server) -> None:
-    server.script(PATH, serve(upto=SIZE // 2, then=silent), serve())
-    case.fill(server.url, arguments=["--timeout", "2"], environment={"TIKTOKEN_INIT_TIMEOUT": "40"}).is_ready()
-    first, again = server.asked(PATH)
-    assert 2 <= again.started - first.started < 20
 
 
 # Slow servers.
@@ -90,17 +83,6 @@ def test_sigterm_ends_a_name_look_up_within_a_second(case: Case, tmp_path: Path)
 
 
 # Progress.
-
-
-def test_a_slow_fill_shows_progress_and_a_fast_one_does_not(case: Case, server: Server) -> None:
-    fast = case.fill(server.url)
-    server.script(f"/{O200K.path}", serve(rate=1_200_000))
-    slow = case.fill(server.url, encodings="o200k_base")
-    fast.is_ready()
-    slow.is_ready(O200K)
-    assert "fetching:" not in fast.said
-    assert re.search(r"fetching: [1-9][0-9,]* of 3,613,922 bytes", slow.said)
-    assert server.host in slow.said
 
 
 def test_a_slow_fill_shows_progress_on_a_terminal_and_removes_it(server: Server, case: Case) -> None:
