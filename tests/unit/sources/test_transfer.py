@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.samples import CONTENT, staged_file, vocabulary
-from tests.server import Answer, Request, Server, give, redirect, refuse_with, reset, serve, silent
+from tests.server import Answer, Request, Server, close, compressed, give, redirect, refuse_with, reset, serve, silent
 from tests.unit.conftest import Refuse
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import VolumeError
@@ -54,22 +54,13 @@ def failure(url: str, volume: Path, wanted: Vocabulary = WANTED, **options: Any)
     return caught.value
 
 
-def chunked(body: bytes, end: str = "0\r\n\r\n") -> Answer:
-    """Answer with a body of one chunk, without a header for its length."""
-    framed = f"{len(body):x}\r\n".encode() + body + b"\r\n" + end.encode()
-    return give(framed, headers={"Transfer-Encoding": "chunked"}, length=False)
-
-
-def compressed(body: bytes, coding: str = "gzip") -> Answer:
+def encoded(body: bytes, coding: str = "gzip") -> Answer:
     return give(body, headers={"Content-Encoding": coding})
 
 
-def and_then(answer: Answer, ending: Answer) -> Answer:
-    def both(request: Request) -> None:
-        answer(request)
-        ending(request)
-
-    return both
+def late_reset(request: Request) -> None:
+    time.sleep(0.2)
+    reset(request)
 
 
 # Right bytes.
@@ -90,17 +81,17 @@ def test_a_download_continues_where_the_file_ends(server: Server, volume: Path) 
 @pytest.mark.parametrize(
     "answer",
     [
-        and_then(give(LONG, length=False), silent),
-        and_then(chunked(LONG, ""), silent),
-        chunked(LONG, ""),
-        give(LONG + b"1", upto=len(LONG)),
-        and_then(and_then(chunked(LONG, ""), lambda _: time.sleep(0.2)), reset),
-        chunked(LONG, "no chunk"),
-        compressed(PACKED + b"more", " GZIP"),
-        compressed(zlib.compress(LONG), "deflate"),
-        compressed(PACKED, "x-gzip"),
-        compressed(LONG, "aws-chunked"),
-        compressed(LONG, ""),
+        give(LONG, length=False, then=silent),
+        give(LONG, length="chunked", then=silent),
+        give(LONG, length="chunked", then=close),
+        give(LONG, length=len(LONG) + 1),
+        give(LONG, length="chunked", then=late_reset),
+        give(LONG, length="chunked", then=lambda request: request.write(b"no chunk")),
+        encoded(PACKED + b"more", " GZIP"),
+        encoded(zlib.compress(LONG), "deflate"),
+        encoded(PACKED, "x-gzip"),
+        encoded(LONG, "aws-chunked"),
+        encoded(LONG, ""),
     ],
     ids=[
         *("open", "open chunks", "no last chunk", "short", "reset", "broken chunks"),
@@ -120,7 +111,7 @@ def test_the_digest_decides_that_a_transfer_is_done(
 
 
 def test_bytes_after_the_file_are_not_read(server: Server, volume: Path) -> None:
-    server.script("/x", and_then(give(LONG + b"one line too many\n", length=False), silent))
+    server.script("/x", give(LONG + b"one line too many\n", length=False, then=silent))
     assert fetch(f"{server.url}/x", volume) == LONG
 
 
@@ -168,17 +159,17 @@ GONE, LATER, NEVER = "another name may work", "a retry may help", "neither helps
         (WANTED, give(LONG, 206), "answered 206 with a part of the file that was not asked for", GONE, 0),
         (WANTED, give(b"x" * len(LONG) * 2), "has more than 360,000 bytes", GONE, 0),
         (WANTED, give(b"x" * len(LONG) * 2, length=False), "has more than 360,000 bytes", GONE, 0),
-        (WANTED, and_then(give(b"x" * len(LONG), length=False), silent), "wrong bytes (360,000 bytes, the ", NEVER, 0),
+        (WANTED, give(b"x" * len(LONG), length=False, then=silent), "wrong bytes (360,000 bytes, the ", NEVER, 0),
         (WANTED, give(HTML), "answered with an HTML page", GONE, 0),
-        (WANTED, compressed(b"no gzip"), "its body is not compressed as its header says", NEVER, 0),
-        (WANTED, compressed(b"", "br"), "its body is compressed in an unknown way, which was not asked for", NEVER, 0),
-        (WANTED, compressed(gzip.compress(b"x" * len(LONG) + b"x")), "has more than 360,000 bytes", GONE, 0),
-        (WANTED, compressed(gzip.compress(LONG[:5]) + PACKED), "the body ended after 5 of 360,000 bytes", GONE, 0),
+        (WANTED, encoded(b"no gzip"), "its body is not compressed as its header says", NEVER, 0),
+        (WANTED, encoded(b"", "br"), "its body is compressed in an unknown way, which was not asked for", NEVER, 0),
+        (WANTED, compressed(b"x" * len(LONG) + b"x"), "has more than 360,000 bytes", GONE, 0),
+        (WANTED, encoded(gzip.compress(LONG[:5]) + PACKED), "the body ended after 5 of 360,000 bytes", GONE, 0),
         (WANTED, reset, "", LATER, 0),
         (PRIVATE, give(LONG, length=False, upto=1000), "the body ended after 1,000 bytes", LATER, 1000),
-        (PRIVATE, chunked(LONG[:1000]), "wrong bytes (1,000 bytes)", NEVER, 0),
-        (PRIVATE, chunked(HTML), "answered with an HTML page", GONE, 0),
-        (PRIVATE, and_then(give(b"x" * 720_001, upto=0), silent), "has more than 720,000 bytes", GONE, 0),
+        (PRIVATE, give(LONG[:1000], length="chunked"), "wrong bytes (1,000 bytes)", NEVER, 0),
+        (PRIVATE, give(HTML, length="chunked"), "answered with an HTML page", GONE, 0),
+        (PRIVATE, give(b"", length=720_001, then=silent), "has more than 720,000 bytes", GONE, 0),
         (PRIVATE, give(b"x" * 720_001, length=False), "has more than 720,000 bytes", GONE, 0),
     ],
 )
@@ -201,7 +192,7 @@ def test_a_body_that_is_not_the_file_is_reported(
         give(LONG[1000:], 206),
         give(LONG[1000:], 206, {"Content-Range": "lines 1000-"}),
         give(PACKED[1000:], 206, {"Content-Range": "bytes 1000-", "Content-Encoding": "GZIP"}),
-        and_then(give(b"x" * (len(LONG) - 1000), 206, {"Content-Range": "bytes 1000-"}), silent),
+        give(b"x" * (len(LONG) - 1000), 206, {"Content-Range": "bytes 1000-"}, then=silent),
         give(b"x" * len(LONG), 206, {"Content-Range": "bytes 1000-"}),
         refuse_with(416),
     ],
