@@ -12,14 +12,11 @@ from typing import Any, get_args
 import pytest
 
 from tests.samples import CONTENT, settings, staged_file, vocabulary
+from tests.unit.sources.fetching import watch
 from tiktoken_cache_init import sources
 from tiktoken_cache_init.errors import DeadlinePassed, SettingError
-from tiktoken_cache_init.sources import Delivery, Name, SourceError, wrong_bytes
+from tiktoken_cache_init.sources import Delivery, Name
 from tiktoken_cache_init.values import SOURCES
-
-
-def watch(_: object) -> None:
-    """Ignore the progress."""
 
 
 class Asked:
@@ -115,14 +112,6 @@ def test_a_directory_as_mirror_needs_no_http_client(
     assert [failure.label for failure in missing.failures] == [str(baked), "fetch"]
 
 
-def test_an_attempt_is_recorded_with_its_place_and_its_failure(volume: Path) -> None:
-    with staged_file(volume) as staged:
-        delivery = Delivery(staged)
-        with delivery.attempt("here"):
-            raise SourceError("no", advice="do something")
-        assert (delivery.label, delivery.failures) == ("here", [("here", "no", "do something")])
-
-
 @pytest.mark.parametrize(
     ("label", "written", "size", "reasons"),
     [
@@ -146,20 +135,3 @@ def test_the_deadline_is_recorded_with_how_far_the_transfer_came(
         with pytest.raises(DeadlinePassed), delivery.attempt("here"):
             raise DeadlinePassed
     assert len(delivery.failures) == (1 if not label else 2 * len(reasons))
-
-
-@pytest.mark.parametrize(
-    ("data", "text"),
-    [
-        (
-            b"<html>" + b" " * 10,
-            "wrong bytes: an HTML page, such as an error page or a captive portal's login page (16 bytes)",
-        ),
-        (b"x" * 21, "wrong bytes (21 bytes, the right length)"),
-        (b"", "wrong bytes: empty (0 bytes)"),
-    ],
-)
-def test_wrong_bytes_are_reported_with_their_kind_and_digest(volume: Path, data: bytes, text: str) -> None:
-    with staged_file(volume) as staged:
-        staged.write(data)
-        assert str(wrong_bytes(staged)) == f"{text}, SHA-256 {staged.digest}"
