@@ -118,17 +118,6 @@ def test_spaces_around_a_variable_are_ignored_and_quotes_refused(setting: Settin
         assert not setting.default or read({setting.variable: setting.default}) == read()
 
 
-def test_the_names_of_variables_and_options_are_those_of_the_documentation() -> None:
-    irregular = {"--cache-dir": "TIKTOKEN_CACHE_DIR", "--mirror": "TIKTOKEN_INIT_MIRRORS"}
-    assert [(setting.variable, setting.option) for setting in SETTINGS] == [
-        (irregular.get(option, f"TIKTOKEN_INIT_{option.removeprefix('--').upper()}"), option)
-        for option in [
-            *("--cache-dir", "--encodings", "--extra", "--layout", "--mode", "--owner", "--sources", "--mirror"),
-            *("--origin", "--deadline", "--timeout", "--ca", "--log"),
-        ]
-    ]
-
-
 # Names of variables.
 
 
