@@ -7,8 +7,6 @@ import errno
 import json
 import re
 import shutil
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +17,7 @@ import pytest
 from tests.containers.engine import LOCKED_DOWN, docker
 from tests.drivers import TWO, Container
 from tests.hosts import storage
-from tests.machine import ROOT, needs
+from tests.machine import needs
 from tests.orchestrators.engines import Podman, own_podman
 from tests.samples import Ended
 from tests.states import Place, place
@@ -254,20 +252,3 @@ def test_no_thread_and_no_process_is_started_without_a_network(at: Place, tmp_pa
     for command in ("fill", "verify"):
         works(driver.run(command, "--cache-dir", str(at.volume)))
         assert log.read_text() == ""
-
-
-WINDOWS = """
-import runpy, sys
-sys.platform = "win32"
-sys.modules |= dict.fromkeys(("fcntl", "pwd", "grp", "resource", "termios"))
-runpy.run_path("entrypoint.py", run_name="__main__")
-"""
-
-
-def test_windows_gets_one_line_that_names_wsl_and_docker() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", WINDOWS, "verify"], cwd=ROOT, check=False, capture_output=True, text=True
-    )
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-    assert "WSL" in done.stderr
-    assert "Docker" in done.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 import array
 import fcntl
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -17,15 +16,20 @@ from tests.samples import ROOT, process_state, wait_until
 from tiktoken_cache_init import __main__ as module
 from tiktoken_cache_init import __version__, cli
 
+WINDOWS = """
+import runpy, sys
+sys.platform = "win32"
+sys.modules |= dict.fromkeys(("fcntl", "pwd", "grp", "resource", "termios"))
+runpy.run_path("entrypoint.py", run_name="__main__")
+"""
 
-def test_windows_is_refused_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "win32")
-    monkeypatch.delitem(sys.modules, "tiktoken_cache_init.__main__")
-    with pytest.raises(SystemExit) as caught:
-        runpy.run_module("tiktoken_cache_init.__main__")
-    assert caught.value.code == (
-        "tiktoken-cache-init: error: Windows is not supported: run this in WSL, or run the Docker image"
+
+def test_windows_is_refused_with_advice() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WINDOWS, "verify"], cwd=ROOT, capture_output=True, text=True, check=False
     )
+    said = "tiktoken-cache-init: error: Windows is not supported: run this in WSL, or run the Docker image\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
 
 
 def test_the_process_ends_with_the_exit_code_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
