@@ -87,9 +87,3 @@ def test_the_words_of_the_schemas_are_those_of_the_program() -> None:
     assert fill["action"]["enum"] == [action.value for action in Action]
     assert verify["gateway"]["enum"] == [consequence.value for consequence in Consequence]
     assert {schema(command)["properties"]["schema"]["const"] for command in COMMANDS} == {SCHEMA}
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_wrong_setting_gives_no_document(command: str, program: Host) -> None:
-    done = program.run(command, "--json", "--encodings", "none")
-    assert (done.code, done.stdout) == (2, b"")

@@ -96,6 +96,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
         ("verify", {"TIKTOKEN_INIT_MIRRORS": "ftp://a.example"}, 1, "not ready: ", ""),
         ("", {"TIKTOKEN_INIT_MIRRORS": "ftp://a.example"}, 2, "", f"{ERROR}TIKTOKEN_INIT_MIRRORS: "),
         ("--mode=x", {}, 2, "", f"{ERROR}--mode: "),
+        ("--json --mode=x", {}, 2, "", f"{ERROR}--mode: "),
         ("frobnicate", {}, 2, "", f"{ERROR}'frobnicate' is no command"),
         ("--log json --mode=x", {}, 2, "", '"exit_code": 2}'),
         ("--log=text --log=json --mode=x", {"TIKTOKEN_INIT_LOG": "text"}, 2, "", '"exit_code": 2}'),
