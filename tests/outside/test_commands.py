@@ -6,12 +6,12 @@ import json
 import os
 import pty
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.drivers import Driver, Host
+from tests.samples import unpack
 from tests.states import READY
 from tests.vocabularies import CL100K, O200K
 from tiktoken_cache_init import __version__
@@ -118,9 +118,7 @@ def test_verify_is_coloured_on_a_terminal_only(host: Host, filled: Path) -> None
 def test_an_export_unpacks_to_a_directory_that_is_ready(driver: Driver, filled: Path, tmp_path: Path) -> None:
     done = driver.run("export", "--cache-dir", str(filled))
     assert (done.code, done.stderr) == (0, "")
-    out = tmp_path / "out"
-    out.mkdir()
-    subprocess.run(["tar", "--extract", "--directory", str(out)], input=done.stdout, check=True)
+    out = unpack(done.stdout, tmp_path / "out")
     assert driver.run("verify", "--cache-dir", str(out)).code == 0
 
 
