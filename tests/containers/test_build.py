@@ -201,10 +201,12 @@ def test_a_mirror_of_debian_replaces_the_archive(stage: str) -> None:
     assert found[0] not in done.stdout
 
 
-def test_the_compose_example_passes_its_variables_to_the_build() -> None:
+def test_the_compose_example_passes_its_variables_to_the_build_and_waits_for_the_fill() -> None:
     given = {"BASE_IMAGE": "a", "DEBIAN_MIRROR": "b", "PIP_INDEX_URL": "c", "ENCODINGS": "d"}
     command = ["compose", "--file", str(ROOT / "docker-compose.example.yml"), "config", "--format", "json"]
     merged = json.loads(docker(*command, variables=given | {"SSL_CERT_FILE": "/ca.pem"}).stdout)
     made = merged["services"]["tiktoken-init"]["build"]
     assert (made["args"], [each["source"] for each in made["secrets"]]) == (given, ["ca"])
     assert merged["secrets"]["ca"]["file"] == "/ca.pem"
+    awaited = merged["services"]["new-api"]["depends_on"]["tiktoken-init"]
+    assert awaited["condition"] == "service_completed_successfully"

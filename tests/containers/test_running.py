@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import socket
@@ -10,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.engine import LOCKED_DOWN, ROOT, docker, run
+from tests.containers.engine import LOCKED_DOWN, docker, run
 from tests.drivers import Container
-from tests.vocabularies import CL100K
 from tiktoken_cache_init.catalogue import VOCABULARIES
 
 AT = "/cache/tiktoken"
@@ -87,21 +85,3 @@ def test_pid_1_ends_on_a_signal(image: str, tmp_path: Path, number: signal.Signa
         # The code would be 137 if the engine had to kill it.
         assert running.wait().code == 128 + number
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_failing_init_service_keeps_the_gateway_of_the_compose_example_from_starting(
-    image: str, tmp_path: Path
-) -> None:
-    (tmp_path / "changes.yml").write_text(f"""
-services:
-  tiktoken-init: {{image: "{image}", environment: {{TIKTOKEN_INIT_ENCODINGS: cl100k}}}}
-  new-api: {{image: busybox, pull_policy: never, ports: !reset []}}
-""")
-    files = ("--file", str(ROOT / "docker-compose.example.yml"), "--file", str(tmp_path / "changes.yml"))
-    compose = ("compose", "--project-name", f"tiktoken-cache-init-test-{os.getpid()}", *files)
-    try:
-        assert docker(*compose, "up", "--detach", check=False).returncode != 0
-        assert f"did you mean {CL100K.published_name.partition('.')[0]}?" in docker(*compose, "logs").stdout
-        assert docker(*compose, "ps", "--all", "--format", "{{.State}}", "new-api").stdout.strip() == "created"
-    finally:
-        docker(*compose, "down", "--volumes", "--timeout", "1")
