@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.server import Server, refuse_with
+from tests.server import Server
 
 from .authority import Authority
 from .cases import QUICK, Case, also_in_the_image
@@ -102,14 +102,6 @@ def test_a_proxy_that_refuses_connections_is_named(case: Case) -> None:
         environment = {"HTTPS_PROXY": f"http://127.0.0.1:{port}", **QUICK}
         outcome = case.fill("https://mirror.test", environment=environment)
     outcome.is_failure(f"through the proxy 127.0.0.1:{port}: connection refused", ADVICE, "--network host")
-
-
-def test_a_proxy_that_answers_502_is_named_and_tried_again(case: Case) -> None:
-    with Server() as proxy:
-        proxy.otherwise = refuse_with(502)
-        outcome = case.fill("https://mirror.test", environment={"HTTPS_PROXY": proxy.url, **QUICK})
-    outcome.is_failure(f"mirror.test: through the proxy {proxy.host}: .*502")
-    assert len(proxy.requests) > 1, "a transient failure was not retried"
 
 
 def test_a_proxy_that_gets_no_credentials_is_named_with_the_place_for_them(case: Case, server: Server) -> None:
