@@ -7,7 +7,6 @@ timing. Each case that breaks a promise is printed with its seed, and the exit c
 from __future__ import annotations
 
 import argparse
-import contextlib
 import gzip
 import itertools
 import os
@@ -22,8 +21,9 @@ import tempfile
 import time
 import urllib.parse
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 from tests.drivers import Host, Running
 from tests.faults import damage
@@ -254,7 +254,8 @@ def secrets(draw: random.Random, directory: Path) -> str:
         case "proxy's echo":
             environment["ALL_PROXY"] = there
             arguments += ["--mirror", f"{draw.choice(['http', 'https'])}://mirror.test"]
-    with variables(environment):
+    without_proxies = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    with patch.dict(os.environ, without_proxies | environment, clear=True):
         done = command("fill", "--cache-dir", str(directory / "volume"), *arguments, environment=environment)
     said = done.said
     assert done.code != 70, said
@@ -289,21 +290,6 @@ def repeat(draw: random.Random, request: Request, secret: str) -> None:
     answer = draw.choice(["\r\n".join([*filter(None, head), "", echo]), f"{echo}\r\n\r\n"])
     request.write(answer.encode())
     close(request)
-
-
-@contextlib.contextmanager
-def variables(more: dict[str, str]) -> Iterator[None]:
-    """Set environment variables, and remove proxies, during a block."""
-    saved = dict(os.environ)
-    for name in list(os.environ):
-        if name.lower().endswith("_proxy"):
-            del os.environ[name]
-    os.environ.update(more)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(saved)
 
 
 CAMPAIGNS: dict[str, Callable[[random.Random, Path], str]] = {
