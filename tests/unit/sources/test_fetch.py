@@ -303,7 +303,8 @@ def test_eight_transfers_run_at_once_and_the_others_wait_for_them(
 # Fetches from a server.
 
 
-def test_several_files_are_fetched_from_a_mirror(server: Server, volume: Path) -> None:
+def test_several_files_are_fetched_from_a_mirror(server: Server, volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_backoff", lambda _: 0.0)
     server.script("/tiny.tiktoken", serve(CONTENT, upto=5), serve(CONTENT))
     server.script(f"/{OTHER.cache_key}", give(OTHER_CONTENT))
     found = supplied(settings(mirrors=(server.url,)), volume, (TINY, CONTENT), (OTHER, OTHER_CONTENT))
