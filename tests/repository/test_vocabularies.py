@@ -1,32 +1,21 @@
 """The real vocabularies that other tests use, and the results of the package for them."""
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests import vocabularies as module
-from tests.vocabularies import P50K, R50K
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
 from tiktoken_cache_init.volume.identify import looks_like
 
 
-@pytest.fixture(scope="session")
-def real(vocabularies: Path) -> Callable[[Vocabulary], bytes]:
-    return lambda known: (vocabularies / known.cache_key).read_bytes()
-
-
 @pytest.mark.parametrize("known", VOCABULARIES, ids=lambda known: known.published_name)
-def test_size_and_digest_are_those_of_the_real_file(real: Callable[[Vocabulary], bytes], known: Vocabulary) -> None:
-    content = real(known)
+def test_size_and_digest_are_those_of_the_real_file(vocabularies: Path, known: Vocabulary) -> None:
+    content = (vocabularies / known.cache_key).read_bytes()
     assert (len(content), hashlib.sha256(content).hexdigest()) == (known.size, known.sha256)
     assert known.max_size == known.size
     assert looks_like(content) is None
-
-
-def test_r50k_is_the_beginning_of_p50k(real: Callable[[Vocabulary], bytes]) -> None:
-    assert real(P50K)[: R50K.size] == real(R50K)
 
 
 def test_other_bytes_are_refused_and_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
