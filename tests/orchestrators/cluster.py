@@ -15,15 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.engine import ROOT, docker
+from tests.containers.engine import docker
 from tests.machine import needs
 from tests.orchestrators.manifests import KUBERNETES, Manifest, written
 from tests.orchestrators.running import COUNTS, Done, run, wait_for
 
 OURS, GATEWAY = "tiktoken-cache-init-test-cluster", "tiktoken-cache-init-test-cluster-gateway:1"
 """Names of the images on the cluster's nodes. The first one has the tags 1 and 2, which are two builds."""
-
-SCRIPT = ROOT.parent / "shared" / "engine" / "kubernetes"
 
 
 def loader() -> list[str]:
@@ -34,8 +32,6 @@ def loader() -> list[str]:
     context = run("kubectl", "config", "current-context").stdout.strip()
     if context.startswith("kind-"):
         return ["kind", "load", "docker-image", "--name", context.removeprefix("kind-")]
-    if os.access(SCRIPT, os.X_OK):
-        return [str(SCRIPT), "load"]
     pytest.fail(
         "this cluster is not of kind: set KUBERNETES_LOAD to a command that gives images of the Docker engine to its nodes"
     )
