@@ -144,9 +144,11 @@ def outputs(image: str, vocabularies: Path, tmp_path_factory: pytest.TempPathFac
         assert done.returncode != 0
         return (done.stdout + done.stderr).rstrip()
 
-    with Server(Authority(scratch, "unknown").context("127.0.0.1")) as server, ThreadPoolExecutor() as pool:
+    with Server(Authority(scratch, "unknown").context("localhost")) as server, ThreadPoolExecutor() as pool:
+        # pip cannot connect by TLS to an address.
+        untrusted = server.url.replace("127.0.0.1", "localhost")
         started = {
-            message: pool.submit(fail, failure, server.url, scratch / f"context-{number}")
+            message: pool.submit(fail, failure, untrusted, scratch / f"context-{number}")
             for number, (message, failure) in enumerate(FAILURES.items())
         }
         return {message: each.result() for message, each in started.items()}
