@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Literal, get_args
 
-from . import catalogue
+from . import catalogue, place
 from .catalogue import Encoding, Vocabulary
 from .errors import SettingError
 from .redact import redacted
@@ -85,9 +85,10 @@ def parse_consumers_directory(text: str) -> str:
     """Return the absolute path in ``TIKTOKEN_CACHE_DIR``. Consumers use this variable unchanged, so it must be absolute."""
     path = parse_directory(text)
     if not os.path.isabs(text):
+        meant = "/cache/tiktoken" if place.in_image() else path
         raise SettingError(
-            "the path is relative, and each program has its own working directory: write the absolute path that the "
-            "consumer mounts, such as /cache/tiktoken"
+            f"the path is relative, and each program has its own working directory: write {meant}, or the absolute path "
+            "that the consumer mounts"
         )
     return path
 
