@@ -15,7 +15,7 @@ from .catalogue import Vocabulary
 from .errors import DeadlinePassed, InitError, Interrupted, NotObtainedError, ReadOnlyError, Stopped, VolumeError
 from .gateway import also_needed
 from .settings import Settings
-from .sources import Delivery, Failure, Watch
+from .sources import DEADLINE_ADVICE, Delivery, Failure, Watch
 from .volume import search, staging
 from .volume.directory import is_read_only, make_writable, prepare
 from .volume.inspect import Finding, State, inspect
@@ -262,6 +262,9 @@ class _Work:
         advice = dict.fromkeys(
             failure.advice for found in self.missing() for failure in self._failures(found) if failure.advice
         )
+        if cause and not advice:
+            # No source was tried yet.
+            advice[DEADLINE_ADVICE] = None
         remedies = [
             *advice,
             "set TIKTOKEN_INIT_MIRRORS to a mirror or a directory that holds the files",

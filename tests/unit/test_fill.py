@@ -344,6 +344,17 @@ def test_files_that_are_right_are_installed_whatever_ends_the_staging(
     assert contents(volume) == {TINY.cache_key: CONTENT}
 
 
+def test_a_deadline_that_passes_before_a_source_is_tried_is_reported_with_its_setting(
+    volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sweep(*_: Any) -> None:
+        raise DeadlinePassed
+
+    monkeypatch.setattr(module, "sweep", sweep)
+    said = "(the deadline of 0.5 s passed): increase TIKTOKEN_INIT_DEADLINE; or set TIKTOKEN_INIT_MIRRORS"
+    assert said in str(filled(volume, deadline=0.5).error)
+
+
 def test_the_deadline_during_the_last_sweep_is_ignored(
     volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
