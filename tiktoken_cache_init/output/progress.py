@@ -33,7 +33,7 @@ class Progress:
             return
         done = sum(delivery.staged.position for delivery in deliveries)
         total = sum(delivery.vocabulary.size or delivery.staged.position for delivery in deliveries)
-        labels = list(dict.fromkeys(each.label for each in deliveries if each.label and not each.complete))
+        labels = list(dict.fromkeys(each.label for each in deliveries if each.label and not each.staged.is_right))
         rate = done / elapsed
         left = f", {(total - done) / rate:.0f} s left" if rate and total > done else ""
         where = f", from {', '.join(labels)}" if labels else ""

@@ -57,12 +57,7 @@ class Delivery:
         self.warnings: list[str] = []
         """Warnings about the environment, which did not stop an attempt."""
         self.label = ""
-        """Name of the place of the last attempt. After a success, that place supplied the bytes."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether the temporary file has the right bytes."""
-        return self.staged.is_right
+        """Name of the place that is tried, or that supplied the bytes. Empty between two sources."""
 
     @contextlib.contextmanager
     def attempt(self, label: str) -> Iterator[None]:
@@ -72,9 +67,7 @@ class Delivery:
             yield
         except SourceError as error:
             self.record_failure(error)
-        except DeadlinePassed:
-            self.record_deadline()
-            raise
+            self.label = ""
 
     def record_failure(self, error: SourceError) -> None:
         """Record the failure of the last attempt."""
@@ -82,7 +75,7 @@ class Delivery:
 
     def record_deadline(self) -> None:
         """Record how many bytes came before the deadline, if the file is not complete."""
-        if self.label and not self.complete:
+        if self.label and not self.staged.is_right:
             size = f" of {self.vocabulary.size:,}" if self.vocabulary.size else ""
             reason = f"{self.staged.position:,}{size} bytes came before the deadline"
             self.record_failure(SourceError(reason, advice=DEADLINE_ADVICE))
@@ -98,7 +91,7 @@ class Source(Protocol):
     def supply(self, deliveries: Sequence[Delivery]) -> None:
         """Fill the temporary file of each delivery, if possible. Record each attempt with `Delivery.attempt`.
 
-        No delivery is complete. Leave what has come, even if it is not complete: another source may continue it.
+        No file is right yet. Leave what has come, even if it is not right: another source may continue it.
 
         Raises:
             VolumeError: a temporary file cannot be written.
@@ -108,7 +101,7 @@ class Source(Protocol):
 
 
 def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch: Watch) -> None:
-    """Try the sources in order until every delivery is complete.
+    """Try the sources in order until every file is right.
 
     Args:
         deliveries: the vocabularies to obtain.
@@ -123,7 +116,7 @@ def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch
     loaded: dict[Name, Source] = {}
     unusable: dict[Name, Exception] = {}
     for name in _order(settings):
-        missing = [delivery for delivery in deliveries if not delivery.complete]
+        missing = [delivery for delivery in deliveries if not delivery.staged.is_right]
         if not missing or name in unusable:
             continue
         try:
@@ -132,13 +125,17 @@ def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch
                 with interrupts.blocked():
                     loaded[name] = _load(name, settings, end, watch)
             loaded[name].supply(missing)
+        except DeadlinePassed:
+            for delivery in missing:
+                delivery.record_deadline()
+            raise
         except (SettingError, ImportError, OSError, MemoryError, SystemError) as error:
             unusable[name] = error
             for delivery in missing:
                 with delivery.attempt(name):
                     raise _unusable(name, error) from error
     wrong_settings = [error for error in unusable.values() if isinstance(error, SettingError)]
-    if wrong_settings and not all(delivery.complete for delivery in deliveries):
+    if wrong_settings and not all(delivery.staged.is_right for delivery in deliveries):
         raise wrong_settings[0]
 
 

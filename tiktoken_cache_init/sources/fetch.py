@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import httpx
 
 from ..catalogue import ORIGIN, Vocabulary, same_bytes
-from ..errors import DeadlinePassed
 from ..redact import redacted
 from ..settings import Settings
 from . import Delivery, SourceError, Watch
@@ -71,12 +70,7 @@ class Fetch:
         for delivery in deliveries:
             self._routes.setdefault(delivery, _routes(delivery.vocabulary, self._settings))
         if any(self._routes[delivery] for delivery in deliveries):
-            try:
-                run(lambda: self._fetch_all(deliveries))
-            except DeadlinePassed:
-                for delivery in deliveries:
-                    delivery.record_deadline()
-                raise
+            run(lambda: self._fetch_all(deliveries))
 
     async def _fetch_all(self, deliveries: Sequence[Delivery]) -> None:
         proxies, slots = Proxies(), asyncio.Semaphore(_MAX_TRANSFERS)

@@ -48,7 +48,7 @@ class Directories:
     def supply(self, deliveries: Sequence[Delivery]) -> None:
         """Copy each vocabulary from the first directory that holds it. For the errors, see `Source.supply`."""
         for mirror, directory in self._directories:
-            missing = [delivery for delivery in deliveries if not delivery.complete]
+            missing = [delivery for delivery in deliveries if not delivery.staged.is_right]
             found = search.find(directory, [delivery.vocabulary for delivery in missing])
             for delivery in missing:
                 with delivery.attempt(redacted(mirror)):

@@ -23,6 +23,6 @@ def supplied(chosen: Settings, volume: Path, *contents: tuple[Any, bytes], watch
         deliveries = [Delivery(stack.enter_context(staged_file(volume, wanted))) for wanted, _ in contents]
         Fetch(chosen, time.monotonic() + 60, watcher).supply(deliveries)
         for delivery, (_, content) in zip(deliveries, contents, strict=True):
-            assert not delivery.complete or delivery.staged.head() == content
-            delivery.label = f"{delivery.label}: {'complete' if delivery.complete else 'not complete'}"
+            assert not delivery.staged.is_right or delivery.staged.head() == content
+            delivery.label = f"{delivery.label}: {'complete' if delivery.staged.is_right else 'not complete'}"
         return deliveries

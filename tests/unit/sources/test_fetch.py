@@ -21,7 +21,7 @@ from tests.unit.sources.fetching import supplied, watch
 from tests.vocabularies import CL100K
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import DeadlinePassed, VolumeError
-from tiktoken_cache_init.sources import Delivery, SourceError
+from tiktoken_cache_init.sources import Delivery, SourceError, supply
 from tiktoken_cache_init.sources import fetch as module
 from tiktoken_cache_init.sources.failures import CannotResumeError, NotFoundError, TooSlowError
 from tiktoken_cache_init.sources.fetch import Fetch, _backoff, _Route, _routes
@@ -106,10 +106,10 @@ class Bench:
         for _ in sources:
             asyncio.run(fetch._fetch(None, asyncio.Semaphore(1), self.delivery))  # type: ignore[arg-type]
             fetch._sources_behind = 0
-            if self.delivery.complete:
+            if self.delivery.staged.is_right:
                 break
             self.said.append("|")
-        return self.delivery.complete
+        return self.delivery.staged.is_right
 
     @property
     def failures(self) -> list[tuple[str, str]]:
@@ -362,5 +362,5 @@ def test_the_deadline_ends_a_transfer_and_is_recorded(server: Server, volume: Pa
         signal.signal(signal.SIGALRM, handler)
         delivery = Delivery(staged)
         with pytest.raises(DeadlinePassed):
-            Fetch(settings(mirrors=(server.url,)), time.monotonic() + 60, watch).supply([delivery])
+            supply([delivery], settings(mirrors=(server.url,), sources=("fetch",)), time.monotonic() + 60, watch)
     assert [failure.reason for failure in delivery.failures] == ["0 of 21 bytes came before the deadline"]

@@ -24,7 +24,7 @@ def failure_of(source: Source, volume: Path, wanted: Vocabulary = TINY) -> Failu
         staged.write(b"of another source"[: wanted.max_size])
         delivery = Delivery(staged)
         source.supply([delivery])
-        assert delivery.complete == (not delivery.failures)
+        assert delivery.staged.is_right == (not delivery.failures)
         return [*delivery.failures, Failure(delivery.label, "", "")][0]
 
 
@@ -49,11 +49,11 @@ def test_bytes_that_the_volume_holds_under_another_name_are_copied(volume: Path)
     with staged_file(volume) as first, staged_file(volume, OTHER) as second:
         found, missing = Delivery(first), Delivery(second)
         Volume(str(volume)).supply([found, missing])
-        assert (found.complete, found.label) == (True, "sub/some (1) in the volume")
+        assert (found.staged.is_right, found.label) == (True, "sub/some (1) in the volume")
         assert (missing.label, missing.failures) == ("", [])
         (volume / "other").write_bytes(OTHER_CONTENT)
         Volume(str(volume)).supply([missing])
-        assert missing.complete
+        assert missing.staged.is_right
 
 
 # Baked vocabularies.

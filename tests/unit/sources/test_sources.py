@@ -30,7 +30,7 @@ class Asked:
     def supply(self, deliveries: Sequence[Delivery]) -> None:
         self._asked.append(self._name)
         for delivery in deliveries:
-            assert not delivery.complete
+            assert not delivery.staged.is_right
             delivery.staged.write(self._content)
 
 
@@ -81,7 +81,7 @@ def test_a_source_that_cannot_be_tried_is_a_failure_and_the_next_one_is_tried(
         expected = pytest.raises(SettingError) if is_last and isinstance(error, SettingError) else nullcontext()
         with expected:
             sources.supply([delivery], settings(sources=("fetch", "wheel")), 0.0, watch)
-        assert delivery.complete is not is_last
+        assert delivery.staged.is_right is not is_last
     [found] = delivery.failures
     assert found[:2] == failure[:2]
     assert found.advice.startswith(failure[2])
@@ -108,8 +108,17 @@ def test_a_directory_as_mirror_needs_no_http_client(
     with staged_file(volume) as first, staged_file(volume, vocabulary(b"unknown")) as second:
         found, missing = Delivery(first), Delivery(second)
         sources.supply([found, missing], chosen, 0.0, watch)
-        assert (found.complete, found.label, found.failures) == (True, str(baked), [])
+        assert (found.staged.is_right, found.label, found.failures) == (True, str(baked), [])
     assert [failure.label for failure in missing.failures] == [str(baked), "fetch"]
+
+
+def test_an_attempt_is_recorded_with_its_place_and_its_failure(volume: Path) -> None:
+    with staged_file(volume) as staged:
+        delivery = Delivery(staged)
+        with delivery.attempt("here"):
+            raise SourceError("no", advice="do something")
+        # The next source has no place yet.
+        assert (delivery.label, delivery.failures) == ("", [("here", "no", "do something")])
 
 
 @pytest.mark.parametrize(
@@ -123,15 +132,17 @@ def test_a_directory_as_mirror_needs_no_http_client(
     ],
 )
 def test_the_deadline_is_recorded_with_how_far_the_transfer_came(
-    volume: Path, label: str, written: int, size: int | None, reasons: list[str]
+    volume: Path, monkeypatch: pytest.MonkeyPatch, label: str, written: int, size: int | None, reasons: list[str]
 ) -> None:
-    with staged_file(volume, vocabulary(size=size)) as staged:
-        staged.write(CONTENT[:written])
-        delivery = Delivery(staged)
-        delivery.label = label
-        delivery.record_deadline()
-        expected = [("here", reason, "increase TIKTOKEN_INIT_DEADLINE") for reason in reasons]
-        assert delivery.failures == expected
-        with pytest.raises(DeadlinePassed), delivery.attempt("here"):
+    class Slow:
+        def supply(self, deliveries: Sequence[Delivery]) -> None:
+            deliveries[0].label = label
+            deliveries[0].staged.write(CONTENT[:written])
             raise DeadlinePassed
-    assert len(delivery.failures) == (1 if not label else 2 * len(reasons))
+
+    monkeypatch.setattr(sources, "_load", lambda *_: Slow())
+    with staged_file(volume, vocabulary(size=size)) as staged:
+        delivery = Delivery(staged)
+        with pytest.raises(DeadlinePassed):
+            sources.supply([delivery], settings(), 0.0, watch)
+    assert delivery.failures == [("here", reason, "increase TIKTOKEN_INIT_DEADLINE") for reason in reasons]

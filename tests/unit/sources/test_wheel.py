@@ -73,7 +73,7 @@ def supplied(volume: Path, *wanted: Vocabulary, timeout: float = 15.0) -> list[D
         with staged_file(volume, each) as staged:
             delivery = Delivery(staged)
             Wheel(timeout).supply([delivery])
-            assert delivery.complete == (not delivery.failures)
+            assert delivery.staged.is_right == (not delivery.failures)
         deliveries.append(delivery)
     return deliveries
 
@@ -120,7 +120,7 @@ def test_two_vocabularies_are_taken_from_one_download(
         one.write(b"of another source")
         deliveries = [Delivery(one), Delivery(two)]
         Wheel(15.0).supply(deliveries)
-        assert [delivery.complete for delivery in deliveries] == [True, True]
+        assert [delivery.staged.is_right for delivery in deliveries] == [True, True]
     assert {delivery.label for delivery in deliveries} == {"wheel llama-index-core==0.13.0"}
     [call] = pip.calls
     assert call.endswith(" llama-index-core==0.13.0")
