@@ -74,17 +74,16 @@ def contents(directory: Path) -> dict[str, bytes]:
 def supply_by(monkeypatch: pytest.MonkeyPatch, told: Mapping[Vocabulary, bytes | BaseException]) -> None:
     """Replace every source except the volume itself by a table: the bytes of a vocabulary, or the error for it."""
 
-    class Told:
-        def supply(self, deliveries: Sequence[Delivery]) -> None:
-            for delivery in deliveries:
-                with delivery.attempt("told"):
-                    result = told[delivery.vocabulary]
-                    if isinstance(result, BaseException):
-                        raise result
-                    delivery.staged.write(result)
+    def supply(deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            with delivery.attempt("told"):
+                result = told[delivery.vocabulary]
+                if isinstance(result, BaseException):
+                    raise result
+                delivery.staged.write(result)
 
     load = sources._load
-    monkeypatch.setattr(sources, "_load", lambda name, *rest: load(name, *rest) if name == "volume" else Told())
+    monkeypatch.setattr(sources, "_load", lambda name, *rest: load(name, *rest) if name == "volume" else supply)
 
 
 RIGHT = {TINY.cache_key: CONTENT, OTHER.cache_key: OTHER_CONTENT}
@@ -192,7 +191,7 @@ def test_a_file_that_may_be_the_only_copy_of_a_vocabulary_that_failed_is_not_rep
         file.chmod(mode)
         supply_by(monkeypatch, {TINY: CONTENT, OTHER: SourceError("no")})
         refuse("chmod", errno.EPERM)
-        monkeypatch.setattr("tiktoken_cache_init.sources.files.Volume.supply", lambda *_: None)
+        monkeypatch.setattr("tiktoken_cache_init.sources.files.from_volume", lambda *_: None)
         with as_nobody():
             result = filled(volume)
         assert actions(result) == [Action.FAILED if kept else Action.REPLACED, Action.FAILED]

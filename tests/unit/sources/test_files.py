@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,14 @@ from tests.vocabularies import CL100K
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import VolumeError
 from tiktoken_cache_init.sources import Delivery, Failure, Source, SourceError
-from tiktoken_cache_init.sources.files import Baked, Directories, Volume, copy, directory_of, names_at_mirror
+from tiktoken_cache_init.sources.files import (
+    copy,
+    directory_of,
+    from_baked,
+    from_directories,
+    from_volume,
+    names_at_mirror,
+)
 
 KEY = TINY.cache_key
 
@@ -23,7 +31,7 @@ def failure_of(source: Source, volume: Path, wanted: Vocabulary = TINY) -> Failu
     with staged_file(volume, wanted) as staged:
         staged.write(b"of another source"[: wanted.max_size])
         delivery = Delivery(staged)
-        source.supply([delivery])
+        source([delivery])
         assert delivery.staged.is_right == (not delivery.failures)
         return [*delivery.failures, Failure(delivery.label, "", "")][0]
 
@@ -48,11 +56,11 @@ def test_bytes_that_the_volume_holds_under_another_name_are_copied(volume: Path)
     (volume / "sub/some (1)").write_bytes(CONTENT)
     with staged_file(volume) as first, staged_file(volume, OTHER) as second:
         found, missing = Delivery(first), Delivery(second)
-        Volume(str(volume)).supply([found, missing])
+        from_volume(str(volume), [found, missing])
         assert (found.staged.is_right, found.label) == (True, "sub/some (1) in the volume")
         assert (missing.label, missing.failures) == ("", [])
         (volume / "other").write_bytes(OTHER_CONTENT)
-        Volume(str(volume)).supply([missing])
+        from_volume(str(volume), [missing])
         assert missing.staged.is_right
 
 
@@ -60,13 +68,13 @@ def test_bytes_that_the_volume_holds_under_another_name_are_copied(volume: Path)
 
 
 def test_a_baked_vocabulary_is_copied_from_its_cache_key(volume: Path, baked: Path) -> None:
-    assert failure_of(Baked(), volume) == ("baked", "", "")
+    assert failure_of(from_baked, volume) == ("baked", "", "")
     # It may be baked in under another URL.
-    assert failure_of(Baked(), volume, vocabulary(name="other")) == ("baked", "", "")
+    assert failure_of(from_baked, volume, vocabulary(name="other")) == ("baked", "", "")
     (baked / "other name").write_bytes(CONTENT)
     (baked / KEY).write_bytes(b"wrong")
     digest = hashlib.sha256(b"wrong").hexdigest()
-    assert failure_of(Baked(), volume).reason == f"wrong bytes: truncated (5 bytes of 21), SHA-256 {digest}"
+    assert failure_of(from_baked, volume).reason == f"wrong bytes: truncated (5 bytes of 21), SHA-256 {digest}"
 
 
 def test_a_vocabulary_that_is_not_baked_is_a_failure(
@@ -75,7 +83,7 @@ def test_a_vocabulary_that_is_not_baked_is_a_failure(
     (baked / KEY).unlink()
     for directory in (baked, baked / "none", __file__):
         monkeypatch.setattr("tiktoken_cache_init.place.BAKED_DIR", str(directory))
-        assert failure_of(Baked(), volume) == ("baked", "it is not baked in", "")
+        assert failure_of(from_baked, volume) == ("baked", "it is not baked in", "")
 
 
 # Mirrors that are directories.
@@ -91,7 +99,7 @@ def test_a_directory_supplies_the_right_bytes_under_any_name(
     path.parent.mkdir(parents=True)
     path.write_bytes(CONTENT)
     wanted = vocabulary(size=size, max_size=1000)
-    assert failure_of(Directories([str(tmp_path / "usb")]), volume, wanted).reason == ""
+    assert failure_of(partial(from_directories, [str(tmp_path / "usb")]), volume, wanted).reason == ""
 
 
 def test_the_next_directory_supplies_only_what_is_missing(volume: Path, tmp_path: Path) -> None:
@@ -100,7 +108,7 @@ def test_the_next_directory_supplies_only_what_is_missing(volume: Path, tmp_path
         (tmp_path / name / "x").write_bytes(content)
     with staged_file(volume) as first, staged_file(volume, OTHER) as second:
         deliveries = [Delivery(first), Delivery(second)]
-        Directories([f"{tmp_path}/a", "http://m.example", f"file://{tmp_path}/b"]).supply(deliveries)
+        from_directories([f"{tmp_path}/a", "http://m.example", f"file://{tmp_path}/b"], deliveries)
     assert [delivery.label for delivery in deliveries] == [f"{tmp_path}/a", f"file://{tmp_path}/b"]
     assert [len(delivery.failures) for delivery in deliveries] == [0, 1]
 
@@ -109,15 +117,15 @@ def test_a_named_file_may_be_a_link_and_a_wrong_one_does_not_hide_the_right_one(
     (tmp_path / "usb").mkdir()
     (tmp_path / "elsewhere").write_bytes(CONTENT)
     (tmp_path / "usb/tiny.tiktoken").symlink_to("../elsewhere")
-    assert failure_of(Directories([f"{tmp_path}/usb"]), volume).reason == ""
+    assert failure_of(partial(from_directories, [f"{tmp_path}/usb"]), volume).reason == ""
     (tmp_path / "elsewhere").write_bytes(b"")
     (tmp_path / "usb" / KEY).write_bytes(CONTENT)
-    assert failure_of(Directories([f"{tmp_path}/usb"]), volume).reason == ""
+    assert failure_of(partial(from_directories, [f"{tmp_path}/usb"]), volume).reason == ""
 
 
 def test_a_directory_without_the_vocabulary_is_reported_with_both_names(volume: Path, tmp_path: Path) -> None:
     usb = tmp_path / "usb"
-    source = Directories([str(usb)])
+    source = partial(from_directories, [str(usb)])
     advice = f"mount the directory at {usb}"
     assert failure_of(source, volume) == (str(usb), f"there is no directory {usb}", advice)
     usb.mkdir()

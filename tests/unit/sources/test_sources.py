@@ -27,7 +27,7 @@ class Asked:
         self._asked = asked
         self._content = content
 
-    def supply(self, deliveries: Sequence[Delivery]) -> None:
+    def __call__(self, deliveries: Sequence[Delivery]) -> None:
         self._asked.append(self._name)
         for delivery in deliveries:
             assert not delivery.staged.is_right
@@ -50,7 +50,7 @@ def test_the_volume_is_asked_first_and_directories_before_other_mirrors(
 
 @pytest.mark.parametrize("name", get_args(Name))
 def test_each_source_can_be_loaded(name: Name) -> None:
-    assert callable(sources._load(name, settings(), 0.0, watch).supply)
+    assert callable(sources._load(name, settings(), 0.0, watch))
 
 
 @pytest.mark.parametrize(
@@ -134,13 +134,12 @@ def test_an_attempt_is_recorded_with_its_place_and_its_failure(volume: Path) -> 
 def test_the_deadline_is_recorded_with_how_far_the_transfer_came(
     volume: Path, monkeypatch: pytest.MonkeyPatch, label: str, written: int, size: int | None, reasons: list[str]
 ) -> None:
-    class Slow:
-        def supply(self, deliveries: Sequence[Delivery]) -> None:
-            deliveries[0].label = label
-            deliveries[0].staged.write(CONTENT[:written])
-            raise DeadlinePassed
+    def slow(deliveries: Sequence[Delivery]) -> None:
+        deliveries[0].label = label
+        deliveries[0].staged.write(CONTENT[:written])
+        raise DeadlinePassed
 
-    monkeypatch.setattr(sources, "_load", lambda *_: Slow())
+    monkeypatch.setattr(sources, "_load", lambda *_: slow)
     with staged_file(volume, vocabulary(size=size)) as staged:
         delivery = Delivery(staged)
         with pytest.raises(DeadlinePassed):

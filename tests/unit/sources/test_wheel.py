@@ -17,7 +17,7 @@ from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
 from tiktoken_cache_init.errors import DeadlinePassed
 from tiktoken_cache_init.sources import Delivery, wheel
 from tiktoken_cache_init.sources import Failure as NotedFailure
-from tiktoken_cache_init.sources.wheel import Wheel
+from tiktoken_cache_init.sources.wheel import from_wheels
 
 
 class Pip:
@@ -72,7 +72,7 @@ def supplied(volume: Path, *wanted: Vocabulary, timeout: float = 15.0) -> list[D
     for each in wanted:
         with staged_file(volume, each) as staged:
             delivery = Delivery(staged)
-            Wheel(timeout).supply([delivery])
+            from_wheels(timeout, [delivery])
             assert delivery.staged.is_right == (not delivery.failures)
         deliveries.append(delivery)
     return deliveries
@@ -119,7 +119,7 @@ def test_two_vocabularies_are_taken_from_one_download(
     with staged_file(volume, tiny[0]) as one, staged_file(volume, tiny[1]) as two:
         one.write(b"of another source")
         deliveries = [Delivery(one), Delivery(two)]
-        Wheel(15.0).supply(deliveries)
+        from_wheels(15.0, deliveries)
         assert [delivery.staged.is_right for delivery in deliveries] == [True, True]
     assert {delivery.label for delivery in deliveries} == {"wheel llama-index-core==0.13.0"}
     [call] = pip.calls
@@ -179,7 +179,7 @@ def test_a_failure_of_pip_is_noticed_without_its_exit_code(volume: Path, pip: Pi
 def test_a_wheel_that_pip_cannot_download_is_requested_once(volume: Path, pip: Pip) -> None:
     with staged_file(volume, CL100K) as one, staged_file(volume, O200K) as two:
         deliveries = [Delivery(one), Delivery(two)]
-        Wheel(15.0).supply(deliveries)
+        from_wheels(15.0, deliveries)
     assert deliveries[0].failures == deliveries[1].failures
     assert len(pip.calls) == 1
 
