@@ -16,7 +16,6 @@ from .errors import (
     InitError,
     NotMountedError,
     NotReadyError,
-    OutputError,
     SettingError,
     Stopped,
     VolumeError,
@@ -215,7 +214,7 @@ def _stdout_errors() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise OutputError(f"cannot write to standard output: {error.strerror}: send it elsewhere") from error
+        raise VolumeError(f"cannot write to standard output: {error.strerror}: send it elsewhere") from error
 
 
 def _texts_with_secrets(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:

@@ -67,7 +67,7 @@ class SettingError(InitError):
 
 
 class VolumeError(InitError):
-    """The directory cannot be read or written."""
+    """The directory or standard output cannot be read or written."""
 
     exit_code = ExitCode.VOLUME_FAILED
 
@@ -127,12 +127,6 @@ class NotMountedError(VolumeError):
         self.path = path
         self.mounted = mounted
         """Directories at which the user has mounted something."""
-
-
-class OutputError(InitError):
-    """Standard output cannot be written."""
-
-    exit_code = ExitCode.VOLUME_FAILED
 
 
 class NotObtainedError(InitError):

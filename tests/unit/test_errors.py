@@ -12,7 +12,6 @@ from tiktoken_cache_init.errors import (
     InitError,
     NotObtainedError,
     NotReadyError,
-    OutputError,
     SettingError,
     Stopped,
     StorageError,
@@ -22,7 +21,7 @@ from tiktoken_cache_init.errors import (
 
 
 def test_each_error_has_its_documented_exit_code() -> None:
-    codes = {NotReadyError: 1, SettingError: 2, VolumeError: 3, OutputError: 3, NotObtainedError: 4, InitError: 70}
+    codes = {NotReadyError: 1, SettingError: 2, VolumeError: 3, NotObtainedError: 4, InitError: 70}
     assert {error: error.exit_code for error in codes} == codes
     assert (Stopped(15).code, DeadlinePassed().code) == (143, 3)
 
