@@ -78,7 +78,7 @@ def _here(host: str, container: str, pod: str = "") -> str:
 
 def _as_user(uid: int | str, gid: int = -1) -> str:
     """Return how to run as another user."""
-    user = str(uid) if gid == -1 else f"{uid}:{gid}"
+    user = user_text(uid, gid)
     return _here(
         host=f"sudo -u '#{uid}'" if uid else "sudo",
         container=f'docker run --user {user}; compose: user: "{user}"',

@@ -167,6 +167,6 @@ def storage_errors(action: str, path: str, needed: int = 0) -> Iterator[None]:
         raise StorageError(action, path, error, needed) from error
 
 
-def user_text(uid: int, gid: int) -> str:
+def user_text(uid: int | str, gid: int) -> str:
     """Return a user and a group as text. The group -1 is left out."""
     return f"{uid}" if gid == -1 else f"{uid}:{gid}"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from . import place
 from .catalogue import Vocabulary
-from .errors import NotReadyError, VolumeError, storage_errors
+from .errors import NotReadyError, VolumeError, storage_errors, user_text
 from .gateway import LOADED_AT_START, Prediction, predict
 from .settings import Settings
 from .volume import search
@@ -116,7 +116,7 @@ def _fix(
         return None
     name, vocabulary = finding.target.name, finding.target.vocabulary
     if finding.lacks:
-        chown = " and chown {}:{}".format(*settings.owner).removesuffix(":-1") if settings.owner else ""
+        chown = f" and chown {user_text(*settings.owner)}" if settings.owner else ""
         return Fix(f"run fill, or chmod {settings.mode:04o}{chown} the file")
     if finding.state is State.UNREADABLE:
         return Fix(
