@@ -10,6 +10,7 @@ from ..catalogue import Vocabulary, same_bytes
 from ..errors import LIMITS
 from ..redact import redacted
 from ..volume import search
+from ..volume.identify import open_carefully
 from ..volume.staging import StagedFile, TooLongError
 from . import Delivery, SourceError, wrong_bytes
 
@@ -68,8 +69,7 @@ def copy(staged: StagedFile, path: str) -> None:
         VolumeError: the temporary file cannot be written.
     """
     try:
-        # The file is opened without blocking, because it may be a FIFO.
-        with open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        with open_carefully(path, follow=True) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise SourceError(f"{path} is not a regular file")
             staged.restart()

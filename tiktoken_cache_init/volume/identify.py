@@ -77,19 +77,19 @@ def holds(file: FileIO, vocabulary: Vocabulary) -> bool:
     return hashlib.file_digest(file, "sha256").hexdigest() == vocabulary.sha256
 
 
-def is_copy(path: str, vocabulary: Vocabulary, *, follow: bool = False) -> bool:
-    """Return whether a path is a file with the bytes of the vocabulary, as far as this user can read it.
+def open_carefully(path: str, mode: str = "rb", *, follow: bool = False) -> FileIO:
+    """Open a file. This does not wait for the writer of a FIFO, and refuses a link unless ``follow`` is set.
 
-    Args:
-        path: the path. The call does not wait for the writer of a FIFO.
-        vocabulary: the vocabulary.
-        follow: whether a link to such a file counts, too.
+    Raises:
+        OSError: the file cannot be opened.
     """
+    extra = os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
+    return FileIO(path, mode, opener=lambda name, flags: os.open(name, flags | extra))
 
-    def carefully(path: str, flags: int) -> int:
-        return os.open(path, flags | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
 
-    with contextlib.suppress(OSError), open(path, "rb", buffering=0, opener=carefully) as file:
+def is_copy(path: str, vocabulary: Vocabulary, *, follow: bool = False) -> bool:
+    """Return whether a path, or with ``follow`` a link, leads to a file with these bytes that this user can read."""
+    with contextlib.suppress(OSError), open_carefully(path, follow=follow) as file:
         return stat.S_ISREG(os.fstat(file.fileno()).st_mode) and holds(file, vocabulary)
     return False
 

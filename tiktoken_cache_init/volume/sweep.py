@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 
 from ..catalogue import VOCABULARIES, Vocabulary
-from .identify import holds, is_copy
+from .identify import holds, is_copy, open_carefully
 from .staging import PREFIX
 
 _STALE_AFTER = 3600.0
@@ -37,7 +37,7 @@ def _remove_if_dead(directory: str, name: str, missing: set[Vocabulary]) -> set[
     """Remove a temporary file if its run has ended. If it holds missing vocabularies, return these instead."""
     path = os.path.join(directory, name)
     # NFS needs a file that is open for writing.
-    with open(path, "r+b", 0, opener=_carefully) as file:
+    with open_carefully(path, "r+b") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -47,11 +47,6 @@ def _remove_if_dead(directory: str, name: str, missing: set[Vocabulary]) -> set[
         if not held:
             os.unlink(path)
         return held
-
-
-def _carefully(path: str, flags: int) -> int:
-    """Open a file, but not a link, and do not wait for the writer of a FIFO."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _has_final_name(directory: str, vocabulary: Vocabulary) -> bool:
