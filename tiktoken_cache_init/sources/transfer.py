@@ -57,17 +57,14 @@ async def transfer(
             await _receive(response, staged, _Pace(window, timeout, end))
     except (InitError, MemoryError):
         raise
-    except SourceError as error:
-        add_place(error, visited)
-        raise
     except Exception as error:
         # The connection may break after the last byte, such as while it is closed.
         if staged.is_right:
             return
         # The libraries below httpx raise other exceptions if the server or the proxy does not use HTTP or SOCKS.
-        failure = explain(error, staged.position, timeout)
+        failure = error if isinstance(error, SourceError) else explain(error, staged.position, timeout)
         add_place(failure, visited)
-        raise failure from error
+        raise failure from None
 
 
 class _Pace:
