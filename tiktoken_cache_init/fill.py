@@ -3,7 +3,6 @@
 All files are staged before the first rename, so two swapped files are repaired.
 """
 
-import contextlib
 import os
 import time
 from collections.abc import Sequence
@@ -59,11 +58,6 @@ class Filled(NamedTuple):
     error: InitError | None = None
     warnings: tuple[str, ...] = ()
 
-    @property
-    def replaced(self) -> bool:
-        """Whether a running gateway may have read a wrong file, so that it must be restarted."""
-        return any(outcome.action is Action.REPLACED for outcome in self.outcomes)
-
 
 def fill(settings: Settings, watch: Watch) -> Filled:
     """Put every wanted vocabulary into the directory.
@@ -82,17 +76,17 @@ def fill(settings: Settings, watch: Watch) -> Filled:
     work = _Work(settings, watch)
     error: InitError | None = None
     warnings: list[str] = []
-    cause = f"the deadline of {settings.deadline:g} s passed"
-    # If every file is right, a deadline that passes now is no error.
-    with contextlib.suppress(DeadlinePassed):
+    cause = ""
+    try:
         try:
             work.run()
         except InitError as failure:
             error = failure
         warnings = _warnings(settings)
-        # The deadline passes once at the most: it cannot interrupt what follows.
         interrupts.end_deadline()
-        cause = ""
+    except DeadlinePassed:
+        # If every file is right, this is no error.
+        cause = f"the deadline of {settings.deadline:g} s passed"
     if work.missing() and not error:
         error = work.not_obtained(cause)
     return Filled(work.outcomes(), error, (*work.warnings(), *warnings))
@@ -202,7 +196,7 @@ class _Work:
     def _installable(self, files: dict[Finding, StagedFile]) -> dict[Finding, StagedFile]:
         """Return the right files. Leave out a file that may overwrite the only copy of a vocabulary that is not installed."""
         right = {found: staged for found, staged in files.items() if staged.is_right}
-        # A file that is left out may hold up others in turn.
+        # A file that is left out may hold the only copy of another one.
         for _ in files:
             stuck = {found.target.vocabulary for found in files.keys() - right.keys()}
             for found in list(right):

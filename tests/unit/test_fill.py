@@ -100,13 +100,13 @@ def test_each_name_gets_its_own_file_and_a_second_fill_writes_nothing(
     volume: Path, baked: Path, layout: str, names: list[str]
 ) -> None:
     result = filled(volume, TINY, layout=layout)
-    assert (result.error, result.replaced, actions(result)) == (None, False, [Action.INSTALLED] * len(names))
+    assert (result.error, actions(result)) == (None, [Action.INSTALLED] * len(names))
     assert {outcome.source for outcome in result.outcomes} == {"baked"}
     assert contents(volume) == dict.fromkeys(names, CONTENT)
     assert {stat.S_IMODE(path.lstat().st_mode) for path in volume.iterdir()} == {0o644}
     before = state(volume)
     result = filled(volume, TINY, layout=layout)
-    assert (result.error, result.replaced, actions(result)) == (None, False, [Action.KEPT] * len(names))
+    assert (result.error, actions(result)) == (None, [Action.KEPT] * len(names))
     assert state(volume) == before
 
 
@@ -428,7 +428,7 @@ def test_a_right_file_that_not_every_user_can_read_is_repaired_in_place(before: 
         file.chmod(before)
         inode = file.stat().st_ino
         result = filled(volume, TINY)
-        assert (result.replaced, actions(result)) == (False, [Action.REPAIRED])
+        assert actions(result) == [Action.REPAIRED]
         assert (file.stat().st_ino, stat.S_IMODE(file.stat().st_mode)) == (inode, after)
 
 

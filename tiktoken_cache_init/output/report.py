@@ -42,7 +42,7 @@ def report_fill(log: Log, settings: Settings, filled: Filled, seconds: float) ->
             log.line("tried", f"  tried {label}: {reason}{f' ({count} times)' if count > 1 else ''}")
     for warning in filled.warnings:
         log.warning(warning)
-    if filled.replaced:
+    if any(outcome.action is Action.REPLACED for outcome in filled.outcomes):
         log.line("restart", "restart a gateway that is already running: it read its files when it started")
     if filled.error:
         log.error(str(filled.error), filled.error.exit_code)
