@@ -21,10 +21,5 @@ def in_pod() -> bool:
 
 
 def in_container() -> bool:
-    """Return whether the program is what a container runs. A shell in a container is as good as a host."""
+    """Return whether a container runs only this program. A shell in a container counts as a host."""
     return in_image() or in_pod() or os.getpid() == 1
-
-
-def is_baked(name: str) -> bool:
-    """Return whether the directory of the baked vocabularies has a file with this name."""
-    return os.path.exists(os.path.join(BAKED_DIR, name))

@@ -196,7 +196,8 @@ def default_of(setting: Setting, command: str) -> str:
 
 def _baked_encodings() -> str:
     """Return the encodings whose vocabularies are all baked in."""
-    baked = {known for known in catalogue.VOCABULARIES if place.is_baked(known.cache_key)}
+    paths = {known: os.path.join(place.BAKED_DIR, known.cache_key) for known in catalogue.VOCABULARIES}
+    baked = {known for known, path in paths.items() if os.path.exists(path)}
     names = [known.name for known in catalogue.ENCODINGS if baked.issuperset(known.vocabularies)]
     return "all" if len(names) == len(catalogue.ENCODINGS) else ",".join(names)
 

@@ -72,7 +72,7 @@ def _closed(path: str, mode: int, found: int, missing: int, refused: OSError | N
 
 
 def make_writable(path: str) -> None:
-    """Let the owner of the directory write in it, if this is the user who runs. Best effort: the first write will tell."""
+    """Let the owner of the directory write in it, if this is the user who runs. Best effort: the first write reports a failure."""
     with contextlib.suppress(OSError):
         status = os.stat(path)
         if status.st_uid == os.geteuid() and status.st_mode & 0o300 != 0o300:
