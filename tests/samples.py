@@ -33,7 +33,7 @@ OTHER_CONTENT = b"QQ== 0\n"
 def vocabulary(content: bytes = CONTENT, name: str = "tiny.tiktoken", **changes: Any) -> Vocabulary:
     """Return a private vocabulary whose right bytes are ``content``."""
     url = f"https://vocabularies.example/{name}"
-    return Vocabulary(url, hashlib.sha256(content).hexdigest(), len(content), len(content))._replace(**changes)
+    return Vocabulary(url, hashlib.sha256(content).hexdigest(), len(content))._replace(**changes)
 
 
 def published(name: str, content: bytes = CONTENT) -> Vocabulary:

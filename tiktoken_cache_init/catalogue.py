@@ -8,6 +8,8 @@ import hashlib
 from typing import NamedTuple
 
 ORIGIN = "https://openaipublic.blob.core.windows.net"
+PRIVATE_LIMIT = 64 << 20
+"""Maximum size in bytes of a private vocabulary whose setting gives no size."""
 
 
 def cache_key(url: str) -> str:
@@ -24,8 +26,11 @@ class Vocabulary(NamedTuple):
     """Pinned SHA-256 digest, in lower-case hex."""
     size: int | None
     """Size in bytes, or None if it is not known (a private vocabulary)."""
-    max_size: int
-    """Maximum number of bytes to read: the size, if it is known."""
+
+    @property
+    def max_size(self) -> int:
+        """Maximum number of bytes to read."""
+        return PRIVATE_LIMIT if self.size is None else self.size
 
     @property
     def cache_key(self) -> str:
@@ -60,7 +65,7 @@ class Encoding(NamedTuple):
 
 
 def _published(path: str, size: int, sha256: str) -> Vocabulary:
-    return Vocabulary(f"{ORIGIN}/{path}", sha256, size, size)
+    return Vocabulary(f"{ORIGIN}/{path}", sha256, size)
 
 
 _CL100K = _published(

@@ -14,8 +14,6 @@ from .redact import redacted
 
 SourceName = Literal["baked", "fetch", "wheel"]
 SOURCES: tuple[SourceName, ...] = get_args(SourceName)
-EXTRA_LIMIT = 64 << 20
-"""Maximum size in bytes of a private vocabulary whose setting gives no size."""
 
 Owner = tuple[int, int]
 """User and group for `os.chown`; -1 leaves the group unchanged."""
@@ -201,7 +199,7 @@ def parse_extra(text: str) -> Vocabulary:
     found = re.fullmatch(r"(https?://.+)#sha256=([0-9a-f]{64})(?:&size=([1-9][0-9]{0,10}))?", text, re.IGNORECASE)
     if found:
         url, digest, size = found.groups()
-        vocabulary = Vocabulary(url, digest.lower(), int(size) if size else None, int(size or EXTRA_LIMIT))
+        vocabulary = Vocabulary(url, digest.lower(), int(size) if size else None)
         if not url_problem(url) and vocabulary.published_name[:1] not in ("", "."):
             # The size of published bytes is known.
             return catalogue.same_bytes(vocabulary)[-1]._replace(url=url)

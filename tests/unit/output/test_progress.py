@@ -74,7 +74,7 @@ def test_a_log_gets_a_line_every_few_seconds_but_none_of_a_short_fetch(
     [
         (vocabulary(bytes(1 << 20)), 1 << 18, "fetching: 262,144 of 1,048,576 bytes, 64 KiB/s, 12 s left"),
         (TINY, 0, "fetching: 0 of 21 bytes"),
-        (vocabulary(size=None, max_size=100), 8, "fetching: 8 of 8 bytes, 0 KiB/s"),
+        (vocabulary(size=None), 8, "fetching: 8 of 8 bytes, 0 KiB/s"),
     ],
 )
 def test_the_time_left_follows_from_the_rate_if_it_and_the_size_are_known(

@@ -98,7 +98,7 @@ def test_a_directory_supplies_the_right_bytes_under_any_name(
     path = tmp_path / "usb" / name
     path.parent.mkdir(parents=True)
     path.write_bytes(CONTENT)
-    wanted = vocabulary(size=size, max_size=1000)
+    wanted = vocabulary(size=size)
     assert failure_of(partial(from_directories, [str(tmp_path / "usb")]), volume, wanted).reason == ""
 
 

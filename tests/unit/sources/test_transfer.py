@@ -17,6 +17,7 @@ import pytest
 from tests.samples import CONTENT, staged_file, vocabulary
 from tests.server import Answer, Request, Server, close, compressed, give, redirect, refuse_with, reset, serve, silent
 from tests.unit.conftest import Refuse
+from tiktoken_cache_init import catalogue
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import VolumeError
 from tiktoken_cache_init.sources import SourceError
@@ -25,9 +26,14 @@ from tiktoken_cache_init.sources.transfer import _pieces, transfer
 
 LONG = b"right bytes\n" * 30_000
 WANTED = vocabulary(LONG)
-PRIVATE = vocabulary(LONG, size=None, max_size=2 * len(LONG))
+PRIVATE = vocabulary(LONG, size=None)
 HTML = b"<!DOCTYPE html><html><head><title>Sign in</title></head></html>"
 PACKED = gzip.compress(LONG)
+
+
+@pytest.fixture(autouse=True)
+def _limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "PRIVATE_LIMIT", 2 * len(LONG))
 
 
 def fetch(url: str, volume: Path, wanted: Vocabulary = WANTED, begun: bytes = b"", **options: Any) -> bytes:
@@ -132,7 +138,7 @@ def test_a_private_vocabulary_may_look_like_anything_because_its_digest_decides(
     server: Server, volume: Path, content: bytes
 ) -> None:
     server.script("/x", give(content))
-    assert fetch(f"{server.url}/x", volume, vocabulary(content, size=None, max_size=1000)) == content
+    assert fetch(f"{server.url}/x", volume, vocabulary(content, size=None)) == content
 
 
 def test_a_compressed_body_is_never_unpacked_as_a_whole() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, vocabulary
 from tests.states import STATES
+from tiktoken_cache_init import catalogue
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.volume.identify import Identity, Kind, holds, identify, looks_like
 
@@ -75,7 +76,7 @@ def test_every_kind_of_wrong_bytes_has_a_starting_state() -> None:
 
 
 def test_a_private_vocabulary_of_unknown_size_is_compared_by_its_digest_alone() -> None:
-    private = vocabulary(size=None, max_size=1000)
+    private = vocabulary(size=None)
     assert named(CONTENT * 2, private) == (Kind.WRONG_BYTES, "wrong bytes (42 bytes)", None)
 
 
@@ -89,5 +90,6 @@ def test_a_file_of_another_length_is_not_hashed(volume: Path, monkeypatch: pytes
     monkeypatch.delattr(hashlib, "file_digest")
     with (volume / "file").open("rb", buffering=0) as file:
         assert not holds(file, TINY)
+        monkeypatch.setattr(catalogue, "PRIVATE_LIMIT", len(CONTENT))
         assert not holds(file, vocabulary(size=None))
     monkeypatch.undo()

@@ -12,7 +12,7 @@ from tiktoken_cache_init.volume.search import find
 from tiktoken_cache_init.volume.staging import PREFIX
 
 SAME = vocabulary(name="same.tiktoken")
-NO_SIZE = TINY._replace(size=None, max_size=1000)
+NO_SIZE = TINY._replace(size=None)
 EMPTY = vocabulary(b"")
 
 
