@@ -11,7 +11,7 @@ from ..errors import LIMITS
 from ..redact import redacted
 from ..volume import search
 from ..volume.identify import open_carefully
-from ..volume.staging import StagedFile, TooLongError
+from ..volume.staging import CHUNK_SIZE, StagedFile, TooLongError
 from . import Delivery, SourceError, wrong_bytes
 
 
@@ -73,7 +73,8 @@ def copy(staged: StagedFile, path: str) -> None:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise SourceError(f"{path} is not a regular file")
             staged.restart()
-            staged.copy(file)
+            while chunk := file.read(CHUNK_SIZE):
+                staged.write(chunk)
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}", advice=LIMITS.get(error.errno or 0, "")) from error
     except TooLongError:

@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import os
 import stat
-from typing import IO
 
 from ..catalogue import Vocabulary
 from ..errors import NOT_SUPPORTED, ModesError, OwnerError, storage_errors
@@ -19,7 +18,8 @@ from .identify import Identity, identify
 PREFIX = ".tiktoken-cache-init-"
 """Prefix of the names of temporary files."""
 
-_CHUNK_SIZE = 1 << 20
+CHUNK_SIZE = 1 << 20
+"""Bytes to read at once."""
 
 
 class TooLongError(Exception):
@@ -76,20 +76,10 @@ class StagedFile:
                 self._digest.update(view[:count])
                 view = view[count:]
 
-    def copy(self, file: IO[bytes]) -> None:
-        """Append the rest of an open file.
-
-        Raises:
-            TooLongError: the vocabulary cannot be that long.
-            OSError: the file cannot be read.
-        """
-        while chunk := file.read(_CHUNK_SIZE):
-            self.write(chunk)
-
     def copy_from(self, other: "StagedFile") -> None:
         """Append the bytes of another temporary file."""
         with storage_errors("read", other.path):
-            while chunk := os.pread(other._fd, _CHUNK_SIZE, self.position):
+            while chunk := os.pread(other._fd, CHUNK_SIZE, self.position):
                 self.write(chunk)
 
     def restart(self) -> None:
@@ -121,7 +111,7 @@ class StagedFile:
     def head(self) -> bytes:
         """Return the first bytes that were written."""
         with storage_errors("read", self.path):
-            return os.pread(self._fd, _CHUNK_SIZE, 0)
+            return os.pread(self._fd, CHUNK_SIZE, 0)
 
     def finish(self, mode: int, owner: tuple[int, int] | None) -> None:
         """Set mode and owner, and sync the file. After this, only the rename is left to do."""
