@@ -90,9 +90,10 @@ def _inspect(
         try:
             status = os.lstat(path)
             if stat.S_ISLNK(status.st_mode):
-                note = f", a link to {os.readlink(path)}"
+                link = f"a link to {os.readlink(path)}"
                 if not _is_safe_link(directory, path, {each.name for each in targets}):
-                    return Finding(target, State.LINK, f"{note[2:]}, which some consumers cannot follow")
+                    return Finding(target, State.LINK, f"{link}, which some consumers cannot follow")
+                note = f", {link}"
                 status = os.stat(path)
             if stat.S_ISDIR(status.st_mode):
                 occupied = not note and bool(os.listdir(path))
