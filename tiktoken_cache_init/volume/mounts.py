@@ -63,10 +63,10 @@ def _mounts() -> dict[str, Mount]:
 
 def _mount_of(path: str, mounts: dict[str, Mount]) -> Mount:
     """Return the mount that a path is in."""
-    place = os.path.realpath(path)
-    while place != "/" and place not in mounts:
-        place = os.path.dirname(place)
-    return mounts.get(place) or Mount("/", "", "")
+    point = os.path.realpath(path)
+    while point != "/" and point not in mounts:
+        point = os.path.dirname(point)
+    return mounts.get(point) or Mount("/", "", "")
 
 
 def _unescaped(field: bytes) -> str:

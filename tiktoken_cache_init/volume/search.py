@@ -46,10 +46,10 @@ def _held(path: str, wanted: set[Vocabulary], *, named: bool) -> list[Vocabulary
 def _files(directory: str, levels: int) -> Iterator[str]:
     top = directory.rstrip("/").count("/")
     left = _MAX_ENTRIES
-    for place, directories, names in os.walk(directory):
-        yield from (os.path.join(place, name) for name in sorted(names)[:left])
+    for parent, directories, names in os.walk(directory):
+        yield from (os.path.join(parent, name) for name in sorted(names)[:left])
         left -= len(names) + len(directories)
         if left <= 0:
             return
-        if place.rstrip("/").count("/") - top >= levels - 1:
+        if parent.rstrip("/").count("/") - top >= levels - 1:
             directories.clear()
