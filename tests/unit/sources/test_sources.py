@@ -15,7 +15,7 @@ from tests.samples import CONTENT, settings, staged_file, vocabulary
 from tests.unit.sources.fetching import watch
 from tiktoken_cache_init import sources
 from tiktoken_cache_init.errors import DeadlinePassed, SettingError
-from tiktoken_cache_init.sources import Delivery, Name
+from tiktoken_cache_init.sources import Delivery, Name, SourceError
 from tiktoken_cache_init.values import SOURCES
 
 
