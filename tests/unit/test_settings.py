@@ -46,12 +46,16 @@ DEFAULTS: dict[str, Any] = {
     "log": "text",
 }
 EACH = pytest.mark.parametrize(
-    "setting", [known for known in SETTINGS if VALUES[known.field]], ids=lambda setting: setting.field
+    "setting", [known for known in SETTINGS if VALUES.get(known.field)], ids=lambda setting: setting.field
 )
 
 
 def read(environment: dict[str, str] | None = None, /, **given: list[str]) -> Settings:
     return load("fill", given, False, DIRECTORY | (environment or {}))
+
+
+def test_every_setting_has_texts_here() -> None:
+    assert {setting.field for setting in SETTINGS} == VALUES.keys(), "correct VALUES and DEFAULTS in this file"
 
 
 def value(setting: Setting, environment: dict[str, str] | None = None, /, **given: list[str]) -> Any:
