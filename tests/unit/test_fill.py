@@ -203,7 +203,9 @@ def test_a_file_that_may_be_the_only_copy_of_a_vocabulary_that_failed_is_not_rep
         assert (advice in str(result.error)) is kept
 
 
-def test_a_file_that_is_not_replaced_keeps_others_from_being_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_not_replaced_keeps_others_from_being_replaced(
+    monkeypatch: pytest.MonkeyPatch, refuse: Refuse
+) -> None:
     third = vocabulary(b"third", "third.tiktoken")
     supply_by(monkeypatch, {TINY: CONTENT, OTHER: SourceError("no"), third: b"third"})
     with public_directory() as volume:
@@ -211,6 +213,8 @@ def test_a_file_that_is_not_replaced_keeps_others_from_being_replaced(monkeypatc
         (volume / TINY.cache_key).write_bytes(OTHER_CONTENT)
         (volume / TINY.cache_key).chmod(0)
         (volume / third.cache_key).write_bytes(CONTENT)
+        # An ordinary user owns the file, and would make it readable.
+        refuse("chmod", errno.EPERM)
         with as_nobody():
             result = filled(volume, third, TINY, OTHER)
         assert actions(result) == [Action.FAILED] * 3
