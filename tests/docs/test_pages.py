@@ -13,6 +13,7 @@ import pytest
 from tests.docs.markdown import PAGES, read, spans
 from tests.machine import ROOT
 from tiktoken_cache_init import __version__
+from tiktoken_cache_init.catalogue import ENCODINGS
 from tiktoken_cache_init.errors import EXIT_CODES
 from tiktoken_cache_init.settings import COMMANDS, SETTINGS
 
@@ -73,6 +74,12 @@ def test_the_tables_of_settings_are_those_of_the_program(page: str) -> None:
         assert tuple(re.split("[,、] ?", used)) == setting.commands
     assert [spans(row[0])[0] for row in commands] == list(COMMANDS)
     assert [spans(row[0])[0] for row in codes] == list(EXIT_CODES)
+
+
+@pytest.mark.parametrize("page", ["docs/settings.md", "docs/settings.zh-CN.md"])
+def test_the_pages_of_settings_name_every_encoding(page: str) -> None:
+    named = {span for section in read(page) for span in spans(section.prose)}
+    assert {known.name for known in ENCODINGS} - named == set(), f"add it to the encodings in {page}"
 
 
 PLACES = {
