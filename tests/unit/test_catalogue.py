@@ -20,7 +20,7 @@ BY_NAME = {encoding.name: encoding for encoding in ENCODINGS}
 
 
 def test_the_encodings_are_those_of_tiktoken() -> None:
-    assert set(BY_NAME) == set(published.ENCODING_CONSTRUCTORS), "correct tiktoken_cache_init/catalogue.py"
+    assert set(BY_NAME) == set(published.ENCODING_CONSTRUCTORS), "correct catalogue.py, or pin another tiktoken"
 
 
 @pytest.mark.parametrize("name", sorted(BY_NAME.keys() & published.ENCODING_CONSTRUCTORS.keys()))
