@@ -14,6 +14,7 @@ from .catalogue import Encoding, Target, Vocabulary
 from .errors import SettingError
 from .redact import entries, redacted
 from .values import (
+    SOURCES,
     Owner,
     SourceName,
     nearest,
@@ -169,7 +170,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "sources",
         "NAMES",
-        "sources to try, in order: baked, fetch, wheel",
+        f"sources to try, in order: {', '.join(SOURCES)}",
         parse_sources,
         ("fill",),
         default_note="`baked` if there is any, then `fetch`, then `wheel` outside the image",

@@ -16,6 +16,7 @@ from tiktoken_cache_init import __version__
 from tiktoken_cache_init.catalogue import ENCODINGS
 from tiktoken_cache_init.errors import EXIT_CODES
 from tiktoken_cache_init.settings import COMMANDS, SETTINGS
+from tiktoken_cache_init.values import SOURCES
 
 LISTED = subprocess.run(["git", "ls-files"], cwd=ROOT, check=False, capture_output=True, text=True).stdout.split()
 
@@ -77,9 +78,9 @@ def test_the_tables_of_settings_are_those_of_the_program(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", ["docs/settings.md", "docs/settings.zh-CN.md"])
-def test_the_pages_of_settings_name_every_encoding(page: str) -> None:
+def test_the_pages_of_settings_name_every_encoding_and_source(page: str) -> None:
     named = {span for section in read(page) for span in spans(section.prose)}
-    assert {known.name for known in ENCODINGS} - named == set(), f"add it to the encodings in {page}"
+    assert {*(known.name for known in ENCODINGS), *SOURCES} - named == set(), f"describe it in {page}"
 
 
 PLACES = {

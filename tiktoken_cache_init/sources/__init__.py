@@ -1,7 +1,7 @@
 """Sources of the bytes, and the order in which a fill tries them. No source is trusted: the digest decides.
 
-To add a source, write a function of the type `Source`, and add it to `Name`, `_order` and `_load`.
-If users can choose it, also add its name to `SOURCES` in `values`.
+To add a source, write a function of the type `Source`, and add it to `Name` and `_load`.
+If users can choose it, also add its name to `SourceName` in `values`; if not, add it to `_order`.
 """
 
 import contextlib

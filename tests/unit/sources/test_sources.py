@@ -40,17 +40,18 @@ def test_the_volume_is_asked_first_and_directories_before_other_mirrors(
     asked: list[str] = []
     monkeypatch.setattr(sources, "_load", lambda name, *_: Asked(name, asked))
     with staged_file(volume) as staged:
-        sources.supply([Delivery(staged)], settings(sources=SOURCES), 0.0, watch)
+        sources.supply([Delivery(staged)], settings(sources=("baked", "fetch", "wheel")), 0.0, watch)
         # The second call continues a slow transfer, if there is nothing better.
         assert asked == ["volume", "baked", "directories", "fetch", "wheel", "fetch"]
         staged.write(CONTENT)
-        sources.supply([Delivery(staged)], settings(sources=SOURCES), 0.0, watch)
+        sources.supply([Delivery(staged)], settings(sources=("baked", "fetch", "wheel")), 0.0, watch)
     assert len(asked) == 6
 
 
 @pytest.mark.parametrize("name", get_args(Name))
-def test_each_source_can_be_loaded(name: Name) -> None:
-    assert callable(sources._load(name, settings(), 0.0, watch))
+def test_each_source_is_tried_and_can_be_loaded(name: Name) -> None:
+    assert name in sources._order(settings(sources=SOURCES)), "add it to SourceName in values.py, or to _order"
+    assert callable(sources._load(name, settings(), 0.0, watch)), "add it to _load"
 
 
 @pytest.mark.parametrize(
