@@ -83,7 +83,8 @@ def test_each_line_of_the_log_fits_its_schema(results: dict[str, list[Any]]) -> 
 
 def test_the_words_of_the_schemas_are_those_of_the_program() -> None:
     fill, verify = (schema(command)["properties"]["files"]["items"]["properties"] for command in ("fill", "verify"))
-    assert fill["found"]["enum"] == verify["state"]["enum"] == STATES
+    assert fill["found"]["enum"] == STATES, "correct docs/fill.schema.json"
+    assert verify["state"]["enum"] == STATES, "correct docs/verify.schema.json"
     assert fill["action"]["enum"] == [action.value for action in Action]
     assert verify["gateway"]["enum"] == [consequence.value for consequence in Consequence]
     assert {schema(command)["properties"]["schema"]["const"] for command in COMMANDS} == {SCHEMA}
