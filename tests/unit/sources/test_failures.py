@@ -36,6 +36,7 @@ def test_these_refusals_are_transient(status: int) -> None:
         (400, "400 Bad Request", False, ""),
         (401, "401 Unauthorized", False, "put USER:PASSWORD@ into the mirror's URL, or add an entry to the netrc"),
         (403, "403 Forbidden", True, ""),
+        (300, "300 Multiple Choices", True, ""),
         (404, "404 Not Found", True, ""),
         (410, "410 Gone", True, ""),
         (304, "304 Not Modified", True, ""),
