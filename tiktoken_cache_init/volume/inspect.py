@@ -1,5 +1,6 @@
 """Inspection of the targets in the directory. It changes nothing."""
 
+import errno
 import os
 import stat
 from collections.abc import Sequence
@@ -9,6 +10,9 @@ from typing import NamedTuple
 from ..catalogue import VOCABULARIES, Target, Vocabulary
 from ..errors import storage_errors
 from .identify import Identity, holds, identify
+
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL)
+"""Errors of a file, a directory or a link that another fill removes or replaces during its inspection."""
 
 
 class State(StrEnum):
@@ -110,11 +114,13 @@ def _inspect(
                 known = [*VOCABULARIES, *(each.vocabulary for each in targets)]
                 identity = identify(file, target.vocabulary, known)
                 return Finding(target, State.WRONG, f"{identity.text}{note}", identity)
-        except FileNotFoundError:
-            return Finding(target, State.MISSING, "missing")
         except PermissionError as error:
             text = f"unreadable for user {os.geteuid()} ({error.strerror})"
             return Finding(target, State.UNREADABLE, text, size=size)
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise
+            return Finding(target, State.MISSING, "missing")
 
 
 def _is_safe_link(directory: str, path: str, names: set[str]) -> bool:

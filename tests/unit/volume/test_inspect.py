@@ -164,3 +164,20 @@ def test_a_file_that_goes_away_during_the_inspection_is_missing(volume: Path, mo
 
     monkeypatch.setattr(os, "lstat", then_gone)
     assert look(volume).state is State.MISSING
+
+
+@pytest.mark.parametrize("call", ["listdir", "readlink"])
+def test_a_directory_or_a_link_that_becomes_a_file_during_the_inspection_is_missing(
+    volume: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    path = volume / KEY
+    path.mkdir() if call == "listdir" else path.symlink_to("elsewhere")
+    called = getattr(os, call)
+
+    def replaced(name: str) -> object:
+        path.rmdir() if call == "listdir" else path.unlink()
+        path.write_bytes(CONTENT)
+        return called(name)
+
+    monkeypatch.setattr(os, call, replaced)
+    assert look(volume).state is State.MISSING
