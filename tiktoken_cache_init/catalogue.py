@@ -49,10 +49,10 @@ class Vocabulary(NamedTuple):
 
 
 class Target(NamedTuple):
-    """File name in the directory, and the vocabulary that the file must hold."""
+    """File in the directory that consumers mount, and the vocabulary that it must hold."""
 
     vocabulary: Vocabulary
-    name: str
+    path: str
 
 
 class Encoding(NamedTuple):

@@ -22,20 +22,20 @@ def export(settings: Settings, stream: IO[bytes]) -> None:
         VolumeError: the directory cannot be read.
     """
     directory = settings.cache_dir
-    findings = inspect(settings.cache_dir, settings.targets)
-    lacking = [f"{f.target.vocabulary.published_name} ({f.text})" for f in findings if f.state is not State.RIGHT]
+    findings = inspect(settings.targets)
+    lacking = [f"{f.vocabulary.published_name} ({f.text})" for f in findings if f.state is not State.RIGHT]
     if lacking:
         if place.in_image():
             require_mount(directory)
         raise NotReadyError(f"{directory} is not ready to be exported: {'; '.join(lacking)}: run fill first")
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive:
-        for finding in sorted(findings, key=lambda finding: finding.target.name):
-            path = os.path.join(directory, finding.target.name)
+        for finding in sorted(findings, key=lambda finding: finding.name):
+            path = finding.path
             with storage_errors("read", path):
                 file = open(path, "rb", buffering=0)  # noqa: SIM115
             with file:
-                content: Any = _Content(path, file, finding.target.vocabulary)
-                member = tarfile.TarInfo(finding.target.name)
+                content: Any = _Content(path, file, finding.vocabulary)
+                member = tarfile.TarInfo(finding.name)
                 member.size, member.mode = content.left, settings.mode
                 archive.addfile(member, content)
 

@@ -3,7 +3,6 @@
 All files are staged before the first rename, so two swapped files are repaired.
 """
 
-import os
 import time
 from collections.abc import Sequence
 from enum import StrEnum
@@ -141,28 +140,24 @@ class _Work:
 
     def _check_directory(self) -> None:
         if is_read_only(self._directory):
-            lacking = "; ".join(
-                f"{found.target.vocabulary.published_name} ({found.detail})" for found in self.missing()
-            )
+            lacking = "; ".join(f"{found.vocabulary.published_name} ({found.detail})" for found in self.missing())
             raise ReadOnlyError(f"{self._directory} is mounted read-only and is not ready: {lacking}")
         for found in self.missing():
             if found.occupied:
-                path = os.path.join(self._directory, found.target.name)
-                raise VolumeError(f"{path} is a directory with content: move or remove it, then run again")
+                raise VolumeError(f"{found.path} is a directory with content: move or remove it, then run again")
 
     def _repair_permissions(self) -> None:
         """Set the mode and owner of files that are not readable, or not right. If the kernel refuses, a copy replaces them."""
         changed = [found for found in self.missing() if found.lacks or found.state is State.UNREADABLE]
         for found in changed:
-            path = os.path.join(self._directory, found.target.name)
-            staging.repair_permissions(path, self._settings.mode, self._settings.owner)
+            staging.repair_permissions(found.path, self._settings.mode, self._settings.owner)
         if changed:
             self._record_ready(changed, Action.REPAIRED)
 
     def _pass(self) -> None:
         """Stage every missing file, and install those with the right digest, whatever ends the staging."""
-        needed = sum(found.target.vocabulary.size or 0 for found in self.missing())
-        files = {found: StagedFile(self._directory, found.target.vocabulary, needed) for found in self.missing()}
+        needed = sum(found.vocabulary.size or 0 for found in self.missing())
+        files = {found: StagedFile(self._directory, found.vocabulary, needed) for found in self.missing()}
         ended: InitError | Interrupted | None = None
         try:
             try:
@@ -198,7 +193,7 @@ class _Work:
         right = {found: staged for found, staged in files.items() if staged.is_right}
         # A file that is left out may hold the only copy of another one.
         for _ in files:
-            stuck = {found.target.vocabulary for found in files.keys() - right.keys()}
+            stuck = {found.vocabulary for found in files.keys() - right.keys()}
             for found in list(right):
                 if copies := sorted(vocabulary.published_name for vocabulary in stuck if found.may_hold(vocabulary)):
                     del right[found]
@@ -208,8 +203,8 @@ class _Work:
     def _record_only_copy(self, found: Finding, copies: Sequence[str]) -> None:
         reason = f"it is not replaced, because it may be the only copy of {', '.join(copies)}"
         reader = "run fill as a user who can read" if found.state is State.UNREADABLE else "move away"
-        failure = Failure(found.target.name, reason, f"{reader} {found.target.name}")
-        self._deliveries[found.target.vocabulary].failures.append(failure)
+        failure = Failure(found.name, reason, f"{reader} {found.name}")
+        self._deliveries[found.vocabulary].failures.append(failure)
 
     def _install(self, files: dict[Finding, StagedFile]) -> None:
         """Rename the files to their final names."""
@@ -217,7 +212,7 @@ class _Work:
             staged.finish(self._settings.mode, self._settings.owner)
         try:
             for found, staged in files.items():
-                staged.install(found.target.name)
+                staged.install(found.path)
                 delivery = self._deliveries[staged.vocabulary]
                 action = Action.INSTALLED if found.state is State.MISSING else Action.REPLACED
                 self._done[found] = Outcome(found, action, delivery.label, tuple(delivery.failures))
@@ -233,26 +228,26 @@ class _Work:
         """Record what other runs have installed. Return whether any bytes that are missing are now in the directory."""
         time.sleep(_BETWEEN_PASSES)
         self._record_ready(self.missing(), Action.INSTALLED, "another run")
-        return bool(search.find(self._directory, {found.target.vocabulary for found in self.missing()}))
+        return bool(search.find(self._directory, {found.vocabulary for found in self.missing()}))
 
     def _record_ready(self, findings: Sequence[Finding], action: Action, source: str = "") -> None:
         """Record the action for those of the targets that are ready now."""
-        ready = {found.target for found in self._inspect() if found.ready}
+        ready = {found.path for found in self._inspect() if found.ready}
         for found in findings:
-            if found.target in ready:
+            if found.path in ready:
                 self._done[found] = Outcome(found, action, source)
 
     def _inspect(self) -> list[Finding]:
         settings = self._settings
-        return inspect(self._directory, settings.targets, settings.mode, settings.owner)
+        return inspect(settings.targets, settings.mode, settings.owner)
 
     def _failures(self, found: Finding) -> tuple[Failure, ...]:
-        delivery = self._deliveries.get(found.target.vocabulary)
+        delivery = self._deliveries.get(found.vocabulary)
         return tuple(delivery.failures) if delivery else ()
 
     def not_obtained(self, cause: str) -> NotObtainedError:
         """Return the error for the missing vocabularies, with each piece of advice once."""
-        names = dict.fromkeys(found.target.vocabulary.published_name for found in self.missing())
+        names = dict.fromkeys(found.vocabulary.published_name for found in self.missing())
         advice = dict.fromkeys(
             failure.advice for found in self.missing() for failure in self._failures(found) if failure.advice
         )

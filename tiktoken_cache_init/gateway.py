@@ -43,11 +43,10 @@ class Prediction(NamedTuple):
     text: str
 
 
-def predict(finding: Finding, directory: str) -> Prediction:
-    """Predict the effect of a file in the directory on a gateway."""
-    vocabulary = finding.target.vocabulary
-    path = os.path.join(directory, finding.target.name)
-    if finding.target.name != vocabulary.cache_key:
+def predict(finding: Finding) -> Prediction:
+    """Predict the effect of a file on a gateway."""
+    vocabulary, path = finding.vocabulary, finding.path
+    if finding.name != vocabulary.cache_key:
         return Prediction(Consequence.NOT_READ, "does not read this name")
     model = LOADED_AT_START.get(vocabulary.cache_key)
     if model is None:

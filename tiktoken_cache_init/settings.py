@@ -87,13 +87,13 @@ class Settings(NamedTuple):
     @property
     def targets(self) -> tuple[Target, ...]:
         """Targets that the vocabularies and the layout require."""
-        targets = []
+        names = []
         for vocabulary in self.vocabularies:
             if self.layout != "published":
-                targets.append(Target(vocabulary, vocabulary.cache_key))
+                names.append((vocabulary, vocabulary.cache_key))
             if self.layout != "cache":
-                targets.append(Target(vocabulary, vocabulary.published_name))
-        return tuple(targets)
+                names.append((vocabulary, vocabulary.published_name))
+        return tuple(Target(vocabulary, os.path.join(self.cache_dir, name)) for vocabulary, name in names)
 
 
 class Setting(NamedTuple):
@@ -271,6 +271,6 @@ def _refuse_clashes(settings: Settings) -> None:
     for vocabulary in settings.vocabularies:
         if digests.setdefault(vocabulary.url, vocabulary.sha256) != vocabulary.sha256:
             raise SettingError(f"{redacted(vocabulary.url)} is given two digests: keep the right one")
-    for vocabulary, name in settings.targets:
-        if urls.setdefault(name, vocabulary.url) != vocabulary.url:
-            raise SettingError(f"two vocabularies would be called {name}: use {_PREFIX}LAYOUT=cache")
+    for vocabulary, path in settings.targets:
+        if urls.setdefault(path, vocabulary.url) != vocabulary.url:
+            raise SettingError(f"two vocabularies would be called {os.path.basename(path)}: use {_PREFIX}LAYOUT=cache")

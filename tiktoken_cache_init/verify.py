@@ -56,7 +56,7 @@ class Verified(NamedTuple):
     @property
     def gateway_starts(self) -> bool:
         """Whether a gateway starts and counts correctly. It does not need every file that the settings ask for."""
-        right = {examined.finding.target.name for examined in self.files if examined.finding.ready}
+        right = {examined.finding.name for examined in self.files if examined.finding.ready}
         return not self.problems and right >= LOADED_AT_START.keys()
 
 
@@ -79,11 +79,10 @@ def verify(settings: Settings) -> Verified:
             ) from None
     if not is_directory:
         raise VolumeError(f"{directory} is not a directory: mount a volume or a directory there")
-    findings = inspect(directory, settings.targets, settings.mode, settings.owner)
-    elsewhere = _elsewhere(directory, [finding.target.vocabulary for finding in findings if not finding.ready])
+    findings = inspect(settings.targets, settings.mode, settings.owner)
+    elsewhere = _elsewhere(directory, [finding.vocabulary for finding in findings if not finding.ready])
     files = tuple(
-        Examined(finding, predict(finding, directory), _fix(finding, elsewhere, findings, settings))
-        for finding in findings
+        Examined(finding, predict(finding), _fix(finding, elsewhere, findings, settings)) for finding in findings
     )
     mode, missing = permissions(directory, settings.mode, settings.owner)
     closed = Fix(
@@ -114,7 +113,7 @@ def _fix(
 ) -> Fix | None:
     if finding.ready:
         return None
-    name, vocabulary = finding.target.name, finding.target.vocabulary
+    name, vocabulary = finding.name, finding.vocabulary
     if finding.lacks:
         chown = f" and chown {user_text(*settings.owner)}" if settings.owner else ""
         return Fix(f"run fill, or chmod {settings.mode:04o}{chown} the file")
@@ -129,8 +128,8 @@ def _fix(
         return Fix("run fill")
     directory = os.path.dirname(path)
     # Another mount helps only if one directory holds every wanted file under its right name.
-    there = inspect(os.path.normpath(os.path.join(settings.cache_dir, directory)), settings.targets)
-    all_there = all(each.state is State.RIGHT for each in there)
+    there = settings._replace(cache_dir=os.path.normpath(os.path.join(settings.cache_dir, directory)))
+    all_there = all(each.state is State.RIGHT for each in inspect(there.targets))
     mount = "mount that directory, or " if all_there else ""
     # A copy leaves the file for the other names that need it.
     copy = f"copy {path} to {name}"
@@ -138,7 +137,7 @@ def _fix(
         return Fix(f"the right bytes are one directory too high, in {path}: {mount}{copy}", by_fill=False)
     if directory:
         return Fix(f"the right bytes are in a subdirectory, in {path}: {mount}run fill")
-    if any(other.target.name == path and other.target.vocabulary != vocabulary for other in findings):
+    if any(other.name == path and other.vocabulary != vocabulary for other in findings):
         return Fix(f"the right bytes are under another vocabulary's name, {path}: run fill")
     if path == vocabulary.published_name:
         return Fix(f"the right bytes have the published name, which gateways do not look for: run fill, or {copy}")

@@ -10,7 +10,7 @@ import pytest
 from tests.samples import CONTENT, published, vocabulary
 from tests.unit.conftest import Refuse
 from tiktoken_cache_init import gateway as module
-from tiktoken_cache_init.catalogue import Target, Vocabulary
+from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.gateway import Consequence, Prediction, also_needed, predict
 from tiktoken_cache_init.volume.identify import Identity, Kind
 from tiktoken_cache_init.volume.inspect import Finding, State
@@ -26,14 +26,13 @@ UNCLEAR = f"{NO_START}; or it starts and counts wrong"
 def of(
     state: State, wanted: Vocabulary = CL100K, name: str = "", readable: bool = True, place: Path | str = "/nowhere"
 ) -> Prediction:
-    finding = Finding(Target(wanted, name or wanted.cache_key), state, "text", None, "lacks this", readable)
-    return predict(finding, str(place))
+    return predict(Finding(wanted, f"{place}/{name or wanted.cache_key}", state, "text", None, "lacks this", readable))
 
 
 def of_bytes(directory: Path, content: bytes, kind: Kind = Kind.EMPTY) -> Prediction:
-    (directory / CL100K.cache_key).write_bytes(content)
-    target = Target(CL100K, CL100K.cache_key)
-    return predict(Finding(target, State.WRONG, "text", Identity(kind, "wrong")), str(directory))
+    path = directory / CL100K.cache_key
+    path.write_bytes(content)
+    return predict(Finding(CL100K, str(path), State.WRONG, "text", Identity(kind, "wrong")))
 
 
 # Measured with tiktoken-go v0.1.7.

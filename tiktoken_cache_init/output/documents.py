@@ -99,9 +99,9 @@ def _head(settings: Settings, ready: bool, error: InitError | None) -> dict[str,
 
 
 def _target(finding: Finding) -> dict[str, Any]:
-    vocabulary = finding.target.vocabulary
+    vocabulary = finding.vocabulary
     return {
-        "name": finding.target.name,
+        "name": finding.name,
         "vocabulary": vocabulary.published_name,
         "url": redacted(vocabulary.url),
         "sha256": vocabulary.sha256,

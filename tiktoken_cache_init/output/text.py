@@ -49,7 +49,7 @@ def list_lines(settings: Settings) -> list[str]:
 
 def name_text(finding: Finding) -> str:
     """Return the published name of a target, and its file name if that is another one."""
-    published, name = finding.target.vocabulary.published_name, finding.target.name
+    published, name = finding.vocabulary.published_name, finding.name
     return published if name == published else f"{published} ({name})"
 
 

@@ -34,7 +34,8 @@ class State(StrEnum):
 class Finding(NamedTuple):
     """State of one target, with details."""
 
-    target: Target
+    vocabulary: Vocabulary
+    path: str
     state: State
     text: str
     """State in words."""
@@ -50,6 +51,11 @@ class Finding(NamedTuple):
     """Size in bytes of a file, for `State.UNREADABLE`. It is -1 if the size is unknown, or if the name is a link."""
 
     @property
+    def name(self) -> str:
+        """Name of the file."""
+        return os.path.basename(self.path)
+
+    @property
     def detail(self) -> str:
         """The state for people, with what a right file lacks."""
         return f"{self.text}, but {self.lacks}" if self.lacks else self.text
@@ -61,7 +67,7 @@ class Finding(NamedTuple):
 
     def may_hold(self, vocabulary: Vocabulary) -> bool:
         """Return whether the file may hold the bytes of another vocabulary, as far as it could be read."""
-        if vocabulary.sha256 == self.target.vocabulary.sha256:
+        if vocabulary.sha256 == self.vocabulary.sha256:
             return False
         if self.state is State.UNREADABLE:
             return self.size > 0 and vocabulary.size in (None, self.size)
@@ -69,13 +75,10 @@ class Finding(NamedTuple):
         return other is not None and other.sha256 == vocabulary.sha256
 
 
-def inspect(
-    directory: str, targets: Sequence[Target], mode: int = 0, owner: tuple[int, int] | None = None
-) -> list[Finding]:
+def inspect(targets: Sequence[Target], mode: int = 0, owner: tuple[int, int] | None = None) -> list[Finding]:
     """Return the state of each target.
 
     Args:
-        directory: the directory.
         targets: the targets. A link must not lead from one target to another.
         mode: permission bits that each file must have.
         owner: owner that each file must have, or None for any owner.
@@ -83,53 +86,52 @@ def inspect(
     Raises:
         VolumeError: the storage fails.
     """
-    return [_inspect(directory, target, targets, mode, owner) for target in targets]
+    return [_inspect(target, targets, mode, owner) for target in targets]
 
 
-def _inspect(
-    directory: str, target: Target, targets: Sequence[Target], mode: int, owner: tuple[int, int] | None
-) -> Finding:
-    path, size, note = os.path.join(directory, target.name), -1, ""
+def _inspect(target: Target, targets: Sequence[Target], mode: int, owner: tuple[int, int] | None) -> Finding:
+    vocabulary, path = target
+    size, note = -1, ""
     with storage_errors("read", path):
         try:
             status = os.lstat(path)
             if stat.S_ISLNK(status.st_mode):
                 link = f"a link to {os.readlink(path)}"
-                if not _is_safe_link(directory, path, {each.name for each in targets}):
-                    return Finding(target, State.LINK, f"{link}, which some consumers cannot follow")
+                if not _is_safe_link(path, {os.path.basename(each.path) for each in targets}):
+                    return Finding(vocabulary, path, State.LINK, f"{link}, which some consumers cannot follow")
                 note = f", {link}"
                 status = os.stat(path)
             if stat.S_ISDIR(status.st_mode):
                 occupied = not note and bool(os.listdir(path))
                 kind = "a directory" if note else "a directory with content" if occupied else "an empty directory"
-                return Finding(target, State.DIRECTORY, f"{kind}{note}", occupied=occupied)
+                return Finding(vocabulary, path, State.DIRECTORY, f"{kind}{note}", occupied=occupied)
             if not stat.S_ISREG(status.st_mode):
-                return Finding(target, State.SPECIAL, f"not a regular file{note}")
+                return Finding(vocabulary, path, State.SPECIAL, f"not a regular file{note}")
             size = -1 if note else status.st_size
             with open(path, "rb", buffering=0) as file:
                 status = os.fstat(file.fileno())
-                if holds(file, target.vocabulary):
+                if holds(file, vocabulary):
                     lacks, readable = _lacks(status, mode, owner), not mode & ~status.st_mode & 0o444
-                    return Finding(target, State.RIGHT, f"right{note}", lacks=lacks, readable=readable)
+                    return Finding(vocabulary, path, State.RIGHT, f"right{note}", lacks=lacks, readable=readable)
                 known = [*VOCABULARIES, *(each.vocabulary for each in targets)]
-                identity = identify(file, target.vocabulary, known)
-                return Finding(target, State.WRONG, f"{identity.text}{note}", identity)
+                identity = identify(file, vocabulary, known)
+                return Finding(vocabulary, path, State.WRONG, f"{identity.text}{note}", identity)
         except PermissionError as error:
             text = f"unreadable for user {os.geteuid()} ({error.strerror})"
-            return Finding(target, State.UNREADABLE, text, size=size)
+            return Finding(vocabulary, path, State.UNREADABLE, text, size=size)
         except OSError as error:
             if error.errno not in _GONE:
                 raise
-            return Finding(target, State.MISSING, "missing")
+            return Finding(vocabulary, path, State.MISSING, "missing")
 
 
-def _is_safe_link(directory: str, path: str, names: set[str]) -> bool:
+def _is_safe_link(path: str, names: set[str]) -> bool:
     """Return whether every consumer can follow a link in the directory, wherever the directory is mounted.
 
     The link must be relative and lead to a file inside the directory that is no other target, and every user must be able
     to pass the directories on the way. The links of a ConfigMap volume meet these conditions.
     """
-    destination = os.readlink(path)
+    directory, destination = os.path.dirname(path), os.readlink(path)
     inside = os.path.relpath(os.path.realpath(path), os.path.realpath(directory))
     if os.path.isabs(destination) or ".." in (*destination.split("/"), *inside.split("/")):
         return False

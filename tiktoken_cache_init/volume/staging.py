@@ -126,13 +126,12 @@ class StagedFile:
                     raise OwnerError(owner, error) from error
             _fsync(self._fd)
 
-    def install(self, name: str) -> None:
-        """Rename the file to its final name. An empty directory with this name is removed.
+    def install(self, path: str) -> None:
+        """Rename the file to its final path. An empty directory with this path is removed.
 
         Docker makes such a directory for the bind mount of a file that does not exist. If the rename fails, the old file is
         unchanged.
         """
-        path = os.path.join(self._directory, name)
         with storage_errors("install", path, self._needed):
             try:
                 os.rename(self.path, path)

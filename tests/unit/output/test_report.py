@@ -7,7 +7,7 @@ import pytest
 
 from tests.samples import TINY, settings
 from tiktoken_cache_init import __version__
-from tiktoken_cache_init.catalogue import Target, encoding
+from tiktoken_cache_init.catalogue import encoding
 from tiktoken_cache_init.errors import NotObtainedError
 from tiktoken_cache_init.fill import Action, Filled, Outcome
 from tiktoken_cache_init.output.log import Log
@@ -23,7 +23,7 @@ KEY = TINY.cache_key
 
 
 def finding(state: State, text: str = "", lacks: str = "", name: str = KEY) -> Finding:
-    return Finding(Target(TINY, name), state, text or state.value, lacks=lacks)
+    return Finding(TINY, name, state, text or state.value, lacks=lacks)
 
 
 def reported(filled: Filled, form: str = "text") -> list[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, published, settings
 from tests.states import READY
-from tiktoken_cache_init.catalogue import ENCODINGS, Target
+from tiktoken_cache_init.catalogue import ENCODINGS
 from tiktoken_cache_init.gateway import Consequence, Prediction
 from tiktoken_cache_init.output.text import COLOURS, list_lines, verify_lines
 from tiktoken_cache_init.verify import Examined, Fix, Verified, verify
@@ -51,7 +51,7 @@ def last(*files: Examined, problems: tuple[Fix, ...] = (), read_only: bool = Fal
 def examined(name: str, state: State = State.RIGHT) -> Examined:
     known = published(name)
     fix = None if state is State.RIGHT else Fix("run fill")
-    return Examined(Finding(Target(known, known.cache_key), state, state.value), Prediction(Consequence.FAILS, ""), fix)
+    return Examined(Finding(known, known.cache_key, state, state.value), Prediction(Consequence.FAILS, ""), fix)
 
 
 def test_the_last_line_says_whether_a_gateway_starts_and_how_to_run_fill() -> None:

@@ -19,7 +19,7 @@ KEY = TINY.cache_key
 
 
 def look(directory: Path, **options: Any) -> Finding:
-    return inspect(str(directory), [Target(TINY, KEY), Target(OTHER, OTHER.cache_key)], **options)[0]
+    return inspect([Target(each, str(directory / each.cache_key)) for each in (TINY, OTHER)], **options)[0]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_file_that_this_user_may_not_read_is_unreadable_and_not_wrong(linked: 
 def test_a_file_may_hold_another_vocabulary_by_its_size_if_it_is_unreadable_and_else_by_its_digest(
     volume: Path,
 ) -> None:
-    unreadable = Finding(Target(TINY, KEY), State.UNREADABLE, "unreadable", size=len(OTHER_CONTENT))
+    unreadable = Finding(TINY, KEY, State.UNREADABLE, "unreadable", size=len(OTHER_CONTENT))
     assert unreadable.may_hold(OTHER)
     assert unreadable.may_hold(OTHER._replace(size=None))
     assert not unreadable._replace(size=6).may_hold(OTHER)

@@ -24,7 +24,7 @@ def install(directory: Path, mode: int = 0o644, owner: tuple[int, int] | None = 
         staged.write(CONTENT)
         assert staged.head() == CONTENT
         staged.finish(mode, owner)
-        staged.install(name)
+        staged.install(str(directory / name))
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o664, 0o400])
@@ -37,7 +37,7 @@ def test_the_old_file_stays_until_the_new_one_is_whole_and_has_its_mode_and_owne
         staged.write(CONTENT[5:])
         staged.finish(mode, None)
         assert (volume / "key").read_bytes() == b"old"
-        staged.install("key")
+        staged.install(str(volume / "key"))
         assert reader.read() == b"old"
     assert names_in(volume) == ["key"]
     assert (volume / "key").read_bytes() == CONTENT
