@@ -33,7 +33,6 @@ from tiktoken_cache_init.advice import advised
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import (
     DeadlinePassed,
-    NotObtainedError,
     ReadOnlyError,
     SettingError,
     Stopped,
@@ -231,38 +230,7 @@ def test_a_temporary_file_of_a_killed_run_is_used_and_then_removed(volume: Path,
     assert contents(volume) == {TINY.cache_key: CONTENT}
 
 
-def test_a_fill_that_fails_keeps_a_killed_runs_file_only_if_its_bytes_are_wanted(volume: Path, refuse: Refuse) -> None:
-    (volume / f"{PREFIX}half").write_bytes(CONTENT[:5])
-    (volume / f"{PREFIX}whole").write_bytes(CONTENT)
-    refuse("rename", errno.EIO)
-    result = fill(settings(volume, TINY), watch)
-    assert isinstance(result.error, VolumeError)
-    assert names_in(volume) == [f"{PREFIX}whole"]
-
-
 # Sources.
-
-
-def test_the_right_files_are_installed_even_if_others_cannot_be_obtained(volume: Path, baked: Path) -> None:
-    (baked / TINY.cache_key).unlink()
-    result = filled(volume)
-    assert actions(result) == [Action.FAILED, Action.INSTALLED]
-    assert isinstance(result.error, NotObtainedError)
-    assert str(result.error).startswith("could not obtain tiny.tiktoken: ")
-    assert failures(result) == [("baked", "it is not baked in")]
-
-
-def test_the_next_source_is_tried_if_one_fails(volume: Path, baked: Path, tmp_path: Path) -> None:
-    (baked / TINY.cache_key).write_bytes(b"wrong")
-    mirror = tmp_path / "usb"
-    mirror.mkdir()
-    (mirror / "tiny.tiktoken").write_bytes(CONTENT)
-    result = filled(volume, sources=("baked", "fetch"), mirrors=(str(mirror),))
-    assert result.error is None
-    [(label, reason)] = failures(result)
-    assert label == "baked"
-    assert "wrong" in reason
-    assert [outcome.source for outcome in result.outcomes] == [str(mirror), "baked"]
 
 
 def test_the_advice_of_each_failure_is_given_once(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
