@@ -47,8 +47,8 @@ class Finding(NamedTuple):
     """Whether the file has all read bits of the required mode."""
     occupied: bool = False
     """Whether a fill cannot replace it: a directory with content."""
-    size: int = -1
-    """Size in bytes of a file, for `State.UNREADABLE`. It is -1 if the size is unknown, or if the name is a link."""
+    size: int = 0
+    """Size in bytes of a file, for `State.UNREADABLE`. It is 0 if the size is unknown, or if the name is a link."""
 
     @property
     def name(self) -> str:
@@ -91,7 +91,7 @@ def inspect(targets: Sequence[Target], mode: int = 0, owner: tuple[int, int] | N
 
 def _inspect(target: Target, targets: Sequence[Target], mode: int, owner: tuple[int, int] | None) -> Finding:
     vocabulary, path = target
-    size, note = -1, ""
+    size, note = 0, ""
     with storage_errors("read", path):
         try:
             status = os.lstat(path)
@@ -107,7 +107,7 @@ def _inspect(target: Target, targets: Sequence[Target], mode: int, owner: tuple[
                 return Finding(vocabulary, path, State.DIRECTORY, f"{kind}{note}", occupied=occupied)
             if not stat.S_ISREG(status.st_mode):
                 return Finding(vocabulary, path, State.SPECIAL, f"not a regular file{note}")
-            size = -1 if note else status.st_size
+            size = 0 if note else status.st_size
             with open(path, "rb", buffering=0) as file:
                 status = os.fstat(file.fileno())
                 if holds(file, vocabulary):

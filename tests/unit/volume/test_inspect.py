@@ -51,7 +51,7 @@ def test_each_kind_of_entry_has_its_state(
         (0o664, {"mode": 0o644}, "", True),
         (0o600, {"mode": 0o600}, "", True),
         (0o644, {"mode": 0o664}, "lacks permissions (mode 0644)", True),
-        (0o600, {"mode": 0o700}, "lacks permissions (mode 0600)", True),
+        (0o754, {"mode": 0o755}, "lacks permissions (mode 0754)", True),
         (0o640, {"mode": 0o644}, "not readable by every user (mode 0640)", False),
         (0o600, {"mode": 0o640}, "not readable by every user (mode 0600)", False),
     ],
@@ -127,7 +127,7 @@ def test_a_file_that_this_user_may_not_read_is_unreadable_and_not_wrong(linked: 
             finding = look(directory)
             assert finding.text == f"unreadable for user {os.geteuid()} (Permission denied)"
         # To replace a link does not overwrite its file.
-        assert (finding.state, finding.size) == (State.UNREADABLE, -1 if linked else len(CONTENT))
+        assert (finding.state, finding.size) == (State.UNREADABLE, 0 if linked else len(CONTENT))
 
 
 def test_a_file_may_hold_another_vocabulary_by_its_size_if_it_is_unreadable_and_else_by_its_digest(
@@ -137,8 +137,8 @@ def test_a_file_may_hold_another_vocabulary_by_its_size_if_it_is_unreadable_and_
     assert unreadable.may_hold(OTHER)
     assert unreadable.may_hold(OTHER._replace(size=None))
     assert not unreadable._replace(size=6).may_hold(OTHER)
-    for size in (-1, 0):
-        assert not unreadable._replace(size=size).may_hold(OTHER._replace(size=None))
+    assert unreadable._replace(size=1).may_hold(OTHER._replace(size=None))
+    assert not Finding(TINY, KEY, State.UNREADABLE, "of unknown size").may_hold(OTHER._replace(size=None))
     assert not unreadable._replace(size=len(CONTENT)).may_hold(TINY)
     (volume / KEY).write_bytes(OTHER_CONTENT)
     # The same bytes may be published under several URLs.
