@@ -57,7 +57,7 @@ def settings(directory: Path | str = "/cache", *wanted: Vocabulary, **changes: A
 def staged_file(directory: Path, wanted: Vocabulary = TINY, needed: int = 0) -> Iterator[StagedFile]:
     """Make a temporary file in ``directory`` and remove it afterwards."""
     staged = StagedFile(str(directory), wanted, needed)
-    staged.create()
+    staged.create(0o644)
     try:
         yield staged
     finally:

@@ -421,10 +421,11 @@ def test_storage_that_does_not_change_modes_is_enough_if_new_files_get_theirs(
         assert (volume / TINY.cache_key).read_bytes() == CONTENT
     with process_state():
         os.umask(0o077)
-        [outcome] = filled(volume, TINY, mode=0o664).outcomes
+        mode = 0o664 if ignored else 0o775
+        [outcome] = filled(volume, TINY, mode=mode).outcomes
         assert os.umask(0o077) == 0o077
     assert (outcome.action, outcome.source) == (Action.REPLACED, f"{TINY.cache_key} in the volume")
-    assert stat.S_IMODE((volume / TINY.cache_key).stat().st_mode) == 0o664
+    assert stat.S_IMODE((volume / TINY.cache_key).stat().st_mode) == mode
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o555])

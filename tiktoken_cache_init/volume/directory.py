@@ -81,7 +81,7 @@ def make_writable(path: str) -> None:
 
 def directory_mode(mode: int) -> int:
     """Return the mode that a directory needs if its files have this mode: 0644 -> 0755."""
-    return mode | (mode & 0o444) >> 2
+    return mode | (mode >> 2 & 0o111)
 
 
 def nearest(path: str) -> str:

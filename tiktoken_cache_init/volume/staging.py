@@ -32,7 +32,7 @@ class StagedFile:
     Every method raises `VolumeError` if the storage fails, or does not keep the mode.
     """
 
-    def __init__(self, directory: str, vocabulary: Vocabulary, needed: int = 0) -> None:
+    def __init__(self, directory: str, vocabulary: Vocabulary, needed: int) -> None:
         self.vocabulary = vocabulary
         self.position = 0
         """Number of bytes written so far."""
@@ -44,7 +44,7 @@ class StagedFile:
         self._fd = -1
         self._digest = hashlib.sha256()
 
-    def create(self, mode: int = 0o644) -> None:
+    def create(self, mode: int) -> None:
         """Make the temporary file, with its final mode: some storage refuses to change modes, also to root."""
         with storage_errors("write in", self._directory, self._needed):
             # Another run's sweep may remove the file before it is locked.

@@ -144,7 +144,7 @@ def test_storage_that_does_not_change_modes_is_enough_or_one_error_names_every_r
 
 
 @pytest.mark.parametrize(
-    ("before", "after"), [(0o000, 0o700), (0o555, 0o755), (0o655, 0o755), (0o755, 0o755), (0o300, 0o300)]
+    ("before", "after"), [(0o000, 0o700), (0o555, 0o755), (0o655, 0o755), (0o755, 0o755), (0o301, 0o301)]
 )
 def test_the_owner_of_the_directory_gets_the_right_to_write(
     volume: Path, refuse: Refuse, monkeypatch: pytest.MonkeyPatch, before: int, after: int
