@@ -30,15 +30,15 @@ from tests.faults import damage
 from tests.samples import Ended, command, left_behind
 from tests.server import Request, Server, close, reset, serve
 from tests.states import Entry, snapshot
-from tests.vocabularies import obtain, shared_directory
+from tests.vocabularies import obtain
 from tiktoken_cache_init.catalogue import ENCODINGS, VOCABULARIES, vocabularies_of
 from tiktoken_cache_init.volume.staging import PREFIX
 
 WANTED = vocabularies_of(ENCODINGS[:2])
 
 
-PATHS = obtain(shared_directory())
-CONTENT = {known: PATHS[known.published_name].read_bytes() for known in VOCABULARIES}
+SHARED = obtain()
+CONTENT = {known: (SHARED / known.cache_key).read_bytes() for known in VOCABULARIES}
 
 
 def start(directory: Path, *arguments: str) -> Running:
@@ -73,7 +73,7 @@ def volumes(draw: random.Random, directory: Path) -> str:
         litter(draw, volume, f"{PREFIX}{draw.randbytes(8).hex()}")
     (volume / "notes.txt").write_text("of the user")
     before = snapshot(volume)
-    runs = [start(volume, "--mirror", str(shared_directory())) for _ in range(draw.randrange(1, 4))]
+    runs = [start(volume, "--mirror", str(SHARED)) for _ in range(draw.randrange(1, 4))]
     for running in runs:
         time.sleep(draw.uniform(0, 0.15))
         if draw.random() < 0.7:
@@ -81,7 +81,7 @@ def volumes(draw: random.Random, directory: Path) -> str:
     for running in runs:
         end(running)
     check(volume, before)
-    last = end(start(volume, "--mirror", str(shared_directory())))
+    last = end(start(volume, "--mirror", str(SHARED)))
     check(volume, before)
     if last.code:
         assert last.code == 3, last

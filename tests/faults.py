@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.drivers import install
-from tests.states import REPEATED, Entry, Place, State, changed, is_right, place, snapshot, temporary
-from tests.vocabularies import SMALL, obtain, shared_directory
+from tests.states import REPEATED, Entry, Place, State, changed, place, snapshot, temporary
+from tests.vocabularies import SMALL, is_right, obtain
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
 
 FAULTS = ("EIO", "ENOSPC", "EACCES", "SIGKILL", "SIGTERM")
@@ -233,6 +233,5 @@ if __name__ == "__main__":
     parser.add_argument("--sample", type=int, default=0, help="faults for each start; 0 tries all")
     parser.add_argument("--seed", default="")
     options = parser.parse_args()
-    obtain(shared_directory())
-    found = campaign(STARTS, shared_directory(), options.jobs, options.sample, options.seed)
+    found = campaign(STARTS, obtain(), options.jobs, options.sample, options.seed)
     sys.exit(any(found[kind] for kind in KINDS))

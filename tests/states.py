@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from tests.drivers import TWO, Host, install
 from tests.machine import ROOT
-from tests.vocabularies import DEFAULT, R50K
+from tests.vocabularies import DEFAULT, R50K, is_right
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.volume.identify import Kind
 from tiktoken_cache_init.volume.staging import PREFIX
@@ -439,11 +439,6 @@ def snapshot(directory: Path) -> dict[str, Entry]:
             mode, owner = stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid)
             found[str(path.relative_to(directory))] = Entry(stat.S_IFMT(status.st_mode), mode, owner, content)
     return found
-
-
-def is_right(path: Path, vocabulary: Vocabulary) -> bool:
-    """Return whether a path holds a vocabulary."""
-    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == vocabulary.sha256
 
 
 def temporary(entries: dict[str, Entry]) -> set[str]:

@@ -30,10 +30,9 @@ def expected() -> dict[str, dict[str, list[int]]]:
 if __name__ == "__main__":
     from tests.consumers.known import TIKTOKEN
     from tests.consumers.running import tokenize
-    from tests.vocabularies import obtain, shared_directory
+    from tests.vocabularies import obtain
 
-    obtain(shared_directory())
-    variables = {TIKTOKEN.variable: str(shared_directory())}
+    variables = {TIKTOKEN.variable: str(obtain())}
     tokens = tokenize(TIKTOKEN.command(), variables, TIKTOKEN.names).tokens
     lines = [
         f'"{name}": {{\n' + ",\n".join(f'  "{label}": {ids}' for label, ids in by_label.items()) + "\n}"

@@ -77,7 +77,7 @@ def image() -> str:
     needs("docker")
     if named := os.environ.get("IMAGE"):
         return named
-    obtain(shared_directory())
+    obtain()
     name = "-".join([DEFAULT_IMAGE, *os.environ.get("PLATFORM", "").split("/")[1:]])
     build("--build-arg", f"VERSION={__version__}", "--tag", name)
     return name

@@ -9,9 +9,9 @@ import tiktoken.model
 from image.prove import IDS
 from tests.consumers.texts import expected
 from tests.samples import vocabulary
-from tests.vocabularies import CARRIERS, CL100K, DERIVED
+from tests.vocabularies import CL100K
 from tiktoken_cache_init import catalogue
-from tiktoken_cache_init.catalogue import ENCODINGS, VOCABULARIES, Encoding, cache_key, vocabularies_of
+from tiktoken_cache_init.catalogue import ENCODINGS, Encoding, cache_key, vocabularies_of
 
 # The module has no types, so mypy would refuse an ordinary import.
 published: Any = importlib.import_module("tiktoken_ext.openai_public")
@@ -65,11 +65,6 @@ def test_the_models_of_an_encoding_are_those_of_tiktoken(known: Encoding) -> Non
 def test_a_model_is_found_by_the_longest_family_that_fits(model: str, name: str | None) -> None:
     found = catalogue.encoding_of_model(model)
     assert (found and found.name) == name
-
-
-def test_the_tests_can_obtain_every_vocabulary() -> None:
-    names = {known.published_name for known in VOCABULARIES}
-    assert names == {*CARRIERS, *DERIVED}, "add it to CARRIERS or DERIVED in tests/vocabularies.py"
 
 
 def test_the_tests_know_the_tokens_of_every_encoding() -> None:
