@@ -26,7 +26,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from tests.drivers import Host, Running
-from tests.faults import damage
+from tests.faults import lost, torn
 from tests.samples import Ended, command, left_behind
 from tests.server import Request, Server, close, reset, serve
 from tests.states import Entry, snapshot
@@ -98,7 +98,8 @@ def volumes(draw: random.Random, directory: Path) -> str:
 def check(volume: Path, before: dict[str, Entry]) -> None:
     """Check the contract: no file is torn, no wanted bytes are lost, and no other file has changed."""
     names = {known.cache_key: known for known in WANTED}
-    problems = list(damage(volume, names, before, snapshot(volume), WANTED))
+    after = snapshot(volume)
+    problems = [*torn(volume, names, before, after), *lost(volume, names, before, after, WANTED)]
     assert not problems, problems
 
 

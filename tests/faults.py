@@ -1,7 +1,7 @@
 """Fault injection: each system call on the volume fails or gets a signal, and the next run must repair the volume.
 
-``python -m tests.faults [--jobs N] [--sample N --seed TEXT]`` tries every fault at every call, or a sample. It prints a
-table.
+``python -m tests.faults [--jobs N] [--sample N --seed TEXT]`` tries every fault at every call, or a sample. It prints each
+problem, and a line for each starting state.
 """
 
 from __future__ import annotations
@@ -12,30 +12,19 @@ import re
 import shutil
 import stat
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.drivers import install
 from tests.states import REPEATED, Entry, Place, State, changed, place, snapshot, temporary
 from tests.vocabularies import SMALL, is_right, obtain
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
 
 FAULTS = ("EIO", "ENOSPC", "EACCES", "SIGKILL", "SIGTERM")
-TORN, LOST, UNREPAIRED, LEFT, UNCLEAR = KINDS = ("torn", "lost", "unrepaired", "left", "unclear")
-"""Kinds of problems.
-
-- torn: a final name holds neither a right file nor its old content;
-- lost: a right file, or a file of another program, is gone;
-- unrepaired: the next run fails, or leaves a wrong or a temporary file;
-- left: a run that was not killed leaves a temporary file;
-- unclear: a run ends with a traceback, a wrong exit code or a wrong number of error lines.
-"""
-
-_CALL = re.compile(r"\d+ +(\w+)\(")
+SOURCES = {"baked": ["--sources", "baked"], "mirror": ["--sources", "fetch", "--origin", "off", "--mirror", "$S"]}
+"""Name of a source -> options of the fill, with the variables of the table of states."""
 _MOST_TRIES = 3
 """Attempts for each fault: a random name can change the order of a directory listing, so a run can miss the call."""
 
@@ -49,19 +38,8 @@ class Start(NamedTuple):
     def __str__(self) -> str:
         return f"{self.state.name} ({self.source})"
 
-    def arguments(self, at: Place) -> list[str]:
-        """Return the command line of the fill."""
-        sources = {
-            "baked": ["--sources", "baked"],
-            "mirror": ["--sources", "fetch", "--origin", "off", "--mirror", str(at.vocabularies)],
-        }[self.source]
-        return ["fill", "--encodings", "gpt2", "--cache-dir", str(at.volume), *sources, *self.state.arguments]
 
-
-STARTS = (
-    *(Start(state, "baked") for state in REPEATED),
-    *(Start(state, "mirror") for state in REPEATED if state.baked),
-)
+STARTS = [Start(state, source) for source in SOURCES for state in REPEATED if state.baked or source == "baked"]
 
 
 class Fault(NamedTuple):
@@ -72,115 +50,134 @@ class Fault(NamedTuple):
     what: str
     """Name in `FAULTS`."""
 
-    def option(self) -> str:
-        """Return the option of strace."""
+    def __str__(self) -> str:
         kind = "signal" if self.what.startswith("SIG") else "error"
         return f"inject={self.call}:{kind}={self.what}:when={self.number}"
 
 
-class Problem(NamedTuple):
-    """Violation of a rule."""
+class Ran(NamedTuple):
+    """Result of a fill under strace."""
 
-    kind: str
-    text: str
+    code: int
+    said: str
+    calls: list[tuple[str, int]]
+    """Name and number of each call on the volume."""
 
 
-def points(log: Path, volume: Path) -> Iterator[tuple[str, int]]:
-    """Yield (call, number) for each call on the volume."""
+def fill(start: Start, at: Place, fault: Fault | None = None) -> Ran:
+    """Run a fill under strace, with a fault or without."""
+    log = at.directory / "strace"
+    trace = [
+        "-f",
+        "-y",
+        "-qq",
+        "-s",
+        "0",
+        "-o",
+        str(log),
+        "-e",
+        "trace=%file,%desc",
+        *(["-e", str(fault)] * bool(fault)),
+    ]
+    arguments = [at.text(word) for word in (*SOURCES[start.source], *start.state.arguments)]
+    host = at.host("strace", *trace, baked=start.state.baked)
+    ended = host.run("fill", "--encodings", "gpt2", "--cache-dir", str(at.volume), *arguments)
+    return Ran(ended.code, ended.said, list(calls(log.read_text(errors="replace"), at.volume)))
+
+
+def calls(log: str, volume: Path) -> Iterator[tuple[str, int]]:
+    """Yield name and number of each call on the volume in a log of strace."""
     counts: Counter[str] = Counter()
-    for line in log.read_text(errors="replace").splitlines():
-        if match := _CALL.match(line):
+    for line in log.splitlines():
+        if match := re.match(r"\d+ +(\w+)\(", line):
             counts[match[1]] += 1
             if str(volume) in line and match[1] != "execve" and f"{match[1]}(2<" not in line:
                 yield match[1], counts[match[1]]
 
 
-def traced(start: Start, at: Place, *options: str) -> tuple[int, str, list[tuple[str, int]]]:
-    """Run a fill under strace; return its exit code, its output and its calls on the volume."""
-    log = at.directory / "strace"
-    trace = ["-f", "-y", "-qq", "-s", "0", "-o", str(log), "-e", "trace=%file,%desc", *options]
-    ended = at.host("strace", *trace, baked=start.state.baked).run(*start.arguments(at))
-    return ended.code, ended.said, list(points(log, at.volume))
-
-
-def attempt(start: Start, vocabularies: Path, fault: Fault) -> list[Problem] | None:
+def attempt(start: Start, vocabularies: Path, fault: Fault) -> list[str] | None:
     """Run with a fault and then without it; return the problems, or None if the run did not reach the call."""
     for _ in range(_MOST_TRIES):
-        directory = Path(tempfile.mkdtemp(prefix="tiktoken-fault-")).resolve()
-        at = Place(directory, vocabularies, install(directory / "program", vocabularies), SMALL)
-        try:
+        with place(vocabularies, SMALL) as at:
             at.make(start.state)
             before = snapshot(at.volume)
-            code, said, calls = traced(start, at, "-e", fault.option())
-            if (fault.call, fault.number) not in calls:
+            ran = fill(start, at, fault)
+            if (fault.call, fault.number) not in ran.calls:
                 continue
             after = snapshot(at.volume)
-            found = [*_of_the_run(at, fault, code, said), *damage(at.volume, at.names("cache"), before, after)]
+            found = [*_unclear(at, fault, ran), *torn(at.volume, at.names("cache"), before, after)]
+            found += lost(at.volume, at.names("cache"), before, after)
             if fault.what != "SIGKILL" and fault.call != "unlink":
-                found += _left(at, before, after)
-            ended = at.host(baked=start.state.baked).run(*start.arguments(at))
-            return [*found, *_of_the_next_run(at, before, ended.code, ended.said)]
-        finally:
-            shutil.rmtree(at.directory)
+                found += _left(before, after)
+            return [*found, *_unrepaired(at, before, fill(start, at))]
     return None
 
 
-def _of_the_run(at: Place, fault: Fault, code: int, said: str) -> Iterator[Problem]:
+def _unclear(at: Place, fault: Fault, ran: Ran) -> Iterator[str]:
+    """Yield a traceback, a wrong exit code, or a wrong number of error lines."""
     expected = {"SIGKILL": {137}, "SIGTERM": {143}}.get(fault.what, {0, 3, 4})
-    lines = [line for line in said.splitlines() if "error:" in line]
-    wanted = 0 if code in (0, 137) else 1
-    if "Traceback" in said or code not in expected or len(lines) != wanted:
-        yield Problem(UNCLEAR, f"exit code {code}: {said}")
-    if code == 0:
+    lines = [line for line in ran.said.splitlines() if "error:" in line]
+    wanted = 0 if ran.code in (0, 137) else 1
+    if "Traceback" in ran.said or ran.code not in expected or len(lines) != wanted:
+        yield f"unclear: exit code {ran.code}: {ran.said}"
+    if ran.code == 0:
         for name, vocabulary in at.names("cache").items():
             if not is_right(at.volume / name, vocabulary):
-                yield Problem(UNCLEAR, f"exit code 0, but {name} is not right")
+                yield f"unclear: exit code 0, but {name} is not right"
 
 
-def damage(
+def torn(
+    volume: Path, names: dict[str, Vocabulary], before: dict[str, Entry], after: dict[str, Entry]
+) -> Iterator[str]:
+    """Yield each final name that holds neither a right file nor its old content."""
+    for name, vocabulary in names.items():
+        was, now = before.get(name), after.get(name)
+        # A file cannot replace a directory in one step.
+        moved = was is not None and stat.S_ISDIR(was.kind) and now is None
+        changed = (was and (was.kind, was.content)) != (now and (now.kind, now.content))
+        if changed and not moved and not is_right(volume / name, vocabulary):
+            yield f"torn: {name} was {was}, is {now}"
+
+
+def lost(
     volume: Path,
     names: dict[str, Vocabulary],
     before: dict[str, Entry],
     after: dict[str, Entry],
     kept: Iterable[Vocabulary] = VOCABULARIES,
-) -> Iterator[Problem]:
-    """Yield each problem of kind torn or lost. The bytes of the vocabularies to be kept must not be lost under any name."""
+) -> Iterator[str]:
+    """Yield each right file, file of another program and vocabulary to be kept under any name that is gone."""
     for name, vocabulary in names.items():
-        was, now = before.get(name), after.get(name)
-        if is_right(volume / name, vocabulary):
-            continue
-        # A file cannot replace a directory in one step.
-        moved = was is not None and stat.S_ISDIR(was.kind) and now is None
-        if not moved and (was and (was.kind, was.content)) != (now and (now.kind, now.content)):
-            yield Problem(TORN, f"{name} was {was}, is {now}")
-        if was and was.content == vocabulary.sha256:
-            yield Problem(LOST, f"{name} was right, is {now}")
+        was = before.get(name)
+        if was and was.content == vocabulary.sha256 and not is_right(volume / name, vocabulary):
+            yield f"lost: {name} was right, is {after.get(name)}"
     for text in changed(names, before, after):
-        yield Problem(LOST, text)
+        yield f"lost: {text}"
     had, has = ({entry.content for entry in entries.values()} for entries in (before, after))
     for vocabulary in kept:
         if vocabulary.sha256 in had - has:
-            yield Problem(LOST, f"the bytes of {vocabulary.published_name} are gone")
+            yield f"lost: the bytes of {vocabulary.published_name}"
 
 
-def _left(at: Place, before: dict[str, Entry], after: dict[str, Entry]) -> Iterator[Problem]:
-    # A whole right file is kept for the next run: it may be the last copy.
-    right = {vocabulary.sha256 for vocabulary in at.pair}
+def _left(before: dict[str, Entry], after: dict[str, Entry]) -> Iterator[str]:
+    """Yield each temporary file of a run that was not killed."""
     for name in temporary(after) - temporary(before):
-        if after[name].content not in right:
-            yield Problem(LEFT, name)
+        # A whole right file is kept for the next run: it may be the last copy.
+        if after[name].content not in {vocabulary.sha256 for vocabulary in SMALL}:
+            yield f"left: {name}"
 
 
-def _of_the_next_run(at: Place, before: dict[str, Entry], code: int, said: str) -> Iterator[Problem]:
+def _unrepaired(at: Place, before: dict[str, Entry], ran: Ran) -> Iterator[str]:
+    """Yield what the next run, without a fault, leaves wrong."""
     after = snapshot(at.volume)
-    if code != 0:
-        yield Problem(UNREPAIRED, f"exit code of the next run {code}: {said}")
+    if ran.code != 0:
+        yield f"unrepaired: exit code of the next run {ran.code}: {ran.said}"
     for name in temporary(after):
-        yield Problem(UNREPAIRED, f"the next run left {name}")
+        yield f"unrepaired: the next run left {name}"
     for name, vocabulary in at.names("cache").items():
         if not is_right(at.volume / name, vocabulary) or after[name].mode & 0o644 != 0o644:
-            yield Problem(UNREPAIRED, f"{name} is {after.get(name)}")
-    yield from (each for each in damage(at.volume, at.names("cache"), before, after) if each.kind == LOST)
+            yield f"unrepaired: {name} is {after.get(name)}"
+    yield from lost(at.volume, at.names("cache"), before, after)
 
 
 def faults(start: Start, vocabularies: Path) -> list[Fault]:
@@ -188,42 +185,37 @@ def faults(start: Start, vocabularies: Path) -> list[Fault]:
     with place(vocabularies, SMALL) as at:
         at.make(start.state)
         # The first run may write byte-code, so its calls may differ from those of the next runs.
-        at.host().run(*start.arguments(at))
+        fill(start, at)
         shutil.rmtree(at.volume)
         at.make(start.state)
-        code, said, calls = traced(start, at)
-        assert code == 0, said
-    return [Fault(call, number, what) for call, number in calls for what in FAULTS]
+        ran = fill(start, at)
+        assert ran.code == 0, ran.said
+    return [Fault(call, number, what) for call, number in ran.calls for what in FAULTS]
 
 
 def _sample(every: Sequence[Fault], count: int, seed: str) -> list[Fault]:
     """Choose a call first, and then a fault at it, so that a rare call is tried as often as a frequent one."""
     chooser = random.Random(seed)
-    calls = sorted({fault.call for fault in every})
-    names = [chooser.choice(calls) for _ in range(count)]
-    return [chooser.choice([fault for fault in every if fault.call == name]) for name in names]
+    names = sorted({fault.call for fault in every})
+    drawn = [chooser.choice(names) for _ in range(count)]
+    return [chooser.choice([fault for fault in every if fault.call == name]) for name in drawn]
 
 
 def campaign(starts: Sequence[Start], vocabularies: Path, jobs: int, sample: int = 0, seed: str = "") -> Counter[str]:
-    """Try the faults, print a table and every problem, and return the number of problems of each kind."""
+    """Try the faults, print every problem, and return the numbers of faults: tried, missed, with problems."""
     total: Counter[str] = Counter()
-    columns = ("points", "tried", "missed", *KINDS)
-    print(f"{'start':44}" + "".join(f"{column:>12}" for column in columns))
-    with place(vocabularies, SMALL) as shared, ThreadPoolExecutor(jobs) as pool:
+    with ThreadPoolExecutor(jobs) as pool:
         for start in starts:
-            every = faults(start, shared.vocabularies)
+            every = faults(start, vocabularies)
             chosen = _sample(every, sample, f"{seed} {start}") if sample else every
-            results = list(pool.map(lambda fault, start=start: attempt(start, shared.vocabularies, fault), chosen))
-            counts = Counter(points=len(every) // len(FAULTS), tried=len(chosen), missed=results.count(None))
+            results = list(pool.map(lambda fault, start=start: attempt(start, vocabularies, fault), chosen))
             for fault, found in zip(chosen, results, strict=True):
-                counts.update({problem.kind for problem in found or ()})
                 for problem in found or ():
-                    print(
-                        f"  {fault.call} {fault.number} {fault.what}: {problem.kind}: {problem.text}", file=sys.stderr
-                    )
+                    print(f"  {fault}: {problem}")
+            counts = Counter(tried=len(chosen), missed=results.count(None), wrong=sum(map(bool, results)))
+            print(f"{start}: {len(every)} faults, {dict(counts)}", flush=True)
             total += counts
-            print(f"{start!s:44}" + "".join(f"{counts[column]:12}" for column in columns), flush=True)
-    print(f"{'total':44}" + "".join(f"{total[column]:12}" for column in columns), flush=True)
+    print(f"total: {dict(total)}")
     return total
 
 
@@ -233,5 +225,4 @@ if __name__ == "__main__":
     parser.add_argument("--sample", type=int, default=0, help="faults for each start; 0 tries all")
     parser.add_argument("--seed", default="")
     options = parser.parse_args()
-    found = campaign(STARTS, obtain(), options.jobs, options.sample, options.seed)
-    sys.exit(any(found[kind] for kind in KINDS))
+    sys.exit(campaign(STARTS, obtain(), options.jobs, options.sample, options.seed)["wrong"] > 0)
