@@ -45,8 +45,17 @@ def image(name: str, state: State, place: Place) -> Driver:
     return Container(name, [place.directory], options, TWO)
 
 
-@pytest.mark.parametrize("state", STATES, ids=slug)
-@pytest.mark.parametrize("driven", ["host", "image"])
+# What the volume holds has the same effect in the image. Users, capabilities, mounts and memory may have another.
+IN_IMAGE = [state for state in STATES if state.needs_root or state.repeated]
+
+
+@pytest.mark.parametrize(
+    ("driven", "state"),
+    [
+        *(pytest.param("host", state, id=f"host-{slug(state)}") for state in STATES),
+        *(pytest.param("image", state, id=f"image-{slug(state)}") for state in IN_IMAGE),
+    ],
+)
 def test_a_fill_ends_as_the_table_says_and_changes_no_other_file(
     driven: str, state: State, vocabularies: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -59,7 +68,7 @@ def test_a_fill_ends_as_the_table_says_and_changes_no_other_file(
             mount("--bind", str(at.volume), str(at.volume))
             mount("-o", "remount,bind,ro", str(at.volume))
         driver = host(state, at) if driven == "host" else image(request.getfixturevalue("image"), state, at)
-        for command in ("verify", "export") if driven == "host" else ():
+        for command in ("verify", "export"):
             looked = driver.run(command, "--cache-dir", str(at.volume / state.inside))
             assert (looked.code in (0, 1, 3), "Traceback" in looked.stderr) == (True, False), looked.stderr
         arguments = [at.text(argument) for argument in state.arguments]
