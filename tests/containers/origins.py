@@ -1,13 +1,12 @@
 """Program that lists the files of an image without an origin. It runs in the build stage that has all packages.
 
-``python3.13 origins.py IMAGE PROJECT``: the directory of the image's file system, and the project's. It prints JSON: the
-path of each regular file that is neither a file of Debian, of a wheel or of the project, nor byte-code of one.
+``python3.13 -m tests.containers.origins IMAGE``, in the directory of the project: IMAGE is the directory of the image's file
+system. It prints JSON: the path of each regular file that is neither a file of Debian, of a wheel or of the project, nor
+byte-code of one.
 """
 
 from __future__ import annotations
 
-import base64
-import csv
 import hashlib
 import json
 import os
@@ -16,98 +15,70 @@ import sys
 import tempfile
 from pathlib import Path
 
-SITE = "/usr/local/lib/python3.13/dist-packages"
-WHEELS = "/wheels"
-PROGRAM = "/usr/lib/tiktoken-cache-init"
+from image.lay_out import AUTHORITIES, SITE, WHEELS, WRITTEN, compile_sources
+from tiktoken_cache_init.catalogue import VOCABULARIES
+from tiktoken_cache_init.place import IMAGE_DIR
+
 LICENSE = "/usr/share/doc/tiktoken-cache-init/copyright"
-WRITTEN = {"/etc/group", "/etc/nsswitch.conf", "/etc/passwd"}
-"""Files that the build writes."""
-BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
-COMPILE = ["-m", "compileall", "-q", "-b", "-o", "2", "--invalidation-mode", "unchecked-hash"]
 
 
-def stated() -> dict[str, str]:
-    """Return path in this stage -> the digest that the package of the file states; empty for a wheel's RECORD itself."""
-    found = {}
-    for listing in Path("/var/lib/dpkg/info").glob("*.md5sums"):
-        for line in listing.read_text().splitlines():
-            md5, _, name = line.partition("  ")
-            found[os.path.realpath(f"/{name}")] = md5
-    for record in Path(WHEELS).glob("*.dist-info/RECORD"):
-        with record.open(newline="") as rows:
-            found |= {f"{WHEELS}/{name}": sha256.removeprefix("sha256=") for name, sha256, _ in csv.reader(rows)}
-    return found
+def debian() -> set[str]:
+    """Return the files of Debian's packages in this stage that have the digests that the packages state."""
+    lists = [listing.read_text() for listing in Path("/var/lib/dpkg/info").glob("*.list")]
+    changed = subprocess.run(["dpkg", "--verify"], check=False, capture_output=True, text=True).stdout
+    listed = {os.path.realpath(line) for text in lists for line in text.splitlines()}
+    return listed - {os.path.realpath(line.split()[-1]) for line in changed.splitlines()}
 
 
-def digest(name: str, content: bytes) -> str:
-    """Return the digest of a content in the form in which the package of the file states it."""
-    if name.startswith(f"{WHEELS}/"):
-        return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
-    return hashlib.md5(content).hexdigest()
+def original(name: str, packaged: set[str]) -> Path | None:
+    """Return the file of this stage or of the project that is the original of a file of the image."""
+    if name == LICENSE:
+        return Path("LICENSE")
+    for there, here in ((IMAGE_DIR, Path()), (str(SITE), WHEELS)):
+        if name.startswith(f"{there}/"):
+            return here / name.removeprefix(f"{there}/")
+    real = os.path.realpath(name)
+    return Path(real) if real in packaged else None
 
 
-class Origins:
-    """Sources of the files of an image: packages in this stage, and the project."""
+def compiled(sources: dict[str, Path]) -> dict[str, bytes]:
+    """Return path of the byte-code in the image -> the byte-code of each source."""
+    with tempfile.TemporaryDirectory() as directory:
+        root = Path(directory)
+        for name, source in sources.items():
+            place = root / name.removesuffix("c").lstrip("/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(source.read_bytes())
+        compile_sources(root)
+        return {f"/{path.relative_to(root)}": path.read_bytes() for path in root.rglob("*.pyc")}
 
-    def __init__(self, image: str, project: str) -> None:
-        from tiktoken_cache_init.catalogue import VOCABULARIES
 
-        self._project = project
-        self._files = {f"/{path.relative_to(image)}": path for path in Path(image).rglob("*")}
-        self._files = {name: path for name, path in self._files.items() if path.is_file() and not path.is_symlink()}
-        self._stated = stated()
-        self._status = set(Path("/var/lib/dpkg/status").read_text().split("\n\n"))
-        self._vocabularies = {f"/vocabularies/{each.cache_key}": each.sha256 for each in VOCABULARIES}
+def certificates(packaged: set[str]) -> bytes:
+    """Return the bundle of Debian's certificate authorities, without those of a secret of the build."""
+    chosen = sorted(Path("/etc/ca-certificates.conf").read_text().splitlines())
+    paths = [f"/usr/share/ca-certificates/{line}" for line in chosen if line.endswith(".crt")]
+    return b"".join(Path(path).read_bytes() for path in paths if path in packaged)
 
-    def unknown(self) -> list[str]:
-        """Return the files without an origin."""
-        compiled = self._compiled()
-        return sorted(
-            name for name, path in self._files.items() if not self._is_known(name, path.read_bytes(), compiled)
-        )
 
-    def _is_known(self, name: str, content: bytes, compiled: dict[str, bytes]) -> bool:
-        if name in self._vocabularies:
-            return hashlib.sha256(content).hexdigest() == self._vocabularies[name]
-        if name.startswith("/var/lib/dpkg/status.d/"):
-            return content.decode().removesuffix("\n") in self._status
-        if name == BUNDLE:
-            return content == self._certificates()
-        return name in WRITTEN or content == (compiled.get(name) or self._packaged(name))
-
-    def _packaged(self, name: str) -> bytes | None:
-        """Return the content of a file, if it is the project's or has the digest that its package states."""
-        if name == LICENSE:
-            return Path(self._project, "LICENSE").read_bytes()
-        if name.startswith(f"{PROGRAM}/"):
-            source = Path(self._project + name.removeprefix(PROGRAM))
-            return source.read_bytes() if source.is_file() else None
-        place = WHEELS + name.removeprefix(SITE) if name.startswith(f"{SITE}/") else os.path.realpath(name)
-        if place not in self._stated:
-            return None
-        content = Path(place).read_bytes()
-        return content if self._stated[place] in ("", digest(place, content)) else None
-
-    def _compiled(self) -> dict[str, bytes]:
-        """Return path -> the byte-code that the stock compiler makes of its source."""
-        made = {}
-        with tempfile.TemporaryDirectory() as root:
-            for name in self._files:
-                source = self._packaged(name.removesuffix("c")) if name.endswith(".pyc") else None
-                if source is not None:
-                    made[name] = Path(root + name)
-                    made[name].parent.mkdir(parents=True, exist_ok=True)
-                    made[name].with_suffix(".py").write_bytes(source)
-            subprocess.run([sys.executable, *COMPILE, "-s", root, "-p", "/", root], check=True)
-            return {name: path.read_bytes() for name, path in made.items()}
-
-    def _certificates(self) -> bytes:
-        """Return the bundle of Debian's certificate authorities."""
-        chosen = Path("/etc/ca-certificates.conf").read_text().splitlines()
-        paths = [f"/usr/share/ca-certificates/{line}" for line in sorted(chosen) if line.endswith(".crt")]
-        return b"".join(self._packaged(path) or b"" for path in paths)
+def unknown(image: Path) -> list[str]:
+    """Return the files without an origin."""
+    files = {
+        f"/{path.relative_to(image)}": path for path in image.rglob("*") if path.is_file() and not path.is_symlink()
+    }
+    packaged = debian()
+    originals = {name: original(name.removesuffix("c") if name.endswith(".pyc") else name, packaged) for name in files}
+    known = {name: source.read_bytes() for name, source in originals.items() if source and source.is_file()}
+    known |= compiled({name: source for name, source in originals.items() if source and name.endswith(".pyc")})
+    known |= {name: text.encode() for name, text in WRITTEN.items()}
+    known[AUTHORITIES[0]] = certificates(packaged)
+    paragraphs = Path("/var/lib/dpkg/status").read_text().split("\n\n")
+    known |= {f"/var/lib/dpkg/status.d/{text.split()[1]}": f"{text}\n".encode() for text in paragraphs if text}
+    digests = {f"/vocabularies/{each.cache_key}": each.sha256 for each in VOCABULARIES}
+    for name, path in files.items():
+        if hashlib.sha256(path.read_bytes()).hexdigest() == digests.get(name):
+            known[name] = path.read_bytes()
+    return sorted(name for name, path in files.items() if path.read_bytes() != known.get(name))
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, sys.argv[2])
-    json.dump(Origins(sys.argv[1], sys.argv[2]).unknown(), sys.stdout)
+    json.dump(unknown(Path(sys.argv[1])), sys.stdout)
