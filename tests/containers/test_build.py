@@ -75,11 +75,8 @@ def test_a_row_of_the_lists_that_matches_nothing_stops_the_build(stage: str, row
 
 # --- Failures ---------------------------------------------------------------------------------------------------------
 
-OURS, DOCKERS = (
-    {row[0].strip("`"): row[2] for row in table[1:]}
-    for table in section("docs/building.md", "When a build fails").tables
-)
-"""Message of a failure -> the option to use, for failures in a step and for those before the first step."""
+OURS = {row[0].strip("`"): row[2] for row in section("docs/building.md", "When a build fails").tables[0][1:]}
+"""Message of a failure -> the option to use."""
 NOWHERE = "127.0.0.1:9"
 
 
@@ -156,6 +153,7 @@ def outputs(image: str, vocabularies: Path, tmp_path_factory: pytest.TempPathFac
 
 @pytest.mark.parametrize("message", FAILURES)
 def test_a_failure_names_the_option_to_use(message: str, outputs: dict[str, str]) -> None:
+    assert OURS.keys() <= FAILURES.keys()
     # Without the number of the step and the time.
     lines = re.findall(r"^#\d+ [\d.]+ (?:tiktoken-cache-init: )?(error: .*)$", outputs[message], re.MULTILINE)
     assert lines[-1].startswith(message)
@@ -163,31 +161,6 @@ def test_a_failure_names_the_option_to_use(message: str, outputs: dict[str, str]
         assert option in lines[-1] or option == "ENCODINGS"
     assert FAILURES[message].says in outputs[message]
     assert outputs[message].splitlines()[-1].startswith("ERROR: failed to solve: ")
-
-
-def test_every_message_of_the_page_is_tried() -> None:
-    assert OURS.keys() <= FAILURES.keys()
-
-
-def test_docker_reports_failures_before_the_first_step(image: str, tmp_path: Path) -> None:
-    nowhere = f"{tmp_path}/nowhere"
-    # Docker treats a plugin that does not work like a missing one.
-    buildx = tmp_path / "cli-plugins" / "docker-buildx"
-    buildx.parent.mkdir()
-    buildx.write_text("#!/bin/sh\nexit 1\n")
-    buildx.chmod(0o755)
-    options = [
-        ({}, ["--build-arg", f"BASE_IMAGE={NOWHERE}/library/debian:trixie-slim"]),
-        ({}, ["--build-context", f"vocabularies={nowhere}"]),
-        ({}, ["--secret", f"id=ca,src={nowhere}"]),
-        ({"DOCKER_BUILDKIT": "0"}, []),
-        ({"DOCKER_CONFIG": str(tmp_path), "DOCKER_BUILDKIT": "1"}, []),
-    ]
-    for message, (variables, words) in zip(DOCKERS, options, strict=True):
-        done = docker("build", *words, str(ROOT), check=False, variables=variables)
-        assert done.returncode != 0
-        said = done.stderr.replace(NOWHERE, "docker.io")
-        assert message.replace("DIR", nowhere).replace("FILE", nowhere) in said
 
 
 def test_a_mirror_of_debian_replaces_the_archive(stage: str) -> None:

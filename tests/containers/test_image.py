@@ -29,11 +29,6 @@ def files(image: str) -> list[tarfile.TarInfo]:
     return entries(image)
 
 
-def names_in(image: str) -> set[str]:
-    """Return the paths of the files in an image."""
-    return {entry.name for entry in entries(image) if not entry.isdir()}
-
-
 def test_the_interpreter_is_the_only_program(files: list[tarfile.TarInfo]) -> None:
     programs = {entry.name for entry in files if entry.isfile() and entry.mode & 0o111 and ".so" not in entry.name}
     assert programs == {"usr/bin/python3.13"}
@@ -62,10 +57,6 @@ def test_each_link_points_to_an_entry_of_the_image(files: list[tarfile.TarInfo])
     assert {name for name, target in targets.items() if posixpath.normpath(target).lstrip("/") not in present} == set()
 
 
-def test_every_file_has_the_same_fixed_time_stamp(files: list[tarfile.TarInfo]) -> None:
-    assert {entry.mtime for entry in files} == {315532800}
-
-
 def test_the_configuration_names_the_user_and_describes_the_image(image: str) -> None:
     configuration = json.loads(docker("image", "inspect", image).stdout)[0]["Config"]
     assert configuration["User"] == "0:0"
@@ -85,15 +76,12 @@ def test_the_configuration_names_the_user_and_describes_the_image(image: str) ->
         ("data", "", VOCABULARIES),
     ],
 )
-def test_each_image_holds_its_vocabularies(
+def test_each_image_holds_its_vocabularies_within_its_budget(
     built: Built, target: str, directory: str, vocabularies: tuple[Vocabulary, ...]
 ) -> None:
-    found = {name for name in names_in(built(target)) if name.startswith(directory)}
+    names = {entry.name for entry in entries(built(target)) if not entry.isdir()}
+    found = {name for name in names if name.startswith(directory)}
     assert found == {f"{directory}{each.cache_key}" for each in vocabularies}
-
-
-@pytest.mark.parametrize("target", BUDGETS)
-def test_no_image_is_larger_than_its_budget(built: Built, target: str) -> None:
     # A budget that is far above the size is out of date.
     assert 0.9 * BUDGETS[target] < measure(built(target)) <= BUDGETS[target]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import importlib.metadata
 import json
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
@@ -15,7 +14,7 @@ import pytest
 
 from image.contents import LEFT_OUT, LEFT_OUT_OFFLINE
 from tests.containers.conftest import Built
-from tests.containers.engine import LOCKED_DOWN, ROOT, platform
+from tests.containers.engine import LOCKED_DOWN, ROOT, docker, platform
 from tests.containers.test_image import WHEELS
 from tiktoken_cache_init.place import IMAGE_DIR
 
@@ -67,10 +66,8 @@ def named(target: str) -> set[str]:
 
 @pytest.mark.parametrize("target", ["default", "offline"])
 def test_only_unused_modules_cannot_be_imported(built: Built, target: str) -> None:
-    options = ["--rm", "--interactive", *platform(), *LOCKED_DOWN, "--entrypoint", "/usr/bin/python3.13"]
-    program = ["-I", "-X", "utf8", "-", IMAGE_DIR, *sorted(named(target))]
-    command = ["docker", "run", *options, built(target), *program]
+    options = ["--rm", *platform(), *LOCKED_DOWN, "--entrypoint", "/usr/bin/python3.13"]
+    program = ["-I", "-X", "utf8", "-c", IMPORTING, IMAGE_DIR, *sorted(named(target))]
     # An emulated processor needs minutes.
-    done = subprocess.run(command, input=IMPORTING, text=True, stdout=subprocess.PIPE, check=True, timeout=1800)
-    failed = json.loads(done.stdout)
+    failed = json.loads(docker("run", *options, built(target), *program, timeout=1800).stdout)
     assert failed.keys() == (UNUSED.keys() if target == "default" else set()), failed

@@ -17,22 +17,6 @@ AT = "/cache/tiktoken"
 WANTED = {vocabulary.cache_key: vocabulary.sha256 for vocabulary in VOCABULARIES}
 
 
-def test_a_directory_that_the_daemon_makes_is_filled_and_a_second_run_writes_nothing(
-    image: str, bind_directory: Path
-) -> None:
-    made = bind_directory / "by" / "the" / "daemon"
-
-    def fill() -> dict[str, tuple[int, int]]:
-        done = run(image, [f"{made}:{AT}"])
-        assert done.returncode == 0, done.stderr
-        # Each kind of write changes the time of the last change.
-        return {path.name: (path.stat().st_ino, path.stat().st_ctime_ns) for path in (made, *made.iterdir())}
-
-    first = fill()
-    assert first.keys() == {made.name, *WANTED}
-    assert fill() == first
-
-
 def test_twenty_containers_that_start_at_once_on_a_new_volume_succeed(image: str, volume: str, busybox: str) -> None:
     driver = Container(image, [], [*LOCKED_DOWN, "--volume", f"{volume}:{AT}"])
     started = [driver.start() for _ in range(20)]
