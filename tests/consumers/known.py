@@ -31,8 +31,6 @@ class Consumer(NamedTuple):
     """Part of its message without a network and with an empty directory."""
     wrong: str = ""
     """Part of its message if each file has the bytes of another vocabulary; or COUNTS_WRONGLY. Empty if not tried."""
-    deletes: bool = False
-    """Whether it deletes a file whose digest is wrong."""
 
 
 MODELS = {"gpt-3.5-turbo": "cl100k_base", "gpt-4o": "o200k_base"}
@@ -49,44 +47,40 @@ def _go() -> list[str]:
     return [str(go_program("counting"))]
 
 
-def _python(program: str) -> list[str]:
-    return [str(python_environment()), "-P", str(HERE / "programs" / program)]
+def _python(library: str) -> list[str]:
+    return [str(python_environment()), "-P", str(HERE / "programs" / "count.py"), library]
 
 
 def _javascript() -> list[str]:
     return ["node", str(npm_packages() / "count.mjs")]
 
 
-TIKTOKEN = Consumer(
-    name="tiktoken (Python) 0.14.0",
-    command=partial(_python, "with_tiktoken.py"),
-    names=tuple(known.name for known in ENCODINGS),
-    variable="TIKTOKEN_CACHE_DIR",
-    without=_UNREACHABLE,
-    wrong=_UNREACHABLE,
-    deletes=True,
-)
-
-HARMONY = Consumer(
+_HARMONY = Consumer(
     name="openai-harmony 0.0.8",
-    command=partial(_python, "with_harmony.py"),
+    command=partial(_python, "harmony"),
     names=("o200k_harmony",),
     variable="TIKTOKEN_RS_CACHE_DIR",
     without=_NO_FILE,
     wrong=_NO_FILE,
-    deletes=True,
 )
 
 LITELLM = Consumer(
     name="LiteLLM 1.106.0",
-    command=partial(_python, "with_litellm.py"),
+    command=partial(_python, "litellm"),
     names=("gpt-3.5-turbo", "gpt-4o", "gpt2"),
     variable="CUSTOM_TIKTOKEN_CACHE_DIR",
     without=_UNREACHABLE,
 )
 
 CONSUMERS: tuple[Consumer, ...] = (
-    TIKTOKEN,
+    Consumer(
+        name="tiktoken (Python) 0.14.0",
+        command=partial(_python, "tiktoken"),
+        names=tuple(known.name for known in ENCODINGS),
+        variable="TIKTOKEN_CACHE_DIR",
+        without=_UNREACHABLE,
+        wrong=_UNREACHABLE,
+    ),
     Consumer(
         name="pkoukk/tiktoken-go v0.1.8",
         command=_go,
@@ -100,17 +94,16 @@ CONSUMERS: tuple[Consumer, ...] = (
         command=_javascript,
         names=("cl100k_base", "o200k_base", "p50k_base", "p50k_edit", "r50k_base", "gpt2"),
     ),
-    HARMONY,
-    HARMONY._replace(
+    _HARMONY,
+    _HARMONY._replace(
         name="openai-harmony 0.0.8, published names",
         variable="TIKTOKEN_ENCODINGS_BASE",
         without="invalid tiktoken vocab file: No such file or directory",
         wrong="invalid tiktoken vocab file: hash mismatch",
-        deletes=False,
     ),
     Consumer(
         name="langchain-text-splitters 1.1.3",
-        command=partial(_python, "with_langchain.py"),
+        command=partial(_python, "langchain"),
         names=("gpt2", "cl100k_base"),
         variable="TIKTOKEN_CACHE_DIR",
         without=_UNREACHABLE,

@@ -7,20 +7,19 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Callable
 from typing import Any
 
 
-def tiktoken(name: str) -> Callable[[str], Any]:
+def tiktoken(name: str) -> Any:
     return library("tiktoken").get_encoding(name).encode
 
 
-def harmony(name: str) -> Callable[[str], Any]:
+def harmony(name: str) -> Any:
     """Load the encoding of gpt-oss, as its servers do."""
     return library("openai_harmony").load_harmony_encoding("HarmonyGptOss").encode
 
 
-def langchain(name: str) -> Callable[[str], Any]:
+def langchain(name: str) -> Any:
     """Load an encoding with LangChain's text splitters. For an encoding that is not the default, they only count."""
     splitters = library("langchain_text_splitters")
     if name == "gpt2":
@@ -28,7 +27,7 @@ def langchain(name: str) -> Callable[[str], Any]:
     return splitters.CharacterTextSplitter.from_tiktoken_encoder(encoding_name=name)._length_function
 
 
-def litellm(name: str) -> Callable[[str], Any]:
+def litellm(name: str) -> Any:
     """Load a model with LiteLLM, or an encoding with tiktoken in the same process."""
     # Without this variable, it tries for seconds to download a list of prices.
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
