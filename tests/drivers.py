@@ -29,10 +29,6 @@ from tests.containers.engine import LOCKED_DOWN, platform
 from tests.machine import ROOT, needs, python_for_all
 from tests.samples import Ended
 
-Words = Sequence[str]
-Table = Mapping[str, str]
-Options = dict[str, Any]
-
 TWO = {"TIKTOKEN_INIT_ENCODINGS": "cl100k_base,o200k_base"}
 """Variables of a run that wants only the two vocabularies of a gateway, whatever is baked in."""
 
@@ -64,7 +60,10 @@ class Running:
         try:
             code = self._process.wait(LONGEST)
         except subprocess.TimeoutExpired:
-            self.kill()
+            if self._container:
+                subprocess.run(["docker", "rm", "--force", self._container], check=False, capture_output=True)
+            self._process.kill()
+            self._process.wait()
             raise
         seconds = time.monotonic() - self._since
         written = []
@@ -74,14 +73,6 @@ class Running:
                 written.append(file.read())
         # Popen returns -N after signal N. A shell and an engine return 128 + N.
         return Ended(code if code >= 0 else 128 - code, written[0], written[1].decode(errors="replace"), seconds)
-
-    def kill(self) -> None:
-        """End the run at once with SIGKILL."""
-        if self._container:
-            command = ["docker", "rm", "--force", self._container]
-            subprocess.run(command, check=False, capture_output=True, timeout=LONGEST)
-        self._process.kill()
-        self._process.wait()
 
 
 def install(directory: Path, baked: Path) -> Path:
@@ -101,15 +92,14 @@ def install(directory: Path, baked: Path) -> Path:
 class Driver(ABC):
     """Way to run the command. A path is the same for the test and for the command."""
 
-    name: str
-    variables: Table
+    variables: Mapping[str, str]
     """Variables of each run, unless the run gives others."""
 
+    @abstractmethod
     def start(
         self,
         *arguments: str,
         environment: Mapping[str, str] | None = None,
-        user: str = "",
         files: Mapping[str, Path] | None = None,
         **streams: Any,
     ) -> Running:
@@ -118,16 +108,9 @@ class Driver(ABC):
         Args:
             arguments: the command line after the program's name.
             environment: variables of the command, which gets no other variables of the test run.
-            user: ``UID:GID`` to run as. The default is the user of the test (host) or of the image (container).
             files: path -> file that the command finds there, such as another /etc/hosts.
             streams: options of `subprocess.Popen`, such as ``stdout``. In a container these are the engine's streams.
         """
-        return self._start(arguments, {**self.variables, **(environment or {})}, user, files or {}, streams)
-
-    @abstractmethod
-    def _start(
-        self, arguments: Words, environment: Table, user: str, files: Mapping[str, Path], streams: Options
-    ) -> Running: ...
 
     def run(self, *arguments: str, **how: Any) -> Ended:
         """Run the command to its end. The arguments are those of `start`."""
@@ -144,25 +127,29 @@ class Host(Driver):
     """Whether the wrapper makes another user of root."""
     program: Path = ROOT / "entrypoint.py"
     """Entry point. That of this tree has no baked vocabularies; `install` makes one that has."""
-    variables: Table = field(default_factory=dict)
-    name = "host"
+    variables: Mapping[str, str] = field(default_factory=dict)
 
-    def _start(
-        self, arguments: Words, environment: Table, user: str, files: Mapping[str, Path], streams: Options
+    def start(
+        self,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        files: Mapping[str, Path] | None = None,
+        user: str = "",
+        **streams: Any,
     ) -> Running:
+        """Start the command, as the test's user or as another ``UID:GID``."""
         command = [*self.wrapper, interpreter(bool(user) or self.unprivileged), str(self.program), *arguments]
         if user:
             uid, _, gid = user.partition(":")
-            streams |= {"user": int(uid), "group": int(gid or uid), "extra_groups": []}
+            streams |= {"user": int(uid), "group": int(gid), "extra_groups": []}
         # COV: the coverage of a child process.
         own = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COV")}
-        streams["env"] = own | dict(environment)
         if files:
             needs("root")
             lines = [shlex.join(["mount", "--bind", str(file), path]) for path, file in files.items()]
             script = " && ".join([*lines, f"exec {shlex.join(command)}"])
             command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
-        return Running(command, **streams)
+        return Running(command, env={**own, **self.variables, **(environment or {})}, **streams)
 
 
 def interpreter(for_another_user: bool) -> str:
@@ -185,20 +172,21 @@ class Container(Driver):
     """Directories and files of this machine that are mounted under the same paths."""
     options: Sequence[str] = LOCKED_DOWN
     """Options of ``docker run``."""
-    variables: Table = field(default_factory=dict)
-    name = "image"
+    variables: Mapping[str, str] = field(default_factory=dict)
 
-    def _start(
-        self, arguments: Words, environment: Table, user: str, files: Mapping[str, Path], streams: Options
+    def start(
+        self,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        files: Mapping[str, Path] | None = None,
+        **streams: Any,
     ) -> Running:
+        """Start the command."""
         container = f"tiktoken-cache-init-test-{uuid.uuid4().hex[:12]}"
+        mounts = [f"{place}:{place}" for place in self.places]
+        mounts += [f"{file}:{path}:ro" for path, file in (files or {}).items()]
         command = ["docker", "run", "--rm", "--name", container, *platform(), *self.options]
-        for place in self.places:
-            command += ["--volume", f"{place}:{place}"]
-        if user:
-            command += ["--user", user]
-        for path, file in files.items():
-            command += ["--volume", f"{file}:{path}:ro"]
-        for name, value in environment.items():
+        command += [word for mount in mounts for word in ("--volume", mount)]
+        for name, value in {**self.variables, **(environment or {})}.items():
             command += ["--env", f"{name}={value}"]
         return Running([*command, self.image, *arguments], container, **streams)
