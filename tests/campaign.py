@@ -9,10 +9,8 @@ from __future__ import annotations
 import argparse
 import gzip
 import itertools
-import os
 import random
 import re
-import shutil
 import signal
 import string
 import subprocess
@@ -21,30 +19,28 @@ import tempfile
 import time
 import urllib.parse
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from unittest.mock import patch
 
 from tests.drivers import Host, Running
 from tests.faults import lost, torn
-from tests.samples import Ended, command, left_behind
+from tests.samples import Ended, left_behind
 from tests.server import Request, Server, close, reset, serve
 from tests.states import Entry, snapshot
-from tests.vocabularies import obtain
+from tests.vocabularies import is_right, obtain
 from tiktoken_cache_init.catalogue import ENCODINGS, VOCABULARIES, vocabularies_of
 from tiktoken_cache_init.volume.staging import PREFIX
 
 WANTED = vocabularies_of(ENCODINGS[:2])
-
-
+NAMES = {known.cache_key: known for known in WANTED}
 SHARED = obtain()
 CONTENT = {known: (SHARED / known.cache_key).read_bytes() for known in VOCABULARIES}
 
 
-def start(directory: Path, *arguments: str) -> Running:
+def start(directory: Path, mirror: Path | str, *arguments: str) -> Running:
     """Start a fill of a directory from a mirror."""
-    fill = ["fill", "--cache-dir", str(directory), "--sources", "fetch", "--origin", "off"]
-    return Host().start(*fill, *arguments, environment={"PATH": os.environ["PATH"]})
+    fill = ["fill", "--cache-dir", str(directory), "--sources", "fetch", "--origin", "off", "--mirror", str(mirror)]
+    return Host().start(*fill, *arguments)
 
 
 def end(running: Running) -> Ended:
@@ -52,11 +48,16 @@ def end(running: Running) -> Ended:
     ended = running.wait()
     # Before the first line of the program, Python itself reacts to SIGINT. It calls the moment before line 1 line 0.
     early = "entrypoint.py" not in ended.said or 'entrypoint.py", line 0,' in ended.said
-    if not early or "KeyboardInterrupt" not in ended.said:
-        assert "Traceback" not in ended.said, ended
-        assert "Exception ignored" not in ended.said, ended
-    assert "bug in this program" not in ended.said, ended
+    bugs = ("bug in this program", "Traceback", "Exception ignored")
+    assert (early and "KeyboardInterrupt" in ended.said) or not any(bug in ended.said for bug in bugs), ended
     return ended
+
+
+def is_filled(volume: Path) -> bool:
+    """Return whether every wanted file is there. Each file that is there must be right."""
+    there = [known for known in WANTED if (volume / known.cache_key).exists()]
+    assert all(is_right(volume / known.cache_key, known) for known in there)
+    return len(there) == len(WANTED)
 
 
 # Volumes.
@@ -73,7 +74,7 @@ def volumes(draw: random.Random, directory: Path) -> str:
         litter(draw, volume, f"{PREFIX}{draw.randbytes(8).hex()}")
     (volume / "notes.txt").write_text("of the user")
     before = snapshot(volume)
-    runs = [start(volume, "--mirror", str(SHARED)) for _ in range(draw.randrange(1, 4))]
+    runs = [start(volume, SHARED) for _ in range(draw.randrange(1, 4))]
     for running in runs:
         time.sleep(draw.uniform(0, 0.15))
         if draw.random() < 0.7:
@@ -81,14 +82,13 @@ def volumes(draw: random.Random, directory: Path) -> str:
     for running in runs:
         end(running)
     check(volume, before)
-    last = end(start(volume, "--mirror", str(SHARED)))
+    last = end(start(volume, SHARED))
     check(volume, before)
     if last.code:
         assert last.code == 3, last
         assert any(path.is_dir() and list(path.iterdir()) for path in volume.iterdir()), last
         return "refused"
-    for known in WANTED:
-        assert (volume / known.cache_key).read_bytes() == CONTENT[known]
+    assert is_filled(volume)
     # Only a whole vocabulary that is not under its name may stay in a temporary file.
     for name in left_behind(volume):
         assert (volume / name).read_bytes() in set(CONTENT.values()) - {CONTENT[known] for known in WANTED}, last
@@ -97,9 +97,8 @@ def volumes(draw: random.Random, directory: Path) -> str:
 
 def check(volume: Path, before: dict[str, Entry]) -> None:
     """Check the contract: no file is torn, no wanted bytes are lost, and no other file has changed."""
-    names = {known.cache_key: known for known in WANTED}
     after = snapshot(volume)
-    problems = [*torn(volume, names, before, after), *lost(volume, names, before, after, WANTED)]
+    problems = [*torn(volume, NAMES, before, after), *lost(volume, NAMES, before, after, WANTED)]
     assert not problems, problems
 
 
@@ -136,27 +135,19 @@ for known in VOCABULARIES:
 def servers(draw: random.Random, directory: Path) -> str:
     """Fetch from a server that misbehaves at random for some requests, and is honest afterwards or never."""
     bad = draw.choice([1, 2, 3, 1000])
-    seeds = itertools.count(draw.randrange(1 << 30))
+    seed, numbers = draw.random(), itertools.count()
 
     def answer(request: Request) -> None:
-        number = next(seeds)
-        nonlocal bad
-        bad -= 1
-        if bad < 0:
-            serve()(request)
+        number = next(numbers)
+        if number < bad:
+            misbehave(random.Random(f"{seed}-{number}"), request)
         else:
-            misbehave(random.Random(number), request)
+            serve()(request)
 
     SERVER.otherwise = answer
-    ended = end(start(directory / "volume", "--mirror", SERVER.url, "--timeout", "1", "--deadline", "15"))
+    ended = end(start(directory / "volume", SERVER.url, "--timeout", "1", "--deadline", "15"))
     assert ended.code in (0, 4), ended
-    ready = 0
-    for known in WANTED:
-        path = directory / "volume" / known.cache_key
-        if path.exists():
-            assert path.read_bytes() == CONTENT[known]
-            ready += 1
-    assert (ended.code == 0) == (ready == len(WANTED)), ended
+    assert is_filled(directory / "volume") == (ended.code == 0), ended
     assert not left_behind(directory / "volume"), ended
     return f"code {ended.code}"
 
@@ -165,9 +156,8 @@ def misbehave(draw: random.Random, request: Request) -> None:
     """Answer a request wrongly."""
     data = request.content or b"not found"
     status = draw.choice([200, 200, 200, 206, 204, 301, 302, 304, 401, 403, 404, 407, 416, 429, 500, 503, 511, 999])
-    body = draw.choice(
-        [data, data, data[: draw.randrange(len(data))], data + b"x", b"<html>", draw.randbytes(1000), b""]
-    )
+    part = data[: draw.randrange(len(data))]
+    body = draw.choice([data, data, part, data + b"x", b"<html>", draw.randbytes(1000), b""])
     if draw.random() < 0.1:
         body = gzip.compress(body, 1)
     request.handler.close_connection = draw.random() < 0.5
@@ -181,10 +171,8 @@ def misbehave(draw: random.Random, request: Request) -> None:
         first = draw.choice([0, 1, len(body), -1])
         head.append(f"Content-Range: bytes {first}-{len(body)}/{draw.choice(['*', len(data), 3])}")
     if 300 <= status < 400:
-        place = draw.choice(
-            ["/encodings/cl100k_base.tiktoken", request.target, "ftp://h/x", "//", "http://[", "", "a b"]
-        )
-        head.append(f"Location: {place}")
+        places = ["/encodings/cl100k_base.tiktoken", request.target, "ftp://h/x", "//", "http://[", "", "a b"]
+        head.append(f"Location: {draw.choice(places)}")
     if draw.random() < 0.2:
         head.append(f"Retry-After: {draw.choice(['0', '1', '99999', 'soon', '-1'])}")
     cut = draw.choice([len(body), len(body), draw.randrange(len(body) + 1)])
@@ -201,7 +189,7 @@ def misbehave(draw: random.Random, request: Request) -> None:
 def stops(draw: random.Random, directory: Path) -> str:
     """Stop a fetch at a random moment."""
     SERVER.otherwise = serve(rate=10_000_000)
-    running = start(directory / "volume", "--mirror", SERVER.url)
+    running = start(directory / "volume", SERVER.url)
     time.sleep(draw.uniform(0.0, 1.5))
     number = draw.choice([signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
     running.signal(number)
@@ -209,7 +197,7 @@ def stops(draw: random.Random, directory: Path) -> str:
     # Python itself ends with 1 before the first line of the program.
     early = number == signal.SIGINT and ended.code == 1 and "KeyboardInterrupt" in ended.said
     assert ended.code in (0, 128 + number) or early, ended
-    assert ended.code or all((directory / "volume" / known.cache_key).exists() for known in WANTED), ended
+    assert ended.code or is_filled(directory / "volume"), ended
     assert not left_behind(directory / "volume"), ended
     return f"code {ended.code}"
 
@@ -235,29 +223,20 @@ def secrets(draw: random.Random, directory: Path) -> str:
             f"{scheme}{mark}user:{secret}@{host}/x?sig={secret}#f",
         ]
     )
-    environment, arguments = {}, ["--timeout", "0.2", "--deadline", "0.5", "--sources", "fetch", "--origin", "off"]
     SERVER.otherwise = lambda request: repeat(draw, request, urllib.parse.unquote(secret))
     there = SERVER.url.replace("://", f"://user:{secret}@")
-    match draw.choice(["mirror", "variable", "proxy", "extra", "log", "echo", "proxy's echo"]):
-        case "mirror":
-            arguments += ["--mirror", url]
-        case "variable":
-            environment["TIKTOKEN_INIT_MIRRORS"] = url
-        case "proxy":
-            environment["HTTP_PROXY"] = url
-            arguments += ["--mirror", "http://127.0.0.1:1/"]
-        case "extra":
-            arguments += ["--extra", f"{url}#sha256={draw.choice(['ab' * 32, 'ab'])}"]
-        case "log":
-            arguments += ["--mirror", url, "--log", "json"]
-        case "echo":
-            arguments += ["--mirror", there, "--log", draw.choice(["text", "json"])]
-        case "proxy's echo":
-            environment["ALL_PROXY"] = there
-            arguments += ["--mirror", f"{draw.choice(['http', 'https'])}://mirror.test"]
-    without_proxies = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    with patch.dict(os.environ, without_proxies | environment, clear=True):
-        done = command("fill", "--cache-dir", str(directory / "volume"), *arguments, environment=environment)
+    arguments, environment = draw.choice(
+        [
+            (["--mirror", url, "--log", draw.choice(["text", "json"])], {}),
+            ([], {"TIKTOKEN_INIT_MIRRORS": url}),
+            (["--mirror", "http://127.0.0.1:1/"], {"HTTP_PROXY": url}),
+            (["--extra", f"{url}#sha256={draw.choice(['ab' * 32, 'ab'])}"], {}),
+            (["--mirror", there, "--log", draw.choice(["text", "json"])], {}),
+            (["--mirror", f"{draw.choice(['http', 'https'])}://mirror.test"], {"ALL_PROXY": there}),
+        ]
+    )
+    arguments += ["--timeout", "0.2", "--deadline", "0.5", "--sources", "fetch", "--origin", "off"]
+    done = Host().run("fill", "--cache-dir", str(directory / "volume"), *arguments, environment=environment)
     said = done.said
     assert done.code != 70, said
     plain = urllib.parse.unquote(secret)
@@ -282,10 +261,8 @@ def repeat(draw: random.Random, request: Request, secret: str) -> None:
     status, reason = draw.choice([200, 302, 401, 403, 407, 502, 503]), draw.choice(["OK", echo])
     head = [f"HTTP/1.1 {status} {reason}"]
     if status == 302:
-        place = draw.choice(
-            ["http://{}/", "http://h/{}", "http://{}@127.0.0.1:1/", "{}", "http://127.0.0.1:1/?{}", "{}://h"]
-        )
-        head.append(f"Location: {place.format(echo)}")
+        places = ["http://{}/", "http://h/{}", "http://{}@127.0.0.1:1/", "{}", "http://127.0.0.1:1/?{}", "{}://h"]
+        head.append(f"Location: {draw.choice(places).format(echo)}")
     head.append(draw.choice(["", echo, f"{echo}: x", f"Content-Length: {echo}", f"Transfer-Encoding: {echo}"]))
     head.append(draw.choice(["Connection: close", "Transfer-Encoding: chunked", f"Content-Encoding: {echo}"]))
     answer = draw.choice(["\r\n".join([*filter(None, head), "", echo]), f"{echo}\r\n\r\n"])
@@ -293,53 +270,34 @@ def repeat(draw: random.Random, request: Request, secret: str) -> None:
     close(request)
 
 
-CAMPAIGNS: dict[str, Callable[[random.Random, Path], str]] = {
-    "volumes": volumes,
-    "stops": stops,
-    "servers": servers,
-    "secrets": secrets,
-}
+CAMPAIGNS = {"volumes": volumes, "stops": stops, "servers": servers, "secrets": secrets}
 
 
-def run(name: str, seed: int, seconds: float, cases: int = 1_000_000) -> tuple[Counter[str], list[str]]:
-    """Run one campaign for some seconds. Return how often each result came, and the broken promises."""
+def run(name: str, seed: int, seconds: float, numbers: Iterable[int]) -> tuple[Counter[str], list[str]]:
+    """Run the cases with these numbers for some seconds. Return how often each result came, and the broken promises."""
     results: Counter[str] = Counter()
     broken = []
     stop = time.monotonic() + seconds
-    for number in range(cases):
-        if time.monotonic() > stop:
-            break
-        directory = Path(tempfile.mkdtemp(prefix="tiktoken-campaign-"))
-        try:
-            results[CAMPAIGNS[name](random.Random(f"{seed}-{number}"), directory)] += 1
-        except (AssertionError, subprocess.TimeoutExpired) as error:
-            broken.append(f"{name}, seed {seed}, case {number}: {error}")
-        finally:
-            shutil.rmtree(directory)
+    for number in itertools.takewhile(lambda _: time.monotonic() < stop, numbers):
+        with tempfile.TemporaryDirectory(prefix="tiktoken-campaign-") as directory:
+            try:
+                results[CAMPAIGNS[name](random.Random(f"{seed}-{number}"), Path(directory))] += 1
+            except (AssertionError, subprocess.TimeoutExpired) as error:
+                broken.append(f"{name}, seed {seed}, case {number}: {error}")
     return results, broken
 
 
-def main() -> int:
-    """Run the campaigns that the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(CAMPAIGNS))
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", default=CAMPAIGNS, help=", ".join(CAMPAIGNS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=60.0, help="for each campaign")
     parser.add_argument("--case", type=int, help="run only the case with this number")
     given = parser.parse_args()
-    failed = 0
-    for name in given.names or CAMPAIGNS:
-        if given.case is not None:
-            with tempfile.TemporaryDirectory() as directory:
-                print(CAMPAIGNS[name](random.Random(f"{given.seed}-{given.case}"), Path(directory)))
-            continue
-        results, broken = run(name, given.seed, given.seconds)
-        counts = ", ".join(f"{result}: {number}" for result, number in sorted(results.items()))
-        print(f"{name}: {results.total() + len(broken)} cases, {len(broken)} broken ({counts})")
-        print(*broken, sep="\n", end="\n" if broken else "")
-        failed += len(broken)
-    return 1 if failed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    failed = False
+    for name in given.names:
+        numbers = itertools.count() if given.case is None else [given.case]
+        results, broken = run(name, given.seed, given.seconds, numbers)
+        print(f"{name}: {len(broken)} broken, {dict(results)}", *broken, sep="\n  ", flush=True)
+        failed |= bool(broken)
+    sys.exit(failed)
