@@ -333,17 +333,14 @@ def mount(*arguments: str) -> None:
 
 
 @contextlib.contextmanager
-def place(
-    vocabularies: Path, pair: tuple[Vocabulary, Vocabulary] = DEFAULT, under: str | None = None
-) -> Iterator[Place]:
+def place(vocabularies: Path, pair: tuple[Vocabulary, Vocabulary] = DEFAULT) -> Iterator[Place]:
     """Make a place, and remove it at the end with everything that is mounted there.
 
     Args:
         vocabularies: a directory with every vocabulary under its cache key. The place gets copies for every user.
         pair: the two vocabularies that the scripts of the table use.
-        under: the directory in which to make it.
     """
-    directory = Path(tempfile.mkdtemp(prefix="tiktoken-state-", dir=under)).resolve()
+    directory = Path(tempfile.mkdtemp(prefix="tiktoken-state-")).resolve()
     try:
         directory.chmod(0o755)
         readable = directory / "vocabularies"

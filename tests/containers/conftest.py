@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.containers import engine
-from tests.machine import needs
 
 Built = Callable[[str], str]
 
 OPTIONS = {"two-encodings": ("--build-arg", "ENCODINGS=cl100k_base,o200k_base")}
 """Image -> options of its build, if they are not `--target` and the name of the image."""
-
-
-@pytest.fixture(scope="session")
-def busybox() -> str:
-    """Return an image with tools that the image under test lacks."""
-    needs("docker")
-    return "busybox"
 
 
 @pytest.fixture(scope="session")
@@ -36,15 +27,8 @@ def built(image: str) -> Iterator[Built]:
         return names[target]
 
     yield build
-    del names["default"]
-    if names:
-        engine.docker("rmi", "--force", *names.values())
-
-
-@pytest.fixture(scope="session")
-def stage(built: Built) -> str:
-    """Return the stage that has Debian's packages, the unpacked wheels and the project."""
-    return built("lay-out")
+    for target in names.keys() - {"default"}:
+        engine.docker("rmi", "--force", names[target])
 
 
 @pytest.fixture
@@ -54,12 +38,3 @@ def volume() -> Iterator[str]:
     engine.docker("volume", "create", name)
     yield name
     engine.docker("volume", "rm", "--force", name)
-
-
-@pytest.fixture
-def bind_directory(tmp_path: Path, busybox: str) -> Iterator[Path]:
-    """Make a directory for bind mounts. A container empties it at the end: containers leave files of other users."""
-    place = tmp_path / "bind"
-    place.mkdir()
-    yield place
-    engine.docker("run", "--rm", "--volume", f"{place}:/bind", busybox, "sh", "-c", "rm -rf /bind/*")

@@ -17,8 +17,9 @@ from typing import NamedTuple
 import pytest
 
 from tests.containers.conftest import Built
-from tests.containers.engine import LOCKED_DOWN, ROOT, build, docker, entries, run
+from tests.containers.engine import LOCKED_DOWN, ROOT, build, docker, entries
 from tests.docs.markdown import section
+from tests.drivers import Container
 from tests.network.authority import Authority
 from tests.server import Server
 from tests.vocabularies import MERGES, O200K, RANKS
@@ -42,13 +43,13 @@ def test_published_names_and_other_encodings_can_be_handed_in(
 
 
 def test_the_offline_image_fills_and_reports_that_it_cannot_fetch(built: Built, volume: str) -> None:
-    image, mounts = built("offline"), [f"{volume}:/cache/tiktoken"]
-    refused = run(image, mounts, "--sources", "fetch")
-    assert refused.returncode == 4
-    assert "it is not part of this installation" in refused.stderr
+    image = built("offline")
+    driver = Container(image, options=[*LOCKED_DOWN, "--volume", f"{volume}:/cache/tiktoken"])
+    refused = driver.run("--sources", "fetch")
+    assert (refused.code, "it is not part of this installation" in refused.stderr) == (4, True)
     # Compose files pass an empty variable if it is not set.
-    filled = run(image, mounts, options=(*LOCKED_DOWN, "--env", "TIKTOKEN_INIT_SOURCES="))
-    assert (filled.returncode, "from baked\n" in filled.stderr) == (0, True)
+    filled = driver.run(environment={"TIKTOKEN_INIT_SOURCES": ""})
+    assert (filled.code, "from baked\n" in filled.stderr) == (0, True)
     words = {word for entry in entries(image) for word in entry.name.replace(".", "/").split("/")}
     assert not words & {"httpx", "httpcore", "h11", "_ssl", "_hashlib", "libssl", "libcrypto", "certs", "asyncio"}
 
@@ -67,9 +68,9 @@ def test_building_again_gives_the_same_image(image: str, tmp_path: Path) -> None
         ("MODULES['httpx']", "error: libpython3.13-stdlib has no module httpx"),
     ],
 )
-def test_a_row_of_the_lists_that_matches_nothing_stops_the_build(stage: str, row: str, message: str) -> None:
+def test_a_row_of_the_lists_that_matches_nothing_stops_the_build(built: Built, row: str, message: str) -> None:
     program = f"from image import contents, lay_out; contents.{row} = ''; lay_out.main('default', lay_out.Path('/x'))"
-    done = docker("run", "--rm", "--network", "none", stage, "python3.13", "-c", program, check=False)
+    done = docker("run", "--rm", "--network", "none", built("lay-out"), "python3.13", "-c", program, check=False)
     assert (done.returncode, message in done.stderr) == (1, True), done.stderr
 
 
@@ -163,7 +164,8 @@ def test_a_failure_names_the_option_to_use(message: str, outputs: dict[str, str]
     assert outputs[message].splitlines()[-1].startswith("ERROR: failed to solve: ")
 
 
-def test_a_mirror_of_debian_replaces_the_archive(stage: str) -> None:
+def test_a_mirror_of_debian_replaces_the_archive(built: Built) -> None:
+    stage = built("lay-out")
     show = "cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null || true"
     found = re.search(r"https?://\S+/debian\b", docker("run", "--rm", stage, "sh", "-c", show).stdout)
     assert found

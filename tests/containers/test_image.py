@@ -118,21 +118,21 @@ def test_a_scanner_finds_every_package_and_wheel(
 
 @pytest.mark.needs("arm64")
 @pytest.mark.parametrize("size", [4096, 16384, 65536])
-def test_the_arm64_image_fills_on_a_kernel_with_pages_of_that_size(
-    image: str, busybox: str, bind_directory: Path, tmp_path: Path, size: int
-) -> None:
+def test_the_arm64_image_fills_on_a_kernel_with_pages_of_that_size(image: str, tmp_path: Path, size: int) -> None:
     # Raspberry Pi 5, RHEL and Oracle Linux have larger pages than 4 kB. The emulator accepts a page size only if the
     # test starts it directly, not through `--platform`.
+    cache = tmp_path / "cache"
+    cache.mkdir()
     places = {
         extract(image, tmp_path / "image"): "/image",
         Path(f"{shutil.which('qemu-aarch64-static')}"): "/image/emulator",
-        bind_directory: "/image/cache",
+        cache: "/image/cache",
         Path("/dev"): "/image/dev",
     }
     mounts = [word for place, mounted in places.items() for word in ("--volume", f"{place}:{mounted}")]
     program = ["/usr/bin/python3.13", "-I", "-X", "utf8", "/usr/lib/tiktoken-cache-init/entrypoint.pyc"]
     command = ["chroot", "/image", "/emulator", "-p", str(size), *program, "fill", "--cache-dir", "/cache"]
-    done = docker("run", "--rm", "--network", "none", *mounts, busybox, *command, "--encodings", "all")
+    done = docker("run", "--rm", "--network", "none", *mounts, "busybox", *command, "--encodings", "all")
     assert done.stderr.splitlines()[-1].startswith(f"ready: {len(VOCABULARIES)} files in /cache")
-    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in bind_directory.iterdir()}
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in cache.iterdir()}
     assert found == {vocabulary.cache_key: vocabulary.sha256 for vocabulary in VOCABULARIES}

@@ -12,11 +12,11 @@ from tests.containers.engine import ROOT, docker, extract, platform
 
 
 @pytest.mark.parametrize("target", ["default", "offline"])
-def test_each_file_has_an_origin(built: Built, stage: str, target: str, tmp_path: Path) -> None:
+def test_each_file_has_an_origin(built: Built, target: str, tmp_path: Path) -> None:
     tree = extract(built(target), tmp_path)
     # A file that nothing made shows that the program looks.
     (tree / "usr/lib/python3.13/added.pyc").write_bytes((tree / "usr/lib/python3.13/os.pyc").read_bytes())
     mounts = ["--volume", f"{tree}:/image:ro", "--volume", f"{ROOT}:/project:ro", "--workdir", "/project"]
     options = ["--rm", "--network", "none", *platform(), "--env", "PYTHONDONTWRITEBYTECODE=1", *mounts]
-    done = docker("run", *options, stage, "python3.13", "-m", "tests.containers.origins", "/image")
+    done = docker("run", *options, built("lay-out"), "python3.13", "-m", "tests.containers.origins", "/image")
     assert json.loads(done.stdout) == ["/usr/lib/python3.13/added.pyc"]
