@@ -6,13 +6,12 @@ build.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,45 +25,59 @@ HERE = Path(__file__).parent
 def go_program(name: str) -> Path:
     """Return the static binary of the Go program in ``name``, built with the pinned releases."""
     needs("go")
-    source = HERE / name
     # A newer toolchain would be downloaded, and the digest would not tell which one was used.
-    environment = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly -buildvcs=false"}
-    version = subprocess.run(["go", "version"], check=True, capture_output=True, env=environment).stdout
-
-    def build(target: Path) -> None:
-        command = ["go", "build", "-trimpath", "-ldflags=-s -w", "-o", str(target / "program"), "."]
-        subprocess.run(command, check=True, cwd=source, env=environment)
-
-    inputs = [source / file for file in ("main.go", "go.mod", "go.sum")]
-    return once(name, [version, *(path.read_bytes() for path in inputs)], build) / "program"
+    settings = ["CGO_ENABLED=0", "GOTOOLCHAIN=local", "GOFLAGS=-mod=readonly -buildvcs=false"]
+    go = ["env", *settings, "go"]
+    version = subprocess.run([*go, "version"], check=True, capture_output=True, text=True).stdout
+    return _once(name, version, [*go, "build", "-trimpath", "-ldflags=-s -w", "-o", "program", "."]) / "program"
 
 
 def python_environment() -> Path:
     """Return the interpreter of a virtual environment that holds exactly what the requirements file pins."""
-    requirements = HERE / "requirements" / "python.txt"
-
-    def build(target: Path) -> None:
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(target)], check=True)
-        command = [sys.executable, "-m", "pip", "--python", str(target / "bin" / "python"), "install", "--quiet"]
-        # Python compiles modules when it imports them. Compiling everything takes longer than the download.
-        command += ["--disable-pip-version-check", "--no-compile", "--only-binary=:all:", "--no-deps"]
-        subprocess.run([*command, "--require-hashes", "--requirement", str(requirements)], check=True)
-
+    # Python compiles modules when it imports them. Compiling everything takes longer than the download.
+    options = ["--quiet", "--disable-pip-version-check", "--no-compile", "--only-binary=:all:", "--no-deps"]
     # A virtual environment refers to the interpreter that made it.
-    interpreter = f"{sys.version} {sys.base_prefix}"
-    return once("python", [interpreter.encode(), requirements.read_bytes()], build) / "bin" / "python"
+    made = _once(
+        "requirements",
+        f"{sys.version} {sys.base_prefix}",
+        [sys.executable, "-m", "venv", "--without-pip", "."],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "--python",
+            "bin/python",
+            "install",
+            *options,
+            "--require-hashes",
+            "-r",
+            "python.txt",
+        ],
+    )
+    return made / "bin" / "python"
 
 
 def npm_packages() -> Path:
     """Return a directory with the programs of ``javascript/`` and the packages that its lock file pins."""
     needs("npm")
-    source = HERE / "javascript"
+    return _once("javascript", "", ["npm", "ci", "--ignore-scripts", "--silent"])
 
-    def build(target: Path) -> None:
-        shutil.copytree(source, target, dirs_exist_ok=True)
-        subprocess.run(["npm", "ci", "--ignore-scripts", "--silent"], check=True, cwd=target)
 
-    return once("javascript", [path.read_bytes() for path in sorted(source.iterdir())], build)
+def _once(name: str, tool: str, *commands: list[str]) -> Path:
+    """Return a copy of the directory ``name`` in which the commands of a tool ran, now or in an earlier run."""
+    inputs = [tool.encode(), *(path.read_bytes() for path in sorted((HERE / name).iterdir()))]
+    digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in inputs)).hexdigest()
+    built = cache_home() / "consumers" / f"{name}-{digest[:16]}"
+    if not built.exists():
+        built.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=built.parent) as directory:
+            work = shutil.copytree(HERE / name, Path(directory, "work"))
+            for command in commands:
+                subprocess.run(command, check=True, cwd=work)
+            # Another run may be faster: a directory cannot replace one that is not empty.
+            with contextlib.suppress(OSError):
+                work.rename(built)
+    return built
 
 
 def gateway_context(directory: Path) -> Path:
@@ -73,26 +86,6 @@ def gateway_context(directory: Path) -> Path:
     shutil.copy(HERE / "gateway" / "Dockerfile", directory / "Dockerfile")
     shutil.copy(go_program("gateway"), directory / "one-api")
     return directory
-
-
-def once(name: str, inputs: list[bytes], build: Callable[[Path], None]) -> Path:
-    """Return the directory that ``build`` filled for these inputs, now or in an earlier run."""
-    digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in inputs)).hexdigest()
-    built = cache_home() / "consumers" / f"{name}-{digest[:16]}"
-    if built.exists():
-        return built
-    built.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=built.parent))
-    try:
-        build(work)
-        work.rename(built)
-    except OSError:
-        # Another run was faster: a directory cannot replace one that is not empty.
-        if not built.exists():
-            raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return built
 
 
 @pytest.fixture(scope="session")
