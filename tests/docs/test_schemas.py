@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.drivers import Host
 from tests.machine import ROOT
+from tests.samples import command
 from tests.vocabularies import CL100K
 from tiktoken_cache_init.fill import Action
 from tiktoken_cache_init.gateway import Consequence
@@ -46,26 +47,34 @@ def closed(described: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def results(program: Host, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+def results(vocabularies: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
     """Return the documents of each command, and the lines of the logs."""
     found: dict[str, list[Any]] = {name: [] for name in (*COMMANDS, "log")}
     volume = tmp_path_factory.mktemp("volume")
     volume.chmod(0o755)
 
-    def run(command: str, *arguments: str, **variables: str) -> None:
-        given = {"TIKTOKEN_CACHE_DIR": str(volume), "TIKTOKEN_INIT_LOG": "json", **variables}
-        done = program.run(command, "--json", *arguments, environment=given)
-        found[command].append(json.loads(done.stdout))
+    def run(name: str, *arguments: str, mirror: Path = vocabularies, directory: Path = volume) -> None:
+        given = {
+            "TIKTOKEN_CACHE_DIR": str(directory),
+            "TIKTOKEN_INIT_ENCODINGS": "cl100k_base,o200k_base",
+            "TIKTOKEN_INIT_LOG": "json",
+            "TIKTOKEN_INIT_MIRRORS": str(mirror),
+            "TIKTOKEN_INIT_ORIGIN": "off",
+            "TIKTOKEN_INIT_SOURCES": "fetch",
+            "TIKTOKEN_INIT_XYZ": "misspelled",
+        }
+        done = command(name, "--json", *arguments, environment=given)
+        found[name].append(json.loads(done.stdout))
         found["log"] += [json.loads(line) for line in done.stderr.splitlines()]
 
     run("verify")
-    run("fill", "--sources", "fetch", "--origin", "off", "--mirror", "/nowhere", TIKTOKEN_INIT_XYZ="x")
+    run("fill", mirror=volume / "nowhere")
     run("fill", "--extra", PRIVATE)
     (volume / CL100K.cache_key).write_bytes(b"")
     run("verify", "--layout", "both")
     run("fill")
     run("verify", "--encodings", "all", "--extra", PRIVATE)
-    run("verify", TIKTOKEN_CACHE_DIR=str(volume / "nothing"))
+    run("verify", directory=volume / "nothing")
     run("list", "--encodings", "all", "--extra", PRIVATE)
     return found
 
