@@ -1,4 +1,4 @@
-"""Linters of files that are not Python: workflows, the Dockerfile, shell scripts."""
+"""Linters of files that are not Python: workflows, issue forms, the Dockerfile, shell scripts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from tests.samples import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+FORMS = ROOT / ".github/ISSUE_TEMPLATE"
 DEPENDABOT = ROOT / ".github/dependabot.yml"
 TOOLS = Path(sys.executable).parent
 # A Go module, because the wheel of actionlint downloads a binary.
@@ -27,10 +28,12 @@ def tracked(*patterns: str) -> list[Path]:
     return [ROOT / name for name in listed.stdout.splitlines()]
 
 
-def test_workflows_are_valid_and_safe() -> None:
+def test_workflows_and_issue_forms_are_valid_and_safe() -> None:
     assert WORKFLOWS
     passes(TOOLS / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
     passes(TOOLS / "check-jsonschema", "--builtin-schema", "vendor.dependabot", DEPENDABOT)
+    passes(TOOLS / "check-jsonschema", "--builtin-schema", "vendor.github-issue-config", FORMS / "config.yml")
+    passes(TOOLS / "check-jsonschema", "--builtin-schema", "vendor.github-issue-forms", *FORMS.glob("[!c]*.yml"))
     passes(TOOLS / "zizmor", "--offline", "--quiet", *WORKFLOWS, DEPENDABOT)
 
 
