@@ -18,13 +18,7 @@ PAGES = (
 )
 """Pages for users, without the end of the name. Each is in English and in Chinese."""
 
-
-class Fence(NamedTuple):
-    """Fenced block."""
-
-    language: str
-    """First line: the language. A second word, "differs", marks a block that is not the same in both languages."""
-    text: str
+FENCE = re.compile(r"^```(.*)\n((?:.*\n)*?)```\n", re.MULTILINE)
 
 
 class Section(NamedTuple):
@@ -32,18 +26,27 @@ class Section(NamedTuple):
 
     level: int
     title: str
-    prose: str
-    """Text without its fenced blocks."""
-    fences: tuple[Fence, ...]
+    text: str
+
+    @property
+    def fences(self) -> list[tuple[str, str]]:
+        """Language and text of each fenced block.
+
+        The second word of the language "sh differs" marks a block that is not the same in both languages.
+        """
+        return FENCE.findall(self.text)
+
+    @property
+    def prose(self) -> str:
+        """Text without its fenced blocks."""
+        return FENCE.sub("", self.text)
 
     @property
     def tables(self) -> list[list[list[str]]]:
         """Each table as rows of cells; its head is the first row."""
-        found: list[list[list[str]]] = []
-        for block in re.findall(r"(?:^\|.*\n)+", self.prose, re.MULTILINE):
-            rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in block.splitlines()]
-            found.append([row for row in rows if not all(re.fullmatch(r":?-+:?", cell) for cell in row)])
-        return found
+        blocks = re.findall(r"(?:^\|.*\n)+", self.prose, re.MULTILINE)
+        rows = [[re.split(r"(?<!\\)\|", line)[1:-1] for line in block.splitlines()] for block in blocks]
+        return [[[cell.strip() for cell in row] for row in (head, *body)] for head, _, *body in rows]
 
     @property
     def links(self) -> list[str]:
@@ -53,8 +56,7 @@ class Section(NamedTuple):
     @property
     def anchor(self) -> str:
         """Anchor that code hosts give the heading."""
-        kept = re.sub(r"[^\w\- ]", "", self.title.replace("`", "").strip().lower())
-        return kept.replace(" ", "-")
+        return re.sub(r"[^\w\- ]", "", self.title.strip().lower()).replace(" ", "-")
 
 
 def spans(text: str) -> list[str]:
@@ -63,31 +65,22 @@ def spans(text: str) -> list[str]:
 
 
 def read(path: str) -> list[Section]:
-    """Return the sections of a page; ``path`` is relative to the project."""
-    sections: list[Section] = []
-    fence: list[str] | None = None
-    language = ""
-    for line in (ROOT / path).read_text(encoding="utf-8").splitlines():
-        if line.startswith("```"):
-            if fence is None:
-                fence, language = [], line[3:].strip()
-            else:
-                closed = Fence(language, "\n".join(fence))
-                sections[-1] = sections[-1]._replace(fences=(*sections[-1].fences, closed))
-                fence = None
-        elif fence is not None:
-            fence.append(line)
-        elif heading := re.match(r"(#+) (.*)", line):
-            sections.append(Section(len(heading[1]), heading[2], "", ()))
-        elif sections:
-            sections[-1] = sections[-1]._replace(prose=f"{sections[-1].prose}{line}\n")
-    return sections
+    """Return the sections of a page; ``path`` is relative to the project. No fenced block has a line that starts with #."""
+    _, *parts = re.split(r"^(#+) (.*)\n", (ROOT / path).read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return [Section(len(level), *rest) for level, *rest in zip(parts[::3], parts[1::3], parts[2::3], strict=True)]
 
 
 def section(path: str, title: str) -> Section:
     """Return the one section with a title."""
     [found] = [each for each in read(path) if each.title == title]
     return found
+
+
+def blocks(page: str) -> list[str]:
+    """Return the blocks of commands of a page: those of the English page, then those that only the Chinese page has."""
+    sections = [section for end in (".md", ".zh-CN.md") for section in read(f"{page}{end}")]
+    texts = [text for section in sections for language, text in section.fences if language.startswith("sh")]
+    return list(dict.fromkeys(texts))
 
 
 def messages() -> set[str]:

@@ -62,6 +62,6 @@ def wait_for(text: str, look: Callable[[], str], seconds: float = 60) -> str:
 def documented(document: str, heading: str) -> str:
     """Return the shell commands under a heading of a document."""
     fences = section(f"docs/{document}", heading.lstrip("# ")).fences
-    blocks = [fence.text for fence in fences if fence.language.startswith("sh")]
+    blocks = [text for language, text in fences if language.startswith("sh")]
     assert blocks, f"{document} has no commands under {heading!r}"
     return "\n".join(blocks)
