@@ -5,10 +5,10 @@ Without arguments, it checks only the names that the workflow gives: the tag (TA
 
 from __future__ import annotations
 
+import email
 import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
 import tarfile
@@ -45,34 +45,26 @@ def check_files(directory: Path) -> None:
         digest = hashlib.sha256((directory / name).read_bytes()).hexdigest()
         if digest != sums.get(name):
             sys.exit(f"error: {name} has the digest {digest}, and SHA256SUMS has {sums.get(name)}: run make dist again")
-        if (version := _version(directory / name)) != __version__:
+        # The tar of the vocabularies has the version only in its name.
+        if name != TAR and (version := _version(directory / name)) != __version__:
             sys.exit(f"error: {name} has the version {version} inside, not {__version__}: run make dist again")
 
 
 def _version(path: Path) -> str:
-    """Return the version that a file of a release has inside."""
+    """Return the version that a package or the archive of an image has inside."""
     if path.name == WHEEL:
         with zipfile.ZipFile(path) as wheel:
-            text = wheel.read(f"{DISTRIBUTION}.dist-info/METADATA").decode()
-        return _found(r"^Version: (.*)$", text)
+            return email.message_from_bytes(wheel.read(f"{DISTRIBUTION}.dist-info/METADATA"))["Version"]
     with tarfile.open(path) as file:
-        if path.name == TAR:
-            return _found(r"tiktoken-vocabularies-(.*?)\.tar", _read(file, "README"))
         if path.name == SDIST:
-            text = _read(file, f"{DISTRIBUTION}/tiktoken_cache_init/__init__.py")
-            return _found('^__version__ = "(.*)"$', text)
-        manifest = json.loads(_read(file, "manifest.json"))[0]
+            return email.message_from_bytes(_read(file, f"{DISTRIBUTION}/PKG-INFO"))["Version"]
+        [manifest] = json.loads(_read(file, "manifest.json"))
         return str(json.loads(_read(file, manifest["Config"]))["config"]["Labels"][LABEL])
 
 
-def _found(pattern: str, text: str) -> str:
-    match = re.search(pattern, text, re.MULTILINE)
-    return match[1] if match else "none"
-
-
-def _read(file: tarfile.TarFile, name: str) -> str:
+def _read(file: tarfile.TarFile, name: str) -> bytes:
     content = file.extractfile(name)
-    return content.read().decode() if content else ""
+    return content.read() if content else b""
 
 
 def check_image(image: str) -> None:

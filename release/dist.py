@@ -9,6 +9,7 @@ It runs in the environment of `make dist`, with a container engine. BUILD_OPTION
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -19,9 +20,8 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from tiktoken_cache_init import REPOSITORY, __version__
 from tiktoken_cache_init.catalogue import VOCABULARIES
@@ -100,7 +100,11 @@ def make_tar(vocabularies: Path, out: Path) -> None:
     sums = "".join(f"{known.sha256}  {known.cache_key}\n" for known in sorted(VOCABULARIES, key=lambda v: v.cache_key))
     contents = {known.cache_key: (vocabularies / known.cache_key).read_bytes() for known in VOCABULARIES}
     contents |= {"README": CACHE_README.encode(), "SHA256SUMS": sums.encode()}
-    _write_tar(out / TAR, ((tarfile.TarInfo(name), io.BytesIO(contents[name])) for name in sorted(contents)))
+    with _new_tar(out / TAR) as tar:
+        for name, content in sorted(contents.items()):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
 
 
 def make_archive(target: str, architecture: str, out: Path) -> None:
@@ -112,23 +116,22 @@ def make_archive(target: str, architecture: str, out: Path) -> None:
     with tempfile.TemporaryFile() as saved:
         subprocess.run(["docker", "save", *names], check=True, stdout=saved)
         saved.seek(0)
-        with tarfile.open(fileobj=saved) as image:
-            # The engine writes the time of the run into some entries.
-            _write_tar(out / archive(target, architecture), ((entry, image.extractfile(entry)) for entry in image))
+        with tarfile.open(fileobj=saved) as image, _new_tar(out / archive(target, architecture)) as tar:
+            for entry in image:
+                # The engine writes the time of the run into some entries.
+                entry.mtime = 0
+                tar.addfile(entry, image.extractfile(entry))
 
 
-def _write_tar(path: Path, entries: Iterable[tuple[tarfile.TarInfo, IO[bytes] | None]]) -> None:
+@contextlib.contextmanager
+def _new_tar(path: Path) -> Iterator[tarfile.TarFile]:
+    """Write a compressed tar with no time in it."""
     with (
         path.open("wb") as file,
         gzip.GzipFile("", "wb", 9, file, mtime=0) as compressed,
         tarfile.open(fileobj=compressed, mode="w|", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for entry, content in entries:
-            if content is not None:
-                entry.size = content.seek(0, os.SEEK_END)
-                content.seek(0)
-            entry.mtime = 0
-            tar.addfile(entry, content)
+        yield tar
 
 
 def make_sums(out: Path) -> None:

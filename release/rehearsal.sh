@@ -147,7 +147,7 @@ rehearse_files() {
   refused "a missing architecture" "without $name-$version-arm64.tar.gz" "${check[@]}" "$at/changed"
   changed
   tar -xzf "$at/changed/$package.tar.gz" -C "$at"
-  sed -i "s/\"$version\"/\"9.9.9\"/" "$at/$package/tiktoken_cache_init/__init__.py"
+  sed -i "s/^Version: .*/Version: 9.9.9/" "$at/$package/PKG-INFO"
   tar -czf "$at/changed/$package.tar.gz" -C "$at" "$package"
   (cd "$at/changed" && rm SHA256SUMS && sha256sum -- * >../sums && mv ../sums SHA256SUMS)
   refused "an sdist of another version" "has the version 9.9.9 inside" "${check[@]}" "$at/changed"

@@ -17,7 +17,7 @@ import pytest
 
 from release import check, dist
 from release.check import LABEL
-from release.dist import SDIST, TAR, WHEEL, archive
+from release.dist import ARCHITECTURES, DISTRIBUTION, SDIST, TAR, WHEEL, archive
 from tests.consumers.running import offline
 from tests.machine import ROOT, needs
 from tests.samples import command
@@ -27,55 +27,50 @@ from tiktoken_cache_init.catalogue import VOCABULARIES
 PYTHON = ROOT / ".venv" / "release" / "bin" / "python"
 
 
-def make(vocabularies: Path, out: Path) -> Path:
-    """Make the packages and the tar in the environment of `make dist`."""
-    needs("release")
-    out.mkdir()
-    program = (
-        "import sys; from pathlib import Path; from release.dist import *; p = map(Path, sys.argv[1:]); a = [*p]\n"
-    )
-    program += "make_packages(*a); make_tar(*a)"
-    subprocess.run([PYTHON, "-c", program, vocabularies, out], check=True, cwd=ROOT, capture_output=True)
-    return out
-
-
 @pytest.fixture(scope="module")
-def made(vocabularies: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a directory with the wheel, the sdist and the tar."""
-    return make(vocabularies, tmp_path_factory.mktemp("release") / "dist")
+def made(vocabularies: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Make the wheel, the sdist and the tar twice, in the environment of `make dist`. Return both directories."""
+    needs("release")
+    directories = [tmp_path_factory.mktemp("dist") for _ in range(2)]
+    program = "import pathlib, sys; from release import dist; paths = [pathlib.Path(word) for word in sys.argv[1:]]; "
+    program += "dist.make_packages(*paths); dist.make_tar(*paths)"
+    for directory in directories:
+        subprocess.run([PYTHON, "-c", program, vocabularies, directory], check=True, cwd=ROOT, capture_output=True)
+    return directories
 
 
-def test_two_runs_make_the_same_bytes(made: Path, vocabularies: Path, tmp_path: Path) -> None:
-    again = make(vocabularies, tmp_path / "again")
-    assert {path.name: path.read_bytes() for path in made.iterdir()} == {
-        path.name: path.read_bytes() for path in again.iterdir()
-    }
-    assert (made / WHEEL).stat().st_size <= 4.2e6
+def test_two_runs_make_the_same_bytes(made: list[Path]) -> None:
+    one, other = ({path.name: path.read_bytes() for path in directory.iterdir()} for directory in made)
+    assert one == other
+    assert one.keys() == {WHEEL, SDIST, TAR}
+    assert len(one[WHEEL]) <= 4.2e6
 
 
-def installed(file: Path, directory: Path) -> tuple[Path, dict[str, str]]:
+def installed(file: Path, directory: Path) -> tuple[str, dict[str, str]]:
     """Install a package without its dependencies; return the command, and its variables."""
     options: list[str | Path] = ["--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--target", directory]
     subprocess.run([PYTHON, "-m", "pip", "install", *options, file], check=True, capture_output=True)
-    return directory / "bin" / "tiktoken-cache-init", {"PYTHONPATH": str(directory)}
+    return str(directory / "bin" / "tiktoken-cache-init"), {"PYTHONPATH": str(directory)}
 
 
-def test_the_wheel_fills_without_a_network_or_httpx_and_its_directory_is_a_cache(made: Path, tmp_path: Path) -> None:
-    program, variables = installed(made / WHEEL, tmp_path / "wheel")
-    done = offline([str(program), "--cache-dir", str(tmp_path / "cache")], variables)
+def test_the_wheel_fills_without_a_network_or_httpx_and_its_directory_is_a_cache(
+    made: list[Path], tmp_path: Path
+) -> None:
+    program, variables = installed(made[0] / WHEEL, tmp_path / "wheel")
+    done = offline([program, "--cache-dir", str(tmp_path / "cache")], variables)
     assert done.stderr.splitlines()[-1].startswith("ready: 6 files in ")
-    path = offline([str(program), "path"], variables).stdout.strip()
+    path = offline([program, "path"], variables).stdout.strip()
     assert {each.name for each in Path(path).iterdir()} == {known.cache_key for known in VOCABULARIES}
-    fetch = offline([str(program), "--cache-dir", str(tmp_path / "other"), "--sources", "fetch"], variables)
+    fetch = offline([program, "--cache-dir", str(tmp_path / "other"), "--sources", "fetch"], variables)
     assert fetch.returncode == 4
     assert "run pip install 'tiktoken-cache-init[fetch]'" in fetch.stderr
 
 
-def test_an_installation_of_the_sdist_holds_no_vocabulary_and_says_so(made: Path, tmp_path: Path) -> None:
-    program, variables = installed(made / SDIST, tmp_path / "sdist")
-    done = offline([str(program), "--cache-dir", str(tmp_path / "cache"), "--sources", "fetch"], variables)
+def test_an_installation_of_the_sdist_holds_no_vocabulary_and_says_so(made: list[Path], tmp_path: Path) -> None:
+    program, variables = installed(made[0] / SDIST, tmp_path / "sdist")
+    done = offline([program, "--cache-dir", str(tmp_path / "cache"), "--sources", "fetch"], variables)
     assert done.stderr.splitlines()[0].endswith("from fetch (nothing is baked in)")
-    assert offline([str(program), "path"], variables).returncode == 1
+    assert offline([program, "path"], variables).returncode == 1
 
 
 def test_the_tar_has_the_entries_of_an_export_and_digests_for_sha256sum(vocabularies: Path, tmp_path: Path) -> None:
@@ -84,49 +79,37 @@ def test_the_tar_has_the_entries_of_an_export_and_digests_for_sha256sum(vocabula
             return {each.name: each.tobuf() + file.extractfile(each).read() for each in file}  # type: ignore[union-attr]
 
     dist.make_tar(vocabularies, tmp_path)
+    found = entries((tmp_path / TAR).read_bytes())
     exported = entries(command("export", "--cache-dir", str(vocabularies), "--encodings", "all").stdout)
-    found = entries((*tmp_path.glob("*.gz"),)[0].read_bytes())
     assert found.keys() - exported.keys() == {"README", "SHA256SUMS"}
     assert {name: found[name] for name in exported} == exported
     subprocess.run(["tar", "-xzf", tmp_path / TAR, "-C", tmp_path], check=True)
     subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], check=True, cwd=tmp_path)
 
 
-def tar(path: Path, files: dict[str, str]) -> None:
-    """Write a compressed tar."""
-    with tarfile.open(path, "w:gz") as file:
-        for name, text in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(text)
-            file.addfile(entry, io.BytesIO(text.encode()))
-
-
 def release(directory: Path, version: str = __version__) -> Path:
     """Write a stand-in for each file of a release, with a version inside."""
     directory.mkdir()
+    metadata = f"Name: x\nVersion: {version}\n"
     with zipfile.ZipFile(directory / WHEEL, "w") as wheel:
-        wheel.writestr(f"tiktoken_cache_init-{__version__}.dist-info/METADATA", f"Name: x\nVersion: {version}\n")
-    tar(
-        directory / SDIST,
-        {f"tiktoken_cache_init-{__version__}/tiktoken_cache_init/__init__.py": f'"""x"""\n__version__ = "{version}"\n'},
-    )
-    tar(directory / TAR, {"README": f"tar -xzf tiktoken-vocabularies-{version}.tar.gz"})
-    configuration = json.dumps({"config": {"Labels": {LABEL: version}}})
-    for target in dist.TARGETS:
-        for architecture in dist.ARCHITECTURES:
-            files = {"manifest.json": '[{"Config": "blob"}]', "blob": configuration}
-            tar(directory / archive(target, architecture), files)
+        wheel.writestr(f"{DISTRIBUTION}.dist-info/METADATA", metadata)
+    labels = json.dumps({"config": {"Labels": {LABEL: version}}})
+    image = {"manifest.json": '[{"Config": "blob"}]', "blob": labels}
+    images = {archive(target, architecture): image for target in dist.TARGETS for architecture in ARCHITECTURES}
+    for name, files in {SDIST: {f"{DISTRIBUTION}/PKG-INFO": metadata}, TAR: {}, **images}.items():
+        with tarfile.open(directory / name, "w:gz") as tar:
+            for path, text in files.items():
+                entry = tarfile.TarInfo(path)
+                entry.size = len(text)
+                tar.addfile(entry, io.BytesIO(text.encode()))
     dist.make_sums(directory)
     return directory
 
 
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "a changed file": (
-        lambda at: (at / TAR).write_bytes(b"x"),
-        f"{TAR} has the digest {hashlib.sha256(b'x').hexdigest()}",
-    ),
-    "a missing architecture": (lambda at: (at / archive("data", "arm64")).unlink(), archive("data", "arm64")),
-    "a file that is not listed": (lambda at: (at / "other").touch(), "other"),
+    "a changed file": (lambda at: (at / TAR).write_bytes(b"x"), f"{TAR} has the digest "),
+    "a missing architecture": (lambda at: (at / archive("data", "arm64")).unlink(), "without tiktoken-cache-init-"),
+    "a file that is not listed": (lambda at: (at / "other").touch(), "with other"),
 }
 
 
@@ -140,7 +123,7 @@ def test_a_fault_in_the_files_stops_the_release(tmp_path: Path, fault: str) -> N
         check.check_files(directory)
 
 
-@pytest.mark.parametrize("name", [WHEEL, SDIST, TAR, archive("offline", "arm64")])
+@pytest.mark.parametrize("name", [WHEEL, SDIST, archive("offline", "arm64")])
 def test_a_wrong_version_in_one_file_stops_the_release(tmp_path: Path, name: str) -> None:
     right, wrong = release(tmp_path / "dist"), release(tmp_path / "wrong", "9.9.9")
     (wrong / name).replace(right / name)
@@ -150,37 +133,33 @@ def test_a_wrong_version_in_one_file_stops_the_release(tmp_path: Path, name: str
         check.check_files(right)
 
 
-def entry(digest: str, architecture: str, of: str | None = None) -> dict[str, Any]:
-    """Return an entry of an image index: an image, or the attestation of another entry."""
-    found: dict[str, Any] = {"digest": digest, "platform": {"architecture": architecture}}
-    return found | ({"annotations": {"vnd.docker.reference.digest": of}} if of else {})
-
-
-AMD64 = [entry("sha256:1", "amd64"), entry("sha256:2", "unknown", "sha256:1")]
-ARM64 = [entry("sha256:3", "arm64"), entry("sha256:4", "unknown", "sha256:3")]
-INDEXES = {
-    "a missing architecture": (AMD64, __version__, "has no image for arm64"),
-    "a missing attestation": ([*AMD64, ARM64[0]], __version__, "has no attestation for arm64"),
-    "another version": ([*AMD64, *ARM64], "9.9.9", "has the version 9.9.9 for arm64"),
-}
-
-
-@pytest.mark.parametrize("fault", INDEXES)
-def test_a_fault_in_an_image_stops_the_release(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
-    entries, version, reason = INDEXES[fault]
-
-    def check_index(entries: list[dict[str, Any]], version: str) -> None:
-        index = json.dumps({"manifests": entries})
-        digest = f"sha256:{hashlib.sha256(index.encode()).hexdigest()}"
-        versions = {"registry/x@sha256:1": __version__, "registry/x@sha256:3": version}
+@pytest.mark.parametrize(
+    ("entries", "version", "reason"),
+    [
+        (2, __version__, "has no image for arm64"),
+        (3, __version__, "has no attestation for arm64"),
+        (4, "9.9.9", "has the version 9.9.9 for arm64"),
+    ],
+)
+def test_a_fault_in_an_image_stops_the_release(
+    monkeypatch: pytest.MonkeyPatch, entries: int, version: str, reason: str
+) -> None:
+    def check_index(entries: int, version: str) -> None:
+        manifests: list[dict[str, Any]] = []
+        for architecture in ("amd64", "arm64"):
+            attestation = {"annotations": {"vnd.docker.reference.digest": architecture}, "digest": "x"}
+            manifests.append({"digest": architecture, "platform": {"architecture": architecture}})
+            manifests.append(attestation | {"platform": {"architecture": "unknown"}})
+        index = json.dumps({"manifests": manifests[:entries]})
+        versions = {"registry/x@amd64": __version__, "registry/x@arm64": version}
 
         def inspect(image: str, *options: str) -> str:
             return index if "--raw" in options else json.dumps({"config": {"Labels": {LABEL: versions[image]}}})
 
         monkeypatch.setattr(check, "_inspect", inspect)
-        check.check_image(f"registry/x@{digest}")
+        check.check_image(f"registry/x@sha256:{hashlib.sha256(index.encode()).hexdigest()}")
 
-    check_index([*AMD64, *ARM64], __version__)
+    check_index(4, __version__)
     with pytest.raises(SystemExit, match=reason):
         check_index(entries, version)
 
