@@ -76,13 +76,13 @@ def test_an_installation_of_the_sdist_holds_no_vocabulary_and_says_so(made: list
 def test_the_tar_has_the_entries_of_an_export_and_digests_for_sha256sum(vocabularies: Path, tmp_path: Path) -> None:
     def entries(content: bytes) -> dict[str, bytes]:
         with tarfile.open(fileobj=io.BytesIO(content)) as file:
-            return {each.name: each.tobuf() + file.extractfile(each).read() for each in file}  # type: ignore[union-attr]
+            return {each.name: each.tobuf() for each in file}
 
     dist.make_tar(vocabularies, tmp_path)
     found = entries((tmp_path / TAR).read_bytes())
     exported = entries(command("export", "--cache-dir", str(vocabularies), "--encodings", "all").stdout)
     assert found.keys() - exported.keys() == {"README", "SHA256SUMS"}
-    assert {name: found[name] for name in exported} == exported
+    assert found.items() >= exported.items()
     subprocess.run(["tar", "-xzf", tmp_path / TAR, "-C", tmp_path], check=True)
     subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], check=True, cwd=tmp_path)
 
