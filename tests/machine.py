@@ -93,7 +93,11 @@ NEEDS = {
         lambda: _is_root() and Path("/dev/fuse").exists() and shutil.which("fusermount3"),
     ),
     "chattr": Need("root, and a file system on which `chattr +i` works (the package e2fsprogs)", _can_make_immutable),
-    "cluster": Need("a Kubernetes cluster that KUBECONFIG names", lambda: os.environ.get("KUBECONFIG")),
+    "cluster": Need(
+        "a Kubernetes cluster that KUBECONFIG names, and in KUBERNETES_LOAD a command that gives it images of the Docker "
+        "engine, such as `kind load docker-image`",
+        lambda: os.environ.get("KUBECONFIG") and os.environ.get("KUBERNETES_LOAD"),
+    ),
     "release": Need(
         "the environment of `make dist` (run make .venv/release)", (ROOT / ".venv/release/bin/python").exists
     ),

@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import re
 import shlex
 import shutil
-import subprocess
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import pytest
+import yaml
 
 from tests.containers.engine import docker
-from tests.machine import needs
-from tests.orchestrators.manifests import KUBERNETES, Manifest, written
+from tests.machine import ROOT
 from tests.orchestrators.running import COUNTS, Done, run, wait_for
+
+KUBERNETES = ROOT / "deploy" / "kubernetes"
 
 OURS, GATEWAY = "tiktoken-cache-init-test-cluster", "tiktoken-cache-init-test-cluster-gateway:1"
 """Names of the images on the cluster's nodes. The first one has the tags 1 and 2, which are two builds."""
 
-
-def loader() -> list[str]:
-    """Return the command that gives images of the machine's engine to the nodes. Without a cluster, skip the test."""
-    needs("cluster")
-    if command := os.environ.get("KUBERNETES_LOAD"):
-        return shlex.split(command)
-    context = run("kubectl", "config", "current-context").stdout.strip()
-    if context.startswith("kind-"):
-        return ["kind", "load", "docker-image", "--name", context.removeprefix("kind-")]
-    pytest.fail(
-        "this cluster is not of kind: set KUBERNETES_LOAD to a command that gives images of the Docker engine to its nodes"
-    )
+Manifest = dict[str, Any]
 
 
 class Cluster:
@@ -44,24 +31,21 @@ class Cluster:
         self.name = f"tiktoken-test-{uuid.uuid4().hex[:8]}"
         self.path = f"/tmp/{self.name}"
         self.node = ""
-        self.minor = 0
 
-    def start(self, load: list[str], image: str, gateway_image: str) -> None:
+    def start(self, image: str, gateway_image: str) -> None:
         """Give the images to the nodes, and start the pod."""
         docker("tag", image, f"{OURS}:1")
         docker("tag", gateway_image, GATEWAY)
         # An upgrade needs an image with another id.
         run("docker", "build", "--quiet", "--tag", f"{OURS}:2", "-", given=f"FROM {image}\nLABEL build=2\n")
-        run(*load, f"{OURS}:1", f"{OURS}:2", GATEWAY)
-        version = json.loads(run("kubectl", "version", "--output=json").stdout)
-        self.minor = int(re.sub(r"\D", "", version["serverVersion"]["minor"]))
+        run(*shlex.split(os.environ["KUBERNETES_LOAD"]), f"{OURS}:1", f"{OURS}:2", GATEWAY)
         run("kubectl", "create", "namespace", self.name)
         mounts = [{"name": "tmp", "mountPath": "/tmp"}]
         volumes = [{"name": "tmp", "hostPath": {"path": "/tmp"}}]
         container = {"name": "storage", "image": GATEWAY, "command": ["sleep", "3600"], "volumeMounts": mounts}
         spec = {"terminationGracePeriodSeconds": 0, "containers": [container], "volumes": volumes}
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "storage"}, "spec": spec}
-        self("apply", "--filename", "-", given=written([pod]))
+        self("create", "--filename", "-", given=yaml.safe_dump(pod))
         self("wait", "--for=condition=Ready", "--timeout=60s", "pod/storage")
         self.node = self("get", "pod/storage", "-o=jsonpath={.spec.nodeName}").stdout
         self("exec", "storage", "--", "mkdir", self.path)
@@ -88,31 +72,24 @@ class Namespace:
         self.name = f"{cluster.name}-{uuid.uuid4().hex[:8]}"
         self.directory = directory
         self.manifests = directory / "deploy" / "kubernetes"
-        self._variables = {"KUBECONFIG": str(directory / "config")}
-
-    def start(self) -> None:
-        """Make the namespace, and the copy of the manifests."""
+        self.variables = {"KUBECONFIG": str(directory / "config")}
         shutil.copytree(KUBERNETES, self.manifests)
         for path in self.manifests.rglob("*.yaml"):
             path.write_text(_for_the_cluster(path))
         config = run("kubectl", "config", "view", "--raw", "--flatten", "--minify").stdout
         (self.directory / "config").write_text(config)
         self("config", "set-context", "--current", "--namespace", self.name)
-        labels = {"pod-security.kubernetes.io/enforce": "restricted", "tiktoken-test": self.name}
-        metadata = {"name": self.name, "labels": labels}
-        self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        self("create", "namespace", self.name)
+        labels = ("pod-security.kubernetes.io/enforce=restricted", f"tiktoken-test={self.name}")
+        self("label", "namespace", self.name, *labels)
 
     def __call__(self, *arguments: str, check: bool = True, given: str | None = None) -> Done:
         """Run a kubectl command in the namespace."""
-        return run("kubectl", *arguments, check=check, given=given, variables=self._variables)
+        return run("kubectl", *arguments, check=check, given=given, variables=self.variables)
 
-    def shell(self, commands: str) -> str:
+    def shell(self, commands: str) -> None:
         """Run commands as a page has them."""
-        return run("bash", "-euc", commands, variables=self._variables, directory=self.directory).stdout
-
-    def create(self, manifest: Manifest) -> None:
-        """Make a resource."""
-        self("create", "--filename", "-", given=written([manifest]))
+        run("bash", "-euc", commands, variables=self.variables, directory=self.directory)
 
     def apply(self, directory: str, *options: str, check: bool = True) -> Done:
         """Apply a directory of the manifests."""
@@ -137,11 +114,12 @@ class Namespace:
             kind: {"path": f"{self.cluster.path}/{name}"},
         }
         metadata = {"name": name, "labels": {"tiktoken-test": self.name}}
-        self.create({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": spec})
+        volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": spec}
+        self("create", "--filename", "-", given=yaml.safe_dump(volume))
         return name
 
     def await_ready(self, deployment: str) -> None:
-        """Wait until all pods of a Deployment are ready, and its gateway counts right."""
+        """Wait until all pods of a Deployment are ready, and its gateway counts correctly."""
         done = self("rollout", "status", f"deployment/{deployment}", "--timeout=90s", check=False)
         assert done.returncode == 0, f"{done.stdout}{self('describe', 'pods').stdout}"
         # Without a probe, a pod is ready before its gateway is.
@@ -156,19 +134,6 @@ class Namespace:
         """Wait until ``kubectl describe pods`` shows a text, and check that it also shows the others."""
         seen = wait_for(texts[0], lambda: self("describe", "pods").stdout)
         assert [text for text in texts if text not in seen] == [], seen
-
-    @contextlib.contextmanager
-    def watching(self, what: str, path: str) -> Iterator[list[str]]:
-        """Collect the values that a field has while the block runs."""
-        seen: list[str] = []
-        command = ["kubectl", "get", what, "--watch", f"-o=jsonpath={path}{{'\\n'}}"]
-        variables = os.environ | self._variables
-        with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True) as process:
-            try:
-                yield seen
-            finally:
-                process.terminate()
-                seen += process.communicate()[0].split()
 
     def clear(self) -> None:
         """Remove the namespace and its volumes."""
@@ -186,14 +151,3 @@ def _for_the_cluster(path: Path) -> str:
     text = text.replace("calciumion/new-api:v0.8.2.0", GATEWAY)
     # A cluster may have a default class, which would make volumes of its own.
     return text.replace("  accessModes:", '  storageClassName: ""\n  accessModes:')
-
-
-@contextlib.contextmanager
-def running_namespace(cluster: Cluster, directory: Path) -> Iterator[Namespace]:
-    """Make a namespace, and remove it at the end."""
-    namespace = Namespace(cluster, directory)
-    try:
-        namespace.start()
-        yield namespace
-    finally:
-        namespace.clear()

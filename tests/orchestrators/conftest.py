@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.containers import engine as machine
-from tests.orchestrators.cluster import Cluster, loader
 from tests.orchestrators.engines import Engine, Podman, own_podman, running_engine
 from tests.vocabularies import CL100K, O200K, SMALL
 from tiktoken_cache_init.catalogue import Vocabulary
@@ -92,20 +91,3 @@ def rootless_podman(image: str, gateway_image: str) -> Iterator[Podman]:
         podman.load(image, "localhost/tiktoken-cache-init:latest")
         podman.load(gateway_image, f"docker.io/{NEW_API}")
         yield podman
-
-
-@pytest.fixture(scope="session")
-def cluster_loader() -> list[str]:
-    """Return the command that gives images to the cluster's nodes. Without a cluster, skip before an image is built."""
-    return loader()
-
-
-@pytest.fixture(scope="session")
-def cluster(cluster_loader: list[str], image: str, gateway_image: str) -> Iterator[Cluster]:
-    """Provide the cluster that KUBECONFIG names, with the images on its nodes."""
-    cluster = Cluster()
-    try:
-        cluster.start(cluster_loader, image, gateway_image)
-        yield cluster
-    finally:
-        cluster.clear()
