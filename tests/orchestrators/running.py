@@ -1,4 +1,4 @@
-"""Helpers that run commands, wait for their effects, and read the commands in the documentation."""
+"""Helpers that run commands and wait for their effects."""
 
 from __future__ import annotations
 
@@ -12,15 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.consumers.known import RIGHT
-from tests.docs.markdown import section
 
 Done = subprocess.CompletedProcess[str]
 
 COUNTS = f'"counts":{json.dumps(RIGHT, separators=(",", ":"))}'
 """Output of the gateway stand-in with the right vocabularies."""
-
-DIES = "failed to get gpt-3.5-turbo token encoder"
-"""Error of the gateway stand-in without vocabularies."""
 
 
 def run(
@@ -38,8 +34,7 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        input=given,
-        stdin=None if given is not None else subprocess.DEVNULL,
+        input=given or "",
         cwd=directory,
         env=os.environ | (variables or {}),
         timeout=timeout,
@@ -57,11 +52,3 @@ def wait_for(text: str, look: Callable[[], str], seconds: float = 60) -> str:
             pytest.fail(f"waited {seconds:g} s for {text!r} and saw:\n{seen}", pytrace=False)
         time.sleep(0.1)
     return seen
-
-
-def documented(document: str, heading: str) -> str:
-    """Return the shell commands under a heading of a document."""
-    fences = section(f"docs/{document}", heading.lstrip("# ")).fences
-    blocks = [text for language, text in fences if language.startswith("sh")]
-    assert blocks, f"{document} has no commands under {heading!r}"
-    return "\n".join(blocks)
