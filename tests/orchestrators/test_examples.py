@@ -171,20 +171,13 @@ def test_a_dockerfile_copies_from_the_image(engine: Engine) -> None:
     assert COUNTS in engine("run", *limits, "new-api-offline", "--check")
 
 
-HOST_NETWORK = """
-services:
-  tiktoken-init: {networks: [host]}
-  new-api: {networks: [host]}
-networks:
-  host: {external: true, name: host}
-"""
-
-
 def test_a_swarm_fills_the_volume_of_its_node(engine: Engine, tmp_path: Path) -> None:
     # The engine of the tests cannot make networks for a swarm, and a service in the network of the host publishes no port.
     stack = (EXAMPLES / "swarm.yml").read_text().replace('    ports:\n      - "3000:3000"\n', "")
     (tmp_path / "stack.yml").write_text(stack)
-    (tmp_path / "host.yml").write_text(HOST_NETWORK)
+    services = {name: {"networks": ["host"]} for name in ("tiktoken-init", "new-api")}
+    network = {"services": services, "networks": {"host": {"external": True, "name": "host"}}}
+    (tmp_path / "host.yml").write_text(json.dumps(network))
     engine("swarm", "init", "--advertise-addr", "127.0.0.1")
     try:
         options = ("--detach=true", "--resolve-image=never", "-c", "stack.yml", "-c", "host.yml")
