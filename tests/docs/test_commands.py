@@ -89,11 +89,6 @@ class Shell:
         where = directory or self.directory
         return run("sh", "-ec", self.typed(commands), variables=self.variables, directory=where, timeout=1200).stdout
 
-    def await_answer(self) -> None:
-        """Wait until the gateway of the compose project answers."""
-        ask = "docker compose exec -T new-api wget -qO- http://localhost:3000/api/status || true"
-        wait_for('"success":true', lambda: self.run(ask))
-
     def clear(self) -> None:
         """Remove everything that the commands have left in the engine."""
         engine.docker("compose", "--project-name", self.name, "down", "--volumes", "--timeout", "1", check=False)
@@ -135,10 +130,7 @@ def test_an_existing_compose_file_gets_the_init_container(block: str, shell: She
     # The last command shows the log, and the gateway may need another moment.
     *commands, log = block.splitlines()
     assert shell.run("\n".join(commands)).splitlines()[-1] == READY
-    shell.await_answer()
-    printed = shell.run(log)
-    assert "token encoders initialized" in printed
-    assert COUNTS in printed
+    assert "token encoders initialized" in wait_for(COUNTS, lambda: shell.run(log))
 
 
 CHANGES = f"""
@@ -162,14 +154,12 @@ def test_the_example_builds_the_image_fills_the_volume_and_starts_the_gateway(sh
         "SSL_CERT_FILE": engine.machine_bundle() or "/dev/null",
     }
     shell.run("docker compose up -d")
-    shell.await_answer()
+    wait_for(COUNTS, lambda: shell.run("docker compose logs"))
     # A later start needs no registry.
     shell.variables["BASE_IMAGE"] = "registry.invalid/debian"
     shell.run("docker compose down && docker compose up -d")
-    shell.await_answer()
-    printed = shell.run("docker compose logs")
+    printed = wait_for(COUNTS, lambda: shell.run("docker compose logs"))
     assert printed.count("already right") == len(VOCABULARIES)
-    assert COUNTS in printed
 
 
 def test_a_gateway_of_plain_docker_gets_the_volume_and_keeps_its_data(shell_with_image: Shell) -> None:
