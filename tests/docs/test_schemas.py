@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from tests.machine import ROOT
 from tests.samples import command
@@ -29,9 +29,8 @@ def schema(name: str) -> Any:
 
 
 def problems(described: Any, value: Any) -> list[str]:
-    validator: Any = import_module("jsonschema").Draft202012Validator
-    validator.check_schema(described)
-    return [error.message for error in validator(described).iter_errors(value)]
+    Draft202012Validator.check_schema(described)
+    return [error.message for error in Draft202012Validator(described).iter_errors(value)]
 
 
 def closed(described: Any) -> Any:
@@ -40,10 +39,10 @@ def closed(described: Any) -> Any:
         return [closed(each) for each in described]
     if not isinstance(described, dict):
         return described
-    exact = (
-        {"additionalProperties": False, "required": list(described["properties"])} if "properties" in described else {}
-    )
-    return {key: closed(each) for key, each in described.items()} | exact
+    exact = {key: closed(each) for key, each in described.items()}
+    if "properties" in described:
+        exact |= {"additionalProperties": False, "required": list(described["properties"])}
+    return exact
 
 
 @pytest.fixture(scope="module")
