@@ -68,4 +68,4 @@ def _require_descriptors() -> None:
     # With too few of them, asyncio prints a traceback.
     with contextlib.ExitStack() as opened:
         for _ in range(_DESCRIPTORS):
-            opened.callback(os.close, os.dup(0))
+            opened.enter_context(open(os.devnull))
