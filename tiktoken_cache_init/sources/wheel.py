@@ -68,10 +68,7 @@ def _download(requirement: str, directory: str, timeout: float) -> str | SourceE
     except OSError as error:
         return SourceError(f"pip cannot be started: {error.strerror}")
     wheels = glob.glob("*.whl", root_dir=destination)
-    # If the parent ignores SIGCHLD, the exit code of pip is lost, and counts as 0.
-    if done.returncode or not wheels:
-        return _pip_failure(done.stderr)
-    return os.path.join(destination, wheels[0])
+    return os.path.join(destination, wheels[0]) if wheels else _pip_failure(done.stderr)
 
 
 def _pip_failure(stderr: str) -> SourceError:
