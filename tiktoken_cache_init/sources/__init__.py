@@ -89,8 +89,8 @@ Watch = Callable[[Sequence[Delivery]], None]
 Source = Callable[[Sequence[Delivery]], None]
 """Function that fills the temporary file of each delivery, if possible. It records each attempt with `Delivery.attempt`.
 
-No file is right yet. The source leaves what has come, even if it is not right: another source may continue it. It raises
-`VolumeError` if a temporary file cannot be written, and `SettingError` if a setting of the source is wrong.
+No file is right yet, and the source may leave wrong bytes in one. It raises `VolumeError` if a temporary file cannot be
+written, and `SettingError` if a setting of the source is wrong.
 """
 
 

@@ -12,11 +12,14 @@ from typing import Any, get_args
 import pytest
 
 from tests.samples import CONTENT, settings, staged_file, vocabulary
-from tests.unit.sources.fetching import watch
 from tiktoken_cache_init import sources
 from tiktoken_cache_init.errors import DeadlinePassed, SettingError
 from tiktoken_cache_init.sources import Delivery, Name, SourceError
 from tiktoken_cache_init.values import SOURCES
+
+
+def ignore(_: object) -> None:
+    """Ignore the progress."""
 
 
 class Asked:
@@ -40,18 +43,18 @@ def test_the_volume_is_asked_first_and_directories_before_other_mirrors(
     asked: list[str] = []
     monkeypatch.setattr(sources, "_load", lambda name, *_: Asked(name, asked))
     with staged_file(volume) as staged:
-        sources.supply([Delivery(staged)], settings(sources=("baked", "fetch", "wheel")), 0.0, watch)
+        sources.supply([Delivery(staged)], settings(sources=("baked", "fetch", "wheel")), 0.0, ignore)
         # The second call continues a slow transfer, if there is nothing better.
         assert asked == ["volume", "baked", "directories", "fetch", "wheel", "fetch"]
         staged.write(CONTENT)
-        sources.supply([Delivery(staged)], settings(sources=("baked", "fetch", "wheel")), 0.0, watch)
+        sources.supply([Delivery(staged)], settings(sources=("baked", "fetch", "wheel")), 0.0, ignore)
     assert len(asked) == 6
 
 
 @pytest.mark.parametrize("name", get_args(Name))
 def test_each_source_is_tried_and_can_be_loaded(name: Name) -> None:
     assert name in sources._order(settings(sources=SOURCES)), "add it to SourceName in values.py, or to _order"
-    assert callable(sources._load(name, settings(), 0.0, watch)), "add it to _load"
+    assert callable(sources._load(name, settings(), 0.0, ignore)), "add it to _load"
 
 
 @pytest.mark.parametrize(
@@ -81,7 +84,7 @@ def test_a_source_that_cannot_be_tried_is_a_failure_and_the_next_one_is_tried(
         delivery = Delivery(staged)
         expected = pytest.raises(SettingError) if is_last and isinstance(error, SettingError) else nullcontext()
         with expected:
-            sources.supply([delivery], settings(sources=("fetch", "wheel")), 0.0, watch)
+            sources.supply([delivery], settings(sources=("fetch", "wheel")), 0.0, ignore)
         assert delivery.staged.is_right is not is_last
     [found] = delivery.failures
     assert found[:2] == failure[:2]
@@ -95,7 +98,7 @@ def test_an_installation_without_pip_says_that_wheel_must_be_removed(
     monkeypatch.setitem(sys.modules, "tiktoken_cache_init.sources.wheel", None)
     with staged_file(volume) as staged:
         delivery = Delivery(staged)
-        sources.supply([delivery], settings(sources=("wheel",)), 0.0, watch)
+        sources.supply([delivery], settings(sources=("wheel",)), 0.0, ignore)
     assert "remove wheel from TIKTOKEN_INIT_SOURCES" in delivery.failures[0].advice
 
 
@@ -108,7 +111,7 @@ def test_a_directory_as_mirror_needs_no_http_client(
     chosen = settings(volume, mirrors=(str(baked),), origin=origin, sources=("fetch",))
     with staged_file(volume) as first, staged_file(volume, vocabulary(b"unknown")) as second:
         found, missing = Delivery(first), Delivery(second)
-        sources.supply([found, missing], chosen, 0.0, watch)
+        sources.supply([found, missing], chosen, 0.0, ignore)
         assert (found.staged.is_right, found.label, found.failures) == (True, str(baked), [])
     assert [failure.label for failure in missing.failures] == [str(baked), "fetch"]
 
@@ -144,5 +147,5 @@ def test_the_deadline_is_recorded_with_how_far_the_transfer_came(
     with staged_file(volume, vocabulary(size=size)) as staged:
         delivery = Delivery(staged)
         with pytest.raises(DeadlinePassed):
-            sources.supply([delivery], settings(), 0.0, watch)
+            sources.supply([delivery], settings(), 0.0, ignore)
     assert delivery.failures == [("here", reason, "increase TIKTOKEN_INIT_DEADLINE") for reason in reasons]
