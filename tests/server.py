@@ -102,8 +102,6 @@ class Request:
         self.headers = handler.headers
         self.content = content
         """Content that is offered at the path, or None."""
-        self.started = time.monotonic()
-        self.ended: float | None = None
         self.sent = 0
         """Bytes of the answer's body on the wire."""
 
@@ -119,8 +117,7 @@ class Request:
 
     def head(self, status: int, headers: Mapping[str, str]) -> None:
         """Send a status line and headers."""
-        known = status in set(http.HTTPStatus)
-        lines = [f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase if known else 'Unheard Of'}"]
+        lines = [f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         self.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
 
@@ -164,14 +161,10 @@ def silent(request: Request) -> None:
     close(request)
 
 
-def endless(piece: bytes, rate: float) -> Answer:
-    """Send a piece of a body again and again until the client leaves, at a rate in bytes a second."""
-
-    def ending(request: Request) -> None:
-        while True:
-            request.body(piece, rate)
-
-    return ending
+def endless(request: Request) -> None:
+    """Send more of a body until the client leaves, slowly enough to count the bytes that the client reads."""
+    while True:
+        request.body(b"IQ== 0\n" * 2048, rate=4_000_000)
 
 
 # Answers.
@@ -192,7 +185,7 @@ def give(
     Args:
         body: the whole body.
         status: its status.
-        headers: more headers, or other values of the usual ones.
+        headers: more headers.
         length: the declared length: True is the right one. False declares none, and the end of the connection ends the body.
         upto: bytes of the body that are sent. None means all of them.
         rate: bytes a second.
@@ -200,14 +193,12 @@ def give(
     """
 
     def answer(request: Request) -> None:
-        usual = {"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes"}
+        framing = {"Content-Length": str(len(body) if length is True else length)}
         if length == "chunked":
-            usual["Transfer-Encoding"] = "chunked"
+            framing = {"Transfer-Encoding": "chunked"}
         elif length is False:
-            usual["Connection"] = "close"
-        else:
-            usual["Content-Length"] = str(len(body) if length is True else length)
-        request.head(status, usual | dict(headers or {}))
+            framing = {"Connection": "close"}
+        request.head(status, framing | dict(headers or {}))
         request.body(body[:upto], rate, chunked=length == "chunked")
         if then is not None:
             then(request)
@@ -220,37 +211,28 @@ def give(
 
 
 def serve(
-    content: bytes | None = None,
-    *,
-    ranges: Literal["honoured", "ignored", "refused", "wrong", "unasked"] = "honoured",
-    headers: Mapping[str, str] | None = None,
-    **how: Any,
+    content: bytes | None = None, *, ranges: Literal["honoured", "ignored", "refused"] = "honoured", **how: Any
 ) -> Answer:
     """Serve ``content``, or what the path offers, from the first requested byte on. Answer 404 if it offers nothing.
 
     Args:
         content: the whole body, before any range is taken.
-        ranges: ``ignored`` answers a range with 200, ``refused`` with 416, ``wrong`` with another range. ``unasked``
-            answers a request without a range with the second half.
-        headers: those of `give`.
+        ranges: ``ignored`` answers a range with 200, ``refused`` with 416.
         how: the other arguments of `give`.
     """
 
     def answer(request: Request) -> None:
         whole = content if content is not None else request.content
         first = request.first_byte
-        if whole and ranges == "unasked" and first is None:
-            first = len(whole) // 2
         if whole is None:
             refuse_with(404)(request)
         elif first is None or ranges == "ignored":
-            give(whole, headers=headers, **how)(request)
+            give(whole, **how)(request)
         elif ranges == "refused":
-            give(b"", 416, {"Content-Range": f"bytes */{len(whole)}"})(request)
+            refuse_with(416)(request)
         else:
-            first = max(0, first - 1000) if ranges == "wrong" else first
             content_range = {"Content-Range": f"bytes {first}-{len(whole) - 1}/{len(whole)}"}
-            give(whole[first:], 206, content_range | dict(headers or {}), **how)(request)
+            give(whole[first:], 206, content_range, **how)(request)
 
     return answer
 
@@ -273,29 +255,6 @@ def page(status: int = 200) -> Answer:
 def compressed(content: bytes) -> Answer:
     """Send a body compressed with gzip, which the client did not request."""
     return give(gzip.compress(content), headers={"Content-Encoding": "gzip"})
-
-
-def raw(data: bytes, then: Answer = close) -> Answer:
-    """Send exactly these bytes in place of an answer."""
-
-    def answer(request: Request) -> None:
-        request.write(data)
-        then(request)
-
-    return answer
-
-
-def endless_head(start: bytes, piece: bytes, interval: float) -> Answer:
-    """Send the start of an answer, and then a piece at each interval, until the client leaves."""
-
-    def answer(request: Request) -> None:
-        request.write(start)
-        while True:
-            request.write(piece)
-            request.sent += len(piece)
-            time.sleep(interval)
-
-    return answer
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -328,11 +287,6 @@ class Server(Listener):
         """Bytes of all bodies that were sent."""
         return sum(request.sent for request in self.requests)
 
-    @property
-    def paths(self) -> list[str]:
-        """Requested paths, in order."""
-        return [request.path for request in self.requests]
-
     def offer(self, path: str, content: bytes) -> None:
         """Serve ``content`` at ``path``."""
         self._offered[path] = content
@@ -350,7 +304,4 @@ class Server(Listener):
         request = Request(handler, self._offered.get(handler.path.partition("?")[0]))
         self.requests.append(request)
         answers = self._scripts.get(request.path) or [self.otherwise]
-        try:
-            (answers.pop(0) if len(answers) > 1 else answers[0])(request)
-        finally:
-            request.ended = time.monotonic()
+        (answers.pop(0) if len(answers) > 1 else answers[0])(request)

@@ -72,14 +72,12 @@ class SocksProxy(Listener):
 
 
 class Answering(Listener):
-    """Listener that gives the same answer to anything and closes, or never answers."""
+    """Listener that gives the same answer to anything and closes."""
 
     def __init__(self, says: bytes) -> None:
         class Handler(BaseRequestHandler):
             def handle(self) -> None:
                 self.request.recv(65536)
                 self.request.sendall(says)
-                if not says:
-                    self.request.recv(1)
 
         super().__init__(Handler)

@@ -9,11 +9,11 @@ import re
 from pathlib import Path
 
 from tests.samples import wait_until
-from tests.server import Server, page, refuse_with, serve
+from tests.server import Server, page, serve
 from tests.vocabularies import CL100K, O200K
 
-from .cases import PATH, SIZE, Case
-from .names import name_server, resolver
+from .cases import PATH, SIZE, Case, also_in_the_image
+from .names import resolver, silent_name_server
 
 
 def test_the_deadline_ends_a_slow_transfer_and_a_file_that_is_complete_is_installed(case: Case, server: Server) -> None:
@@ -27,6 +27,14 @@ def test_the_deadline_ends_a_slow_transfer_and_a_file_that_is_complete_is_instal
     )
     assert outcome.has(CL100K)
     assert 4 < outcome.ended.seconds < 15
+
+
+@also_in_the_image
+def test_a_name_server_that_never_answers_is_given_up_at_the_deadline(case: Case, tmp_path: Path) -> None:
+    with silent_name_server() as listener:
+        outcome = case.fill("http://mirror.invalid", arguments=["--deadline", "2"], files=resolver(tmp_path))
+        assert b"mirror" in listener.recv(512)
+    outcome.is_failure("mirror.invalid", "the deadline of 2 s passed")
 
 
 # Slow servers.
@@ -67,17 +75,9 @@ def test_sigterm_ends_a_transfer_within_a_second(case: Case, server: Server) -> 
     case.stop(running)
 
 
-def test_sigterm_ends_a_wait_for_the_next_attempt_within_a_second(case: Case, server: Server) -> None:
-    server.script(PATH, refuse_with(503, retry_after="15"))
-    running = case.start(server.url)
-    wait_until(lambda: server.requests and server.requests[0].ended is not None)
-    case.stop(running)
-
-
 def test_sigterm_ends_a_name_look_up_within_a_second(case: Case, tmp_path: Path) -> None:
-    with name_server(answers=False) as listener:
+    with silent_name_server() as listener:
         running = case.start("http://mirror.invalid", files=resolver(tmp_path))
-        listener.settimeout(30)
         assert b"mirror" in listener.recv(512)
         case.stop(running)
 
