@@ -175,7 +175,7 @@ def give(
     status: int = 200,
     headers: Mapping[str, str] | None = None,
     *,
-    length: bool | int | Literal["chunked"] = True,
+    length: bool | Literal["chunked"] = True,
     upto: int | None = None,
     rate: float = 0.0,
     then: Answer | None = None,
@@ -186,25 +186,23 @@ def give(
         body: the whole body.
         status: its status.
         headers: more headers.
-        length: the declared length: True is the right one. False declares none, and the end of the connection ends the body.
+        length: whether the length is declared. Without it, the end of the connection or the last chunk ends the body.
         upto: bytes of the body that are sent. None means all of them.
         rate: bytes a second.
-        then: an ending. Without one, the connection is closed if the client cannot know that the body is complete.
+        then: an ending in place of the usual one.
     """
 
     def answer(request: Request) -> None:
-        framing = {"Content-Length": str(len(body) if length is True else length)}
+        framing = {"Content-Length": str(len(body))} if length else {"Connection": "close"}
         if length == "chunked":
             framing = {"Transfer-Encoding": "chunked"}
-        elif length is False:
-            framing = {"Connection": "close"}
         request.head(status, framing | dict(headers or {}))
         request.body(body[:upto], rate, chunked=length == "chunked")
         if then is not None:
             then(request)
-        elif length == "chunked" and upto is None:
+        elif length == "chunked":
             request.write(b"0\r\n\r\n")
-        elif length is not True or upto is not None:
+        elif not length:
             close(request)
 
     return answer

@@ -1,4 +1,4 @@
-"""Name server on loopback that never answers, hosts files, and ports that refuse or ignore connections."""
+"""Name server on loopback that never answers, hosts files, and a port that refuses connections."""
 
 from __future__ import annotations
 
@@ -44,18 +44,3 @@ def refusing() -> Iterator[int]:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]
-
-
-@contextlib.contextmanager
-def unanswering() -> Iterator[int]:
-    """Reserve a port of 127.0.0.1 that neither accepts nor refuses a connection, like a firewall that drops packets."""
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        # Linux queues backlog + 1 connections and drops all others.
-        for _ in range(2):
-            caller = stack.enter_context(socket.socket())
-            caller.setblocking(False)
-            caller.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import random
 from collections.abc import Awaitable, Callable, Iterator
@@ -9,14 +10,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, settings, staged_file, vocabulary
+from tests.samples import OTHER, settings, staged_file, vocabulary
+from tests.unit.sources.hasty import Hasty
 from tests.vocabularies import CL100K
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import VolumeError
 from tiktoken_cache_init.sources import Delivery, SourceError, Watch
 from tiktoken_cache_init.sources import fetch as module
 from tiktoken_cache_init.sources.failures import NotFoundError, TooSlowError
-from tiktoken_cache_init.sources.fetch import Fetch, _backoff, _Route, _routes
+from tiktoken_cache_init.sources.fetch import Fetch, _backoff, _routes
 from tiktoken_cache_init.values import SourceName
 from tiktoken_cache_init.volume.staging import StagedFile
 
@@ -27,10 +29,6 @@ HALF = len(RIGHT) // 2
 ORIGIN = "origin https://openaipublic.blob.core.windows.net"
 OWN = "https://a.example/x"
 NAMES = (CL100K.path, CL100K.published_name, CL100K.cache_key)
-
-
-def ignore(_: object) -> None:
-    """Ignore the progress."""
 
 
 # Routes.
@@ -61,66 +59,85 @@ def test_the_mirrors_come_before_the_origin_and_directories_are_no_routes(
     assert [(route.label, route.urls) for route in routes] == expected
 
 
-# The order of attempts.
+# Attempts, in simulated time.
 
-Step = Callable[[StagedFile], None]
+Step = Callable[[StagedFile], Awaitable[None] | None]
+
+
+def ignore(_: object) -> None:
+    """Ignore the progress."""
 
 
 class Bench:
-    """One vocabulary, routes that a test scripts, and a clock that moves only during sleeps."""
+    """One vocabulary or more, and mirrors that a test scripts."""
 
     def __init__(self, staged: StagedFile, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.delivery = Delivery(staged)
-        self.now = 0.0
-        self.slept: list[float] = []
+        self.deliveries = [Delivery(staged)]
         self.tried: list[str] = []
-        """URL of each attempt, and a bar after each call of the source."""
+        """Mirror of each attempt, and a bar after each call of the source that did not supply everything."""
+        self.urls: list[str] = []
         self.positions: list[int] = []
         """Position in the file before each attempt."""
+        self.times: list[float] = []
         self.last_end = 0.0
         self._steps: dict[str, list[Step]] = {}
+        self._loop: Hasty | None = None
         monkeypatch.setattr(module, "transfer", self._transfer)
-        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
-        monkeypatch.setattr(asyncio, "sleep", self._sleep)
+        monkeypatch.setattr(module, "make_client", lambda *_: contextlib.nullcontext())
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=self._now))
+        monkeypatch.setattr(asyncio, "new_event_loop", self._new_loop)
         monkeypatch.setattr(random, "uniform", lambda *_: 1.0)
 
     def obtain(
-        self, steps: dict[str, list[Step]], *routes: _Route, sources: tuple[SourceName, ...] = ("fetch",)
+        self, steps: dict[str, list[Step]], sources: tuple[SourceName, ...] = ("fetch",), watch: Watch = ignore
     ) -> bool:
-        """Call the source as often as it is called in a run, and return whether it supplied the file.
+        """Call the source as often as it is called in a run, and return whether it supplied the files.
 
-        Each URL has one step for each attempt. The last step is repeated. Without ``routes``, each URL is a route.
+        Each mirror has one step for each attempt. The last step is repeated.
         """
-        self._steps = {url: list(each) for url, each in steps.items()}
-        fetch = Fetch(settings(sources=sources), 100, ignore)
-        fetch._routes[self.delivery] = list(routes) or [_Route(url, [url]) for url in steps]
-        for _ in sources:
-            asyncio.run(fetch._fetch(None, self.delivery))  # type: ignore[arg-type]
-            fetch._sources_behind = 0
-            if self.delivery.staged.is_right:
-                break
+        self._steps = {name: list(each) for name, each in steps.items()}
+        chosen = settings(mirrors=tuple(f"https://{name}" for name in steps), sources=sources)
+        fetch = Fetch(chosen, 100, watch)
+        missing = self.deliveries
+        for _ in range(2):
+            fetch.supply(missing)
+            missing = [delivery for delivery in missing if not delivery.staged.is_right]
+            if not missing:
+                return True
             self.tried.append("|")
-        return self.delivery.staged.is_right
+        return False
 
     @property
     def failures(self) -> list[tuple[str, str]]:
-        return [(failure.label, failure.reason) for failure in self.delivery.failures]
+        found = self.deliveries[0].failures
+        return [(failure.label.removeprefix("https://"), failure.reason) for failure in found]
+
+    @property
+    def waits(self) -> list[float]:
+        """Seconds between two attempts."""
+        return [later - earlier for earlier, later in zip(self.times, self.times[1:], strict=False) if later > earlier]
 
     async def _transfer(self, _: object, url: str, staged: StagedFile, timeout: float, end: float) -> None:
         assert timeout == 15
-        self.tried.append(url)
+        name = url.removeprefix("https://").partition("/")[0]
+        self.tried.append(name)
+        self.urls.append(url)
         self.positions.append(staged.position)
+        self.times.append(self._now())
         self.last_end = end
-        steps = self._steps[url]
-        (steps.pop(0) if len(steps) > 1 else steps[0])(staged)
+        steps = self._steps[name]
+        if rest := (steps.pop(0) if len(steps) > 1 else steps[0])(staged):
+            await rest
 
-    async def _sleep(self, seconds: float) -> None:
-        if seconds > 0:
-            self.slept.append(seconds)
-            self.now += seconds
+    def _now(self) -> float:
+        return self._loop.now if self._loop else 0.0
+
+    def _new_loop(self) -> Hasty:
+        self._loop = Hasty(self._now())
+        return self._loop
 
 
-def step(upto: int, error: SourceError | None = None) -> Step:
+def step(upto: int, error: Exception | None = None) -> Step:
     """Return a step that writes the content up to ``upto`` bytes, and then raises the error."""
 
     def run(staged: StagedFile) -> None:
@@ -139,6 +156,11 @@ def again(staged: StagedFile) -> None:
     """Write the first half from the start."""
     staged.restart()
     part(HALF)(staged)
+
+
+async def write_later(staged: StagedFile) -> None:
+    await asyncio.sleep(1)
+    staged.write(RIGHT)
 
 
 def wait(seconds: float) -> Step:
@@ -165,32 +187,32 @@ def bench(volume: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 
 
 @pytest.mark.parametrize(
-    ("steps", "tried", "slept"),
+    ("steps", "tried", "waits"),
     [
         ({"a": [NO], "b": [OK]}, "ab", []),
         # The waits grow.
-        ({"a": [RETRY]}, "aaaaa|", [0.5, 1, 2, 4]),
+        ({"a": [RETRY]}, "aaaaa||", [0.5, 1, 2, 4]),
         # No route is waited for while another is due.
         ({"a": [RETRY, OK], "b": [RETRY], "c": [NO]}, "abca", [0.5]),
         ({"a": [wait(20), OK], "b": [wait(7), OK]}, "abb", [7]),
         # A server may ask for a longer wait, but not for one that ends after the deadline.
         ({"a": [wait(17), OK]}, "aa", [17]),
-        ({"a": [wait(100)]}, "a|", []),
-        ({"a": [wait(101)], "b": [NO]}, "ab|", []),
+        ({"a": [wait(100)]}, "a||", []),
+        ({"a": [wait(101)], "b": [NO]}, "ab||", []),
         # New bytes are progress, and the same bytes again are none.
         ({"a": [RETRY, RETRY, part(1), part(2), RETRY, OK]}, "aaaaaa", [0.5, 1, 0.25, 0.25, 0.5]),
-        ({"a": [part(HALF), again]}, "aaaaaa|", [0.25, 0.5, 1, 2, 4]),
+        ({"a": [part(HALF), again]}, "aaaaaa||", [0.25, 0.5, 1, 2, 4]),
     ],
 )
 def test_routes_are_tried_in_order_and_again_until_one_supplies_the_file(
-    bench: Bench, steps: dict[str, list[Step]], tried: str, slept: list[float]
+    bench: Bench, steps: dict[str, list[Step]], tried: str, waits: list[float]
 ) -> None:
     done = bench.obtain(steps)
-    assert (bench.tried, bench.slept) == (list(tried), slept)
+    assert (bench.tried, bench.waits) == (list(tried), waits)
     assert done != tried.endswith("|")
     labels = tried.strip("|")
     assert "".join(label for label, _ in bench.failures) == (labels[:-1] if done else labels)
-    assert bench.delivery.label == labels[-1]
+    assert bench.deliveries[0].label == f"https://{labels[-1]}"
 
 
 def test_waits_vary_by_half() -> None:
@@ -199,25 +221,28 @@ def test_waits_vary_by_half() -> None:
     assert 2.5 < max(waits) <= 3
 
 
-def test_another_route_continues_where_the_first_broke_off(bench: Bench) -> None:
+def test_another_route_continues_the_file_but_not_the_wrong_bytes_of_another_source(bench: Bench) -> None:
+    bench.deliveries[0].staged.write(b"wrong")
     assert bench.obtain({"a": [part(HALF)], "b": [OK]})
     assert bench.positions == [0, HALF]
 
 
 @pytest.mark.parametrize(
-    ("steps", "tried", "failures"),
+    ("steps", "failures"),
     [
-        ({"1": [absent("one")], "2": [absent("two")], "3": [OK]}, "123", []),
-        ({"1": [absent("one")], "2": [absent("two")]}, "12|", [("mirror", "one")]),
+        ([absent("one"), OK], []),
+        ([absent("one"), absent("two")], [("a", "one")]),
         # A mirror that fails is not asked for its other names.
-        ({"1": [NO], "2": [OK]}, "1|", [("mirror", "no")]),
+        ([NO], [("a", "no")]),
     ],
 )
 def test_each_name_of_a_mirror_is_tried_until_one_is_there(
-    bench: Bench, steps: dict[str, list[Step]], tried: str, failures: list[tuple[str, str]]
+    bench: Bench, steps: list[Step], failures: list[tuple[str, str]]
 ) -> None:
-    bench.obtain(steps, _Route("mirror", list(steps)))
-    assert (bench.tried, bench.failures) == (list(tried), failures)
+    assert bench.obtain({"a": steps}) == (not failures)
+    assert bench.failures == failures
+    urls = [f"https://a/{name}" for name in (WANTED.published_name, WANTED.cache_key)]
+    assert bench.urls == urls[: len(steps)]
 
 
 @pytest.mark.parametrize(
@@ -238,91 +263,34 @@ def test_each_name_of_a_mirror_is_tried_until_one_is_there(
 def test_a_slow_route_is_left_and_continued_if_there_is_nothing_better(
     bench: Bench, steps: dict[str, list[Step]], sources: list[SourceName], tried: str, last_end: float
 ) -> None:
-    assert bench.obtain(steps, sources=tuple(sources))
+    assert bench.obtain(steps, tuple(sources))
     assert (bench.tried, bench.last_end) == (list(tried), last_end)
+    assert bench.positions == sorted(bench.positions)
 
 
 # The source as a whole.
 
-Transfer = Callable[[Delivery, float], Awaitable[None]]
 
-
-@pytest.fixture
-def supplied(volume: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[Delivery]]]:
-    """Return a function that calls the source twice with two vocabularies, and with a replacement for `transfer`."""
-    with staged_file(volume, TINY) as first, staged_file(volume, OTHER) as second:
-        deliveries = [Delivery(first), Delivery(second)]
-
-        def supply(
-            transfer: Transfer | None, watch: Watch = ignore, mirror: str = "https://m.example"
-        ) -> list[Delivery]:
-            async def replacement(_: object, url: str, staged: StagedFile, __: float, end: float) -> None:
-                assert transfer
-                assert url == f"https://m.example/{staged.vocabulary.published_name}"
-                await transfer(next(each for each in deliveries if each.staged is staged), end)
-
-            monkeypatch.setattr(module, "transfer", replacement)
-            source = Fetch(settings(mirrors=(mirror,), sources=("fetch", "wheel")), 1e9, watch)
-            source.supply(deliveries)
-            source.supply([delivery for delivery in deliveries if not delivery.staged.is_right])
-            return deliveries
-
-        first.write(b"wrong bytes")
-        yield supply
-
-
-def content_of(delivery: Delivery) -> bytes:
-    return CONTENT if delivery.vocabulary is TINY else OTHER_CONTENT
-
-
-async def slow_at_first(delivery: Delivery, end: float) -> None:
-    """Write half of the right bytes in the first call, and the others in the second call."""
-    staged, content = delivery.staged, content_of(delivery)
-    if end < math.inf:
-        # Wrong bytes of another source are not continued.
-        assert staged.position == 0
-        staged.write(content[:3])
-        raise TooSlowError(1, 2, 1)
-    staged.write(content[3:])
-
-
-def test_several_files_are_fetched_and_continued_by_the_second_call(
-    supplied: Callable[..., list[Delivery]], monkeypatch: pytest.MonkeyPatch
+def test_several_files_are_fetched_at_once_and_watched(
+    volume: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "a:b")
-    deliveries = supplied(slow_at_first)
-    assert [delivery.staged.is_right for delivery in deliveries] == [True, True]
-    assert [delivery.label for delivery in deliveries] == ["https://m.example"] * 2
-    assert deliveries[1].warnings[0] == "NO_PROXY: 'a:b' is no host, domain or network: correct it"
-
-
-def test_no_client_is_made_if_there_is_no_route(
-    supplied: Callable[..., list[Delivery]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "make_client", None)
-    assert supplied(None, mirror="/nowhere")[0].failures == []
-
-
-def test_a_failure_of_the_volume_ends_every_transfer(supplied: Callable[..., list[Delivery]]) -> None:
-    async def full(delivery: Delivery, _: float) -> None:
-        if delivery.vocabulary is OTHER:
-            await asyncio.sleep(60)
-        raise VolumeError("full: free some space")
-
-    with pytest.raises(VolumeError, match="full"):
-        supplied(full)
-
-
-def test_progress_is_watched_while_bytes_are_awaited(
-    supplied: Callable[..., list[Delivery]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_WATCH_EVERY", 0.001)
     seen: list[str] = []
+    with staged_file(volume, WANTED) as another:
+        bench.deliveries.append(Delivery(another))
+        assert bench.obtain({"a": [write_later]}, watch=lambda deliveries: seen.append(deliveries[1].label))
+    assert bench.times == [0, 0]
+    assert seen == ["", *["https://a"] * 4]
+    warning = "NO_PROXY: 'a:b' is no host, domain or network: correct it"
+    assert [delivery.warnings for delivery in bench.deliveries] == [[warning]] * 2
 
-    async def wait_for_a_watcher(delivery: Delivery, _: float) -> None:
-        while "https://m.example" not in seen:
-            await asyncio.sleep(0.001)
-        delivery.staged.write(content_of(delivery))
 
-    deliveries = supplied(wait_for_a_watcher, lambda deliveries: seen.append(deliveries[0].label))
-    assert deliveries[0].staged.is_right
+def test_no_client_is_made_if_there_is_no_route(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "make_client", None)
+    with staged_file(volume, OTHER) as staged:
+        Fetch(settings(mirrors=("/nowhere",)), 100, ignore).supply([Delivery(staged)])
+
+
+def test_an_error_of_the_volume_is_raised(bench: Bench) -> None:
+    with pytest.raises(VolumeError, match="full"):
+        bench.obtain({"a": [step(0, VolumeError("full: free some space"))]})

@@ -6,7 +6,6 @@ import asyncio
 import errno
 import gzip
 import math
-import selectors
 import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 
 from tests.samples import staged_file, vocabulary
 from tests.unit.conftest import Refuse
+from tests.unit.sources.hasty import Hasty
 from tiktoken_cache_init import catalogue
 from tiktoken_cache_init.catalogue import Vocabulary
 from tiktoken_cache_init.errors import VolumeError
@@ -37,25 +37,6 @@ BROKEN = httpx.ReadError("")
 @pytest.fixture(autouse=True)
 def _limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "PRIVATE_LIMIT", 2 * len(LONG))
-
-
-class Hasty(asyncio.SelectorEventLoop):
-    """Event loop with simulated time: it advances the time at once in place of waiting."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        selector = selectors.SelectSelector()
-        select = selector.select
-
-        def at_once(timeout: float | None = None) -> Any:
-            self.now += timeout or 0.0
-            return select(0)
-
-        selector.select = at_once  # type: ignore[method-assign]
-        super().__init__(selector)
-
-    def time(self) -> float:
-        return self.now
 
 
 class Body(httpx.AsyncByteStream):
