@@ -56,12 +56,13 @@ class Fetch:
         self._end = end
         self._watch = watch
         self._routes: dict[Delivery, list[_Route]] = {}
-        self._sources_behind = 1 if "fetch" in settings.sources[:-1] else 0
+        self._is_last = settings.sources[-1] == "fetch"
+        """Whether no other source is left to try."""
 
     def supply(self, deliveries: Sequence[Delivery]) -> None:
         """Download the vocabularies. For the errors, see `Source`."""
         if self._routes:
-            self._sources_behind = 0
+            self._is_last = True
         else:
             self._routes = {each: _routes(each.vocabulary, self._settings) for each in deliveries}
             for delivery in deliveries:
@@ -98,11 +99,10 @@ class Fetch:
         furthest = staged.position
         while routes:
             route = min(routes, key=lambda route: (route.needed, route.due))
-            if route.needed and self._sources_behind:
+            if route.needed and not self._is_last:
                 return
             # The last resort may take all the time that is left.
-            is_last = route.needed or len(routes) + self._sources_behind == 1
-            end = math.inf if is_last else self._end
+            end = math.inf if route.needed or (self._is_last and len(routes) == 1) else self._end
             await asyncio.sleep(route.due - time.monotonic())
             delivery.label = route.label
             try:
