@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import stat
 from collections.abc import Sequence
 
 from .. import place
@@ -70,8 +69,6 @@ def copy(staged: StagedFile, path: str) -> None:
     """
     try:
         with open_carefully(path, follow=True) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise SourceError(f"{path} is not a regular file")
             staged.restart()
             while chunk := file.read(CHUNK_SIZE):
                 staged.write(chunk)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 from functools import partial
 from pathlib import Path
 
@@ -144,9 +143,6 @@ def test_a_file_that_cannot_be_copied_is_a_failure(volume: Path, tmp_path: Path)
     assert reason(volume, file) == f"cannot read {file}: No such file or directory"
     file.write_bytes(CONTENT + b"x")
     assert reason(volume, file) == f"{file} has more than 21 bytes"
-    # A FIFO is not waited for.
-    os.mkfifo(tmp_path / "fifo")
-    assert reason(volume, tmp_path / "fifo") == f"{tmp_path}/fifo is not a regular file"
 
 
 def test_too_many_open_files_are_reported_with_advice(volume: Path, baked: Path, refuse: Refuse) -> None:
