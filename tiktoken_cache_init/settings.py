@@ -9,28 +9,11 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from . import catalogue, place
+from . import catalogue, place, values
 from .catalogue import Encoding, Target, Vocabulary
 from .errors import SettingError
-from .redact import entries, redacted
-from .values import (
-    SOURCES,
-    Owner,
-    SourceName,
-    nearest,
-    one_of,
-    parse_consumers_directory,
-    parse_directory,
-    parse_encodings,
-    parse_extra,
-    parse_mirror,
-    parse_mode,
-    parse_owner,
-    parse_path,
-    parse_seconds,
-    parse_sources,
-    parse_switch,
-)
+from .redact import entries
+from .values import Owner, SourceName
 
 COMMANDS = {
     "fill": "put every wanted vocabulary into the directory (the default)",
@@ -129,7 +112,7 @@ SETTINGS: tuple[Setting, ...] = (
         "cache_dir",
         "DIR",
         "the directory that the consumer reads",
-        parse_directory,
+        values.parse_directory,
         _FILE_COMMANDS,
         default_note="`/cache/tiktoken` in the image; required on a host",
     ),
@@ -137,7 +120,7 @@ SETTINGS: tuple[Setting, ...] = (
         "encodings",
         "NAMES",
         "encodings, separated by commas, or 'all'",
-        parse_encodings,
+        values.parse_encodings,
         _ENCODING_COMMANDS,
         "cl100k_base,o200k_base",
         "the encodings that are baked in; `cl100k_base,o200k_base` if there are none",
@@ -146,7 +129,7 @@ SETTINGS: tuple[Setting, ...] = (
         "extra",
         "URL#sha256=HEX",
         "private vocabularies; &size=BYTES may follow",
-        parse_extra,
+        values.parse_extra,
         _ENCODING_COMMANDS,
         repeatable=True,
     ),
@@ -154,33 +137,37 @@ SETTINGS: tuple[Setting, ...] = (
         "layout",
         "LAYOUT",
         "file names: cache (keys), published, or both",
-        one_of("cache", "published", "both"),
+        values.one_of("cache", "published", "both"),
         _FILE_COMMANDS,
         "cache",
     ),
-    Setting("mode", "OCTAL", "permission bits of the files", parse_mode, _FILE_COMMANDS, "0644"),
+    Setting("mode", "OCTAL", "permission bits of the files", values.parse_mode, _FILE_COMMANDS, "0644"),
     Setting(
         "owner",
         "UID[:GID]",
         "owner of the files; another one needs root and CHOWN",
-        parse_owner,
+        values.parse_owner,
         ("fill", "verify"),
         default_note="the user that runs it",
     ),
     Setting(
         "sources",
         "NAMES",
-        f"sources to try, in order: {', '.join(SOURCES)}",
-        parse_sources,
+        f"sources to try, in order: {', '.join(values.SOURCES)}",
+        values.parse_sources,
         ("fill",),
         default_note="`baked` if there is any, then `fetch`, then `wheel` outside the image",
     ),
-    Setting("mirrors", "BASE", "URL or directory to try before the origin", parse_mirror, ("fill",), repeatable=True),
-    Setting("origin", "on|off", "whether to try the origin", parse_switch, ("fill",), "on"),
-    Setting("deadline", "SECONDS", "time for the whole run", parse_seconds, ("fill", "verify"), "300"),
-    Setting("timeout", "SECONDS", "time without progress before the next try", parse_seconds, ("fill",), "15"),
-    Setting("ca", "FILE", "PEM file of certificate authorities to add", parse_path, ("fill",)),
-    Setting("log", "text|json", "format of the lines on stderr", one_of("text", "json"), tuple(COMMANDS), "text"),
+    Setting(
+        "mirrors", "BASE", "URL or directory to try before the origin", values.parse_mirror, ("fill",), repeatable=True
+    ),
+    Setting("origin", "on|off", "whether to try the origin", values.parse_switch, ("fill",), "on"),
+    Setting("deadline", "SECONDS", "time for the whole run", values.parse_seconds, ("fill", "verify"), "300"),
+    Setting("timeout", "SECONDS", "time without progress before the next try", values.parse_seconds, ("fill",), "15"),
+    Setting("ca", "FILE", "PEM file of certificate authorities to add", values.parse_path, ("fill",)),
+    Setting(
+        "log", "text|json", "format of the lines on stderr", values.one_of("text", "json"), tuple(COMMANDS), "text"
+    ),
 )
 """All settings, in the order of the help."""
 
@@ -210,16 +197,16 @@ def load(command: str, given: Mapping[str, list[str]], as_json: bool, environmen
         SettingError: a name is misspelled or a value does not parse; the message gives the right spelling.
     """
     warnings = _check_names(environment, given)
-    values = {}
+    found = {}
     for setting in SETTINGS:
         try:
-            values[setting.field] = _value(setting, command, given, environment)
+            found[setting.field] = _value(setting, command, given, environment)
         except SettingError as error:
             name = setting.option if setting.field in given else setting.variable
             raise SettingError(f"{name}: {error}") from None
-    if not values["cache_dir"] and command in _FILE_COMMANDS:
+    if not found["cache_dir"] and command in _FILE_COMMANDS:
         raise SettingError(f"no directory is named: give --cache-dir DIR, or set {_CACHE_DIR}")
-    settings = Settings(command=command, json=as_json, warnings=tuple(warnings), **values)
+    settings = Settings(command=command, json=as_json, warnings=tuple(warnings), **found)
     _refuse_clashes(settings)
     return settings
 
@@ -232,10 +219,8 @@ def _value(setting: Setting, command: str, given: Mapping[str, list[str]], envir
         text = environment.get(setting.variable) if command in setting.commands else None
         if setting.field == "cache_dir":
             # Consumers use this variable unchanged, so a stray space or an empty value is an error.
-            return "" if text is None else parse_consumers_directory(text)
+            return "" if text is None else values.parse_consumers_directory(text)
         text = (text or "").strip()
-        if text[:1] in ("'", '"') and text.endswith(text[0]):
-            raise SettingError(f"the quotes are part of the value: write {text[1:-1]} without them")
         texts = text.split() if setting.repeatable else [text or default_of(setting, command)]
     if setting.repeatable:
         return tuple(dict.fromkeys(setting.parse(entry) for text in texts for entry in entries(text)))
@@ -252,7 +237,7 @@ def _check_names(environment: Mapping[str, str], given: Mapping[str, object]) ->
         if not capitals.startswith("TIKTOKEN") or name in known:
             continue
         # With a lower cutoff, TIKTOKEN_RS_CACHE_DIR of openai-harmony would be a misspelling.
-        meant = _CORRECTIONS.get(capitals) or nearest(capitals, known, cutoff=0.93)
+        meant = _CORRECTIONS.get(capitals) or values.nearest(capitals, known, cutoff=0.93)
         if meant and not capitals.startswith(_PREFIX) and (environment.get(meant) or known[meant].field in given):
             # Another program may read it.
             warnings.append(
@@ -266,11 +251,10 @@ def _check_names(environment: Mapping[str, str], given: Mapping[str, object]) ->
 
 
 def _refuse_clashes(settings: Settings) -> None:
-    digests = {vocabulary.url: vocabulary.sha256 for vocabulary in catalogue.VOCABULARIES}
-    urls: dict[str, str] = {}
-    for vocabulary in settings.vocabularies:
-        if digests.setdefault(vocabulary.url, vocabulary.sha256) != vocabulary.sha256:
-            raise SettingError(f"{redacted(vocabulary.url)} is given two digests: keep the right one")
+    vocabularies: dict[str, Vocabulary] = {}
     for vocabulary, path in settings.targets:
-        if urls.setdefault(path, vocabulary.url) != vocabulary.url:
-            raise SettingError(f"two vocabularies would be called {os.path.basename(path)}: use {_PREFIX}LAYOUT=cache")
+        if vocabularies.setdefault(path, vocabulary) != vocabulary:
+            raise SettingError(
+                f"two vocabularies would be called {os.path.basename(path)}: leave one out, or, if they have two URLs, set "
+                f"{_PREFIX}LAYOUT=cache"
+            )

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Literal, get_args
 
-from . import catalogue, place
+from . import catalogue
 from .catalogue import Encoding, Vocabulary
 from .errors import SettingError
 from .redact import redacted
@@ -67,8 +67,6 @@ def parse_directory(text: str) -> str:
     if bare != text:
         raise SettingError(f"a stray space or quote is part of the path {text!r}: write {bare}")
     parse_path(text)
-    if "://" in text:
-        raise SettingError(f"'{redacted(text)}' is a URL: write the path of a directory, such as /cache/tiktoken")
     try:
         # abspath keeps two slashes at the start.
         path = "/" + os.path.abspath(text).lstrip("/")
@@ -83,10 +81,9 @@ def parse_consumers_directory(text: str) -> str:
     """Return the absolute path in ``TIKTOKEN_CACHE_DIR``. Consumers use this variable unchanged, so it must be absolute."""
     path = parse_directory(text)
     if not os.path.isabs(text):
-        meant = "/cache/tiktoken" if place.in_image() else path
         raise SettingError(
-            f"the path is relative, and each program has its own working directory: write {meant}, or the absolute path "
-            "that the consumer mounts"
+            "the path is relative, and each program has its own working directory: write the absolute path that the "
+            "consumer mounts, such as /cache/tiktoken"
         )
     return path
 
@@ -138,10 +135,10 @@ def parse_seconds(text: str) -> float:
     try:
         seconds = float(text)
     except ValueError:
-        raise SettingError(f"'{text}' is not a number of seconds: write digits, such as 300") from None
+        seconds = 0.0
     # This form of the comparison also refuses NaN.
     if not 0.001 <= seconds <= 1e8:
-        raise SettingError(f"'{text}' is out of range: write 0.001 to 100000000 seconds, such as 300")
+        raise SettingError(f"'{text}' is not a number of seconds from 0.001 to 100000000: write digits, such as 300")
     return seconds
 
 
@@ -170,20 +167,11 @@ def parse_owner(text: str) -> Owner | None:
 def parse_mirror(text: str) -> str:
     """Return the URL or the path of a mirror."""
     parse_path(text)
-    scheme, mark, rest = text.partition("://")
     problem = ""
-    if not mark:
-        like_host = set(".:@").intersection(text.partition("/")[0]) and not text.startswith(".")
-        if like_host or text.startswith("//"):
-            problem = "names no scheme"
-    elif scheme.lower() == "file":
-        host, _, path = rest.partition("/")
-        if not path or host not in ("", "localhost"):
-            problem = "names no directory of this machine"
-    elif scheme.lower() in ("http", "https"):
+    if text.lower().startswith(("http://", "https://")):
         problem = url_problem(text)
-    else:
-        problem = "is no mirror"
+    elif text.startswith("//") or not text.lower().startswith(("/", ".", "file:///", "file://localhost/")):
+        problem = "is not the URL or the path of a mirror"
     if problem:
         raise SettingError(
             f"'{redacted(text)}' {problem}: write https://HOST[:PORT]/PATH, or /DIRECTORY, or ./DIRECTORY"

@@ -61,19 +61,16 @@ def value(setting: Setting, environment: dict[str, str] | None = None, /, **give
 def refusal(environment: dict[str, str] | None = None, /, **given: list[str]) -> str:
     with pytest.raises(SettingError) as caught:
         read(environment, **given)
-    text = str(caught.value)
-    assert "\n" not in text
-    return text
+    return str(caught.value)
 
 
 def refused(field: str, text: str) -> str:
     """Return the message for a bad value. Except for the name, it is the same for the variable and the option."""
     setting = next(setting for setting in SETTINGS if setting.field == field)
-    by_variable = refusal({setting.variable: text})
-    by_option = refusal(**{field: [text]})
-    assert by_variable.removeprefix(f"{setting.variable}: ") == by_option.removeprefix(f"{setting.option}: ")
-    assert by_variable.startswith(f"{setting.variable}: ")
-    return by_variable
+    by_variable, by_option = refusal({setting.variable: text}), refusal(**{field: [text]})
+    reason = by_option.removeprefix(f"{setting.option}: ")
+    assert by_variable == f"{setting.variable}: {reason}"
+    return reason
 
 
 def test_the_tables_of_this_test_have_every_setting() -> None:
@@ -108,16 +105,11 @@ def test_the_last_use_of_an_option_counts_unless_its_values_add_up(setting: Sett
 
 
 @EACH
-def test_spaces_around_a_variable_are_ignored_and_quotes_refused(setting: Setting) -> None:
-    text, meaning = VALUES[setting.field][0]
-    for quote in "'\"":
-        said = refusal({setting.variable: f"{quote}{text}{quote}"})
-        assert said.startswith(f"{setting.variable}: ")
-        assert f"write {text}" in said
+def test_spaces_around_a_variable_are_ignored_unless_consumers_read_it(setting: Setting) -> None:
     if setting.field != "cache_dir":
+        text, meaning = VALUES[setting.field][0]
         assert value(setting, {setting.variable: f" {text}\n"}) == meaning
         assert read({setting.variable: ""}) == read({setting.variable: " "}) == read()
-        assert not setting.default or read({setting.variable: setting.default}) == read()
 
 
 # Names of variables.
@@ -126,12 +118,11 @@ def test_spaces_around_a_variable_are_ignored_and_quotes_refused(setting: Settin
 @pytest.mark.parametrize(
     ("wrong", "right"),
     [
-        ("TIKTOKEN_INIT_ENCODING", "TIKTOKEN_INIT_ENCODINGS"),
         ("TIKTOKEN_INIT_LOGS", "TIKTOKEN_INIT_LOG"),
+        ("TIKTOKEN_INIT_encodings", "TIKTOKEN_INIT_ENCODINGS"),
+        ("TIKTOKEN_ENCODINGS", "TIKTOKEN_INIT_ENCODINGS"),
         ("TIKTOKEN_CACHE", "TIKTOKEN_CACHE_DIR"),
         ("TIKTOKEN_CACHEDIR", "TIKTOKEN_CACHE_DIR"),
-        ("TIKTOKEN_ENCODINGS", "TIKTOKEN_INIT_ENCODINGS"),
-        ("TIKTOKEN_INIT_encodings", "TIKTOKEN_INIT_ENCODINGS"),
         ("tiktoken_cache_dir", "TIKTOKEN_CACHE_DIR"),
     ],
 )
@@ -153,9 +144,9 @@ def test_a_misspelled_variable_is_refused_unless_another_program_may_read_it(wro
 
 def test_another_unknown_variable_is_a_warning_if_it_has_the_prefix() -> None:
     # Kubernetes sets a variable such as the second for a service with this name.
-    for name in ("TIKTOKEN_INIT_XYZZY", "TIKTOKEN_INIT_PORT", "tiktoken_init_xyzzy"):
+    for name in ("tiktoken_init_xyzzy", "TIKTOKEN_INIT_PORT"):
         assert read({name: "x"}).warnings == (f"{name}: no such setting exists, so it is ignored: see --help",)
-    for name in ("TIKTOKEN_RS_CACHE_DIR", "TIKTOKEN_ENCODINGS_BASE", "DATA_GYM_CACHE_DIR"):
+    for name in ("TIKTOKEN_RS_CACHE_DIR", "TIKTOKEN_ENCODINGS_BASE", "DATA_GYM_CACHE_DIR", "NOTIKTOKEN_INIT_LOG"):
         assert read({name: "x"}) == read()
 
 
@@ -219,52 +210,46 @@ def test_the_default_encodings_are_those_whose_files_are_all_baked_in(
 
 # Values.
 
-SECONDS = {
-    "is not a number of seconds: write digits, such as 300": ["five", "5m", "0x10", "5,0"],
-    "is out of range: write 0.001 to 100000000 seconds, such as 300": ["0", "-1", "nan", "inf", "1.1e8"],
-}
+SECONDS = {"is not a number of seconds from 0.001 to 100000000: write digits": ["5m", "0", "nan", "1.1e8"]}
 SHA256 = f"#sha256={DIGEST}"
 REFUSED: dict[str, dict[str, list[str]]] = {
     "cache_dir": {
-        ": write /cache": [" /cache", "/cache\r\n", '"/cache"', "'/cache'", '"/cache', ' "/cache" '],
-        "it is empty: write ": ["", '""', " ", "' '"],
-        "is not expanded here: write an absolute path": ["~/cache", "$HOME/cache", "${CACHE}"],
-        "'https://***@h.example/x' is a URL: write the path of a directory": ["https://user:pass@h.example/x"],
-        "it is the root directory: write another directory": ["/", "//", "//.", "/x/../..", "link"],
+        ": write /cache": [" /cache", "/cache\r\n", '"/cache"', "'/cache"],
+        "it is empty: write ": ["", '""'],
+        "is not expanded here: write an absolute path": ["~/cache", "$HOME/cache"],
+        "it is the root directory: write another directory": ["/", "//", "/x/../..", "link"],
         "Git Bash, which rewrites paths, set MSYS_NO_PATHCONV=1; ": ["C:/Program Files/Git/cache", "c:\\cache"],
     },
     "encodings": {
-        "did you mean cl100k_base?": ["cl100k-base", "cl100k_bsae", "cl100k_base.tiktoken"],
-        "did you mean o200k_base?": ["O200K_BASE"],
+        "did you mean cl100k_base?": ["cl100k-base", "cl100k_bsae", "cl100k_base.tiktoken", "CL100K"],
         "is a model, not an encoding: write o200k_base": ["GPT-4o", "gpt-4o-mini"],
         f"write one or more of {', '.join(known.name for known in ENCODINGS)}, or 'all'": ["zzz", ","],
     },
     "sources": {"'Fetch' is unknown: write one of baked, fetch, wheel": ["baked,Fetch"], "',' is unknown": [","]},
     "layout": {"write one of cache, published, both": ["Both"]},
     "log": {"write one of text, json": ["JSON"]},
-    "origin": {" is unknown: write one of on, off": ["1", "true"]},
+    "origin": {"write one of on, off": ["true"]},
     "deadline": SECONDS,
     "timeout": SECONDS,
-    "mode": {": write 0400 to 0777, such as 0644": ["rw-r--r--", "0888", "1000", "0o", "-644", "0377"]},
+    "mode": {": write 0400 to 0777, such as 0644": ["rw-r--r--", "1000", "-644", "0377"]},
     "owner": {
         "write numbers, such as 1000:1000": ["root", "1000:users", "1000:", ":7", "-1", "4294967295", "1:2:3", "²"]
     },
-    "ca": {"is a path of Windows": ["C:/Git/ca.pem"], "is not expanded here": ["~/ca.pem"]},
+    "ca": {"is a path of Windows": ["C:/Git/ca.pem"]},
     "mirrors": {
-        "is no mirror: write https://HOST[:PORT]/PATH, or /DIRECTORY, or ./DIRECTORY": ["htps://a.example"],
-        "names no scheme": ["http:/a.example/x", "a.example/x", "localhost:8000", "//a.example/x", "user@a"],
-        "has no valid host and port": ["http://", "https://user@/x", "https://a,b", "http://a.example:x/"],
-        "must be percent-encoded": ["http://a.exa\x07mple/", "http://a.example/x#y"],
-        "names no directory of this machine": ["file://", "file://localhost", "file:///", "file://nas/share/x"],
+        "is not the URL or the path of a mirror: write https://HOST[:PORT]/PATH, or /DIRECTORY, or ./DIRECTORY": [
+            *("htps://a.example", "http:/a.example/x", "a.example/x", "localhost:8000", "//a.example/x", "user@a"),
+            *("usb", "file://", "file://localhost", "file://nas/share/x"),
+        ],
+        "has no valid host and port": ["http://", "https://user@/x", "https://a,b", "http://a.example:x/", "http://[x"],
+        "must be percent-encoded": ["http://a.exa\x07mple/", "HTTPS://a.example/x#y"],
         "is a path of Windows": ["C:/handed-in"],
-        "is not expanded here: write an absolute path": ["~/handed-in", "$HOME/handed-in"],
     },
     "extra": {
         "write https://HOST/PATH#sha256=HEX": [
             *("https://a.example/x", SHA256, f"https://a.example/x#sha1={DIGEST}", f"https://a.example/x{SHA256[:-1]}"),
-            *(f"https://a.example/x#sha256={'g' * 64}", f"https://a.example/x{SHA256}&size=1k"),
             *(f"https://a.example/x{SHA256}&size=0", f"ftp://a.example/x{SHA256}", f"https:///x{SHA256}"),
-            *(f"/mnt/x{SHA256}", f"https://a.example{SHA256}", f"https://a.example/x/?y{SHA256}"),
+            *(f"https://a.example{SHA256}", f"https://a.example/x/?y{SHA256}"),
             # A fill would remove a file with such a name as a temporary file of a killed run.
             f"https://a.example/.tiktoken-cache-init-x{SHA256}",
         ]
@@ -287,20 +272,16 @@ def test_a_relative_directory_becomes_absolute_in_the_option_and_is_refused_in_t
 ) -> None:
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
-    assert read(cache_dir=["./tiktoken"]).cache_dir == f"{tmp_path}/gone/tiktoken"
+    assert read(cache_dir=[".//tiktoken/"]).cache_dir == f"{tmp_path}/gone/tiktoken"
+    assert read(cache_dir=["//cache"]).cache_dir == "/cache"
     assert "the path is relative, and each program has" in refusal({"TIKTOKEN_CACHE_DIR": "data/cache"})
     (tmp_path / "gone").rmdir()
     assert "the working directory no longer exists: write an absolute path" in refused("cache_dir", "cache")
-    assert read(cache_dir=["//cache//x/"]).cache_dir == "/cache/x"
 
 
 @pytest.mark.parametrize("text", ["gpt2,p50k_edit", "gpt2 p50k_edit", " gpt2 ,, p50k_edit,gpt2 "])
 def test_encodings_are_separated_by_commas_or_spaces_and_count_once(text: str) -> None:
     assert [known.name for known in read(encodings=[text]).encodings] == ["gpt2", "p50k_edit"]
-
-
-def test_an_empty_option_overrides_the_owner_in_the_environment() -> None:
-    assert read({"TIKTOKEN_INIT_OWNER": "7"}, owner=[""]).owner is None
 
 
 # Mirrors and private vocabularies.
@@ -314,7 +295,7 @@ def extra(*urls: str, digest: str = DIGEST) -> list[str]:
     "text",
     [
         *("http://a.example", "HTTPS://a.example:8443/tiktoken?sig=1", "http://user:pass@[::1]:8080/"),
-        *("file:///mnt/usb", "file://localhost/mnt/usb", "/mnt/usb stick", "./usb", "../usb", "usb"),
+        *("file:///mnt/usb", "FILE://localhost/mnt/usb", "/mnt/usb stick", "./usb"),
     ],
 )
 def test_a_mirror_is_a_web_address_or_a_directory(text: str) -> None:
@@ -355,12 +336,12 @@ def test_a_private_vocabulary_is_a_url_and_a_digest_and_maybe_a_size() -> None:
 
 
 def test_two_vocabularies_with_one_url_or_one_name_are_refused() -> None:
-    given = [*extra("https://a.example/x"), *extra("https://a.example/x", digest="cd" * 32)]
-    assert refusal(extra=given) == "https://a.example/x is given two digests: keep the right one"
-    assert "is given two digests" in refusal(extra=extra(CL100K.url))
+    said = (
+        "two vocabularies would be called {}: leave one out, or, if they have two URLs, set TIKTOKEN_INIT_LAYOUT=cache"
+    )
+    assert refusal(extra=extra(CL100K.url)) == said.format(CL100K.cache_key)
     two = extra("https://a.example/x.bin", "https://b.example/x.bin")
-    for layout in ("published", "both"):
-        assert refusal(extra=two, layout=[layout]).endswith("would be called x.bin: use TIKTOKEN_INIT_LAYOUT=cache")
+    assert refusal(extra=two, layout=["published"]) == said.format("x.bin")
     assert len(read(extra=two).vocabularies) == 4
 
 
@@ -377,4 +358,4 @@ def test_the_layout_decides_which_names_are_wanted() -> None:
 def test_private_vocabularies_are_listed_last_under_a_name_of_their_own() -> None:
     chosen = settings("/x", TINY, extra=(OTHER,))
     assert chosen.listed == (*chosen.encodings, Encoding("(private)", (OTHER,), ()))
-    assert settings("/x", TINY).listed == settings("/x", TINY).encodings
+    assert chosen._replace(extra=()).listed == chosen.encodings
