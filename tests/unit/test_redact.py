@@ -24,21 +24,15 @@ PASSWORD = st.builds(str.join, BETWEEN, st.lists(st.sampled_from(PARTS), min_siz
     [
         ("https://mirror.example/x", "https://mirror.example/x"),
         ("http://user:pass@mirror.example:8080/x", f"http://{HIDDEN}@mirror.example:8080/x"),
-        ("http://token@mirror.example", f"http://{HIDDEN}@mirror.example"),
         ("http://user:p@ss@mirror.example/x", f"http://{HIDDEN}@mirror.example/x"),
-        ("http://[::1]:8080/a", "http://[::1]:8080/a"),
-        ("http://u:p@[::1]/a", f"http://{HIDDEN}@[::1]/a"),
-        ("http://bücher。example:80", "http://bücher。example:80"),
-        ("https://h.example/a#token=secret", f"https://h.example/a#{HIDDEN}"),
-        ("https://u:p@h.example/a#sha256=ab12", f"https://{HIDDEN}@h.example/a#sha256=ab12"),
-        ("https://mirror.example/x?sig=secret", f"https://mirror.example/x?{HIDDEN}"),
-        ("https://u:p@mirror.example/x?sig=secret", f"https://{HIDDEN}@mirror.example/x?{HIDDEN}"),
+        ("http://u:p@[::1]:8080/a", f"http://{HIDDEN}@[::1]:8080/a"),
+        ("http://[::1]/a", "http://[::1]/a"),
+        ("http://bücher.example:80", "http://bücher.example:80"),
+        ("https://u:p@my_mirror.example/x?sig=secret#y", f"https://{HIDDEN}@my_mirror.example/x?{HIDDEN}#{HIDDEN}"),
         ("file:///mnt/a@b", "file:///mnt/a@b"),
-        ("/mnt/usb", "/mnt/usb"),
         ("/mnt/a@b:c", "/mnt/a@b:c"),
         ("./usb", "./usb"),
         ("usb", "usb"),
-        ("", ""),
     ],
 )
 def test_a_url_is_shown_without_its_secrets(url: str, safe: str) -> None:
@@ -49,18 +43,17 @@ def test_a_url_is_shown_without_its_secrets(url: str, safe: str) -> None:
     "url",
     [
         "http://user:pa/ss@mirror.example/x",
-        "http://user:pa?ss@mirror.example/x",
-        "http://user:pa#ss@mirror.example/x",
-        "http://user:p@ss/x@mirror.example",
         "https://user:12/hunter22@h.example/",
-        "https://to.ken/rest@h.example/",
         "https://token?rest@h.example/",
         "https://token#rest@h.example/",
-        "https://token#sha256=rest@h.example/",
         "http://user:hunter22",
+        "http://user:123456",
         "http://user:",
         "http://us er@h er/",
+        "http://user:pa\nss@h.example/",
         "http://@",
+        "http://[::1/",
+        "file://u:p/x@h",
         "http//user:hunter22@h.example/",
         "https;//user:hunter22@h.example/",
         "//user:hunter22@h.example/",
@@ -84,7 +77,7 @@ def test_a_url_that_does_not_show_where_its_password_ends_is_not_shown_at_all(ur
         ("https://h/x#secret", "login with secret failed"),
         ("https://h/x?a=1&sig=sec%2Fret#f", "login with sec/ret failed"),
         ("https://a.example, https://user:secret@h/x", "login with secret failed"),
-        ("https://a.example,https://user:sec,ret@h/x", "login with sec,ret failed"),
+        ("https://a.example https://b.example,https://user:sec,ret@h/x", "login with sec,ret failed"),
         ("https://user:sec%2Fret@h/x", "login with SEC%2fret failed"),
         ("https://user:sec!ret@h/x", "login with sec%21ret failed"),
         ("https://user:secret@h/x", "login with dXNlcjpzZWNyZXQ= failed"),
@@ -104,14 +97,10 @@ def test_a_secret_is_removed_from_any_text(text: str, printed: str) -> None:
         (["http://u:secret@h", "http://u:secretlonger@h"], "secretlonger secret", f"{HIDDEN} {HIDDEN}"),
         # An ordinary value of a query is no secret.
         (["https://h/x?repo=tiktoken_mirror&spr=https"], "https://h/tiktoken_mirror", "https://h/tiktoken_mirror"),
-        (["https://h/x?sig=abcd&x=0123456789abcdef"], "abcd 0123456789abcdef", f"{HIDDEN} {HIDDEN}"),
+        (["https://h/x?SIG=abcd&x=0123456789abcdef"], "abcd 0123456789abcdef", f"{HIDDEN} {HIDDEN}"),
         # A short secret is like a word.
         (["http://u:abc@h", "http://u:abcd@h"], "abc abcd", f"abc {HIDDEN}"),
-        (["nothing"], "nothing", "nothing"),
-        (["me@example.com"], "me@example.com", "me@example.com"),
-        (["https://mirror.example/x"], "https://mirror.example/x", "https://mirror.example/x"),
-        (["a?b"], "a?b", "a?b"),
-        (["https://h/x#sha256=abcd&size=70"], "https://h/x#sha256=abcd&size=70", "https://h/x#sha256=abcd&size=70"),
+        (["nothing", "https://mirror.example/x"], "nothing mirror.example", "nothing mirror.example"),
     ],
 )
 def test_only_secrets_are_removed_from_a_text(texts: list[str], text: str, printed: str) -> None:
@@ -133,8 +122,6 @@ def parts_of(password: str, text: str) -> list[str]:
 @given(PASSWORD, STARTS, st.sampled_from(["", ":8x", "/x"]))
 @example("QxQxQx,ZvZvZv", "http://", "/x")
 @example("QxQxQx", "", "/x")
-@example("QxQxQx", "http:/", "/x")
-@example("QxQxQx,ZvZvZv", "http:/", "")
 @example("QxQxQx=ZvZvZv", "http:/", "")
 @example("QxQxQx", "http://", ":8x")
 def test_no_part_of_a_password_is_printed_for_any_error_in_its_url(password: str, start: str, tail: str) -> None:
