@@ -5,21 +5,12 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from . import __version__, catalogue, place
+from . import __version__, place
 from .errors import EXIT_CODES, SettingError
 from .settings import COMMANDS, SETTINGS, default_of
 from .values import nearest
 
 _PROGRAM = "tiktoken-cache-init"
-_SYNONYMS = {"dir": "--cache-dir", "directory": "--cache-dir", "model": "--encodings", "offline": "--origin off"}
-"""Wrong option -> the option that the user probably means, for names that `nearest` does not find."""
-_DASHES = ("\u2013", "\u2014")
-"""Dashes that word processors and web pages write instead of hyphens."""
-_JSON = {
-    "fill": "the result as JSON on stdout",
-    "verify": "the result as JSON",
-    "list": "the same as JSON, with digests",
-}
 
 _MAIN_HELP = """\
 usage: {program} [COMMAND] [OPTIONS]
@@ -73,21 +64,21 @@ def parse(arguments: Sequence[str]) -> Arguments | str:
         command, *words = *words[:1], "--help"
     if command in ("-h", "--help"):
         return _main_help()
-    if command == "version":
-        command = "--version"
-    if command.startswith("-"):
+    if command in ("-V", "--version", "version"):
+        return f"{_PROGRAM} {__version__}\n"
+    if command.startswith(("-", "/", ".")):
         command, words = "fill", [command, *words]
     if command not in COMMANDS:
-        raise SettingError(_unknown_command(command))
+        guess = nearest(command.lower(), COMMANDS)
+        hint = f"did you mean {guess}?" if guess else f"write one of {', '.join(COMMANDS)}"
+        raise SettingError(f"'{command}' is no command: {hint}")
     parser = _parser(command)
     try:
         known, unknown = parser.parse_known_args(words)
     except argparse.ArgumentError as error:
-        raise SettingError(f"{error.argument_name}: {error.message}: {_see_help(command)}") from None
+        raise SettingError(f"{error.argument_name}: {error.message}: see {parser.prog} --help") from None
     if known.help:
         return parser.format_help()
-    if known.version:
-        return f"{_PROGRAM} {__version__}\n"
     if unknown:
         raise SettingError(_unknown_word(command, unknown[0]))
     options = vars(known)
@@ -115,59 +106,30 @@ def _parser(command: str) -> argparse.ArgumentParser:
         exit_on_error=False,
     )
     parser.add_argument("-h", "--help", action="store_true", help="print this help")
-    parser.add_argument("-V", "--version", action="store_true", help="print the version")
     for setting in SETTINGS:
         if command in setting.commands:
             default = default_of(setting, command) or setting.default_note.replace("`", "")
             text = f"{setting.help} ({default})" if default else setting.help
             parser.add_argument(setting.option, dest=setting.field, metavar=setting.metavar, action="append", help=text)
-    if command in _JSON:
-        parser.add_argument("--json", action="store_true", help=_JSON[command])
+    if command in ("fill", "verify", "list"):
+        parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
     return parser
-
-
-def _see_help(command: str) -> str:
-    return f"see {_PROGRAM} {command} --help"
-
-
-def _unknown_command(word: str) -> str:
-    if hint := _meant_option(word):
-        return f"unexpected argument '{word}': {hint}"
-    guess = nearest(word.lower(), COMMANDS)
-    return f"'{word}' is no command: " + (f"did you mean {guess}?" if guess else f"write one of {', '.join(COMMANDS)}")
 
 
 def _unknown_word(command: str, word: str) -> str:
     """Return why a word after the command is refused, and what to write."""
-    hint = "export writes to standard output: write export >FILE" if command == "export" else _see_help(command)
     if word in COMMANDS:
         return f"the command comes first: write {_PROGRAM} {word} ..."
+    hint = f"see {_PROGRAM} {command} --help"
     if not word.startswith("-"):
-        if command != "export":
-            hint = _meant_option(word) or hint
+        if word.startswith(("/", ".")) and command != "export":
+            hint = f"write --cache-dir {word}"
         return f"unexpected argument '{word}': {hint}"
     # Show only the name, because the text after it may be a secret.
     name = re.findall("^-*[A-Za-z_-]*", word)[0]
-    options = [*(setting.option for setting in SETTINGS), "--json"]
-    if name in options:
-        return f"{command} takes no {name}: leave it out"
-    meanings = {each.strip("-"): each for each in (*options, *COMMANDS, "--help", "--version")} | _SYNONYMS
-    if guess := nearest(name.strip("-").lower().replace("_", "-"), meanings):
-        hint = f"did you mean {meanings[guess]}?"
+    options = [*(setting.option for setting in SETTINGS if command in setting.commands), "--help"]
+    if guess := nearest(name.lower().replace("_", "-"), options):
+        hint = f"did you mean {guess}?"
     elif place.in_container() and not place.in_pod():
         hint += " (an option of docker run comes before the image's name)"
-    return f"there is no option {name}: {hint}"
-
-
-def _meant_option(word: str) -> str:
-    """Return what to write instead of a word that is no option, such as the option that takes it, or an empty string."""
-    names = {known.name for known in catalogue.ENCODINGS} | {"all"}
-    if word.startswith(_DASHES):
-        return "write two hyphens (--) instead of the dash"
-    if word.startswith("TIKTOKEN_") and "=" in word:
-        return "set this variable in the environment, or write its option"
-    if "://" in word:
-        return f"write --mirror {word}"
-    if "/" in word or word.startswith("."):
-        return f"write --cache-dir {word}"
-    return f"write --encodings {word}" if names.issuperset(word.split(",")) else ""
+    return f"{command} has no option {name}: {hint}"

@@ -153,4 +153,4 @@ def test_help_and_version_work_in_any_environment(driver: Driver, arguments: lis
 def test_a_bad_setting_is_one_line_and_exit_code_2(driver: Driver, volume: Path) -> None:
     done = driver.run("--cache-dir", str(volume), "--deadlin", "5")
     assert (done.code, done.stdout) == (2, b"")
-    assert done.stderr == "tiktoken-cache-init: error: there is no option --deadlin: did you mean --deadline?\n"
+    assert done.stderr == "tiktoken-cache-init: error: fill has no option --deadlin: did you mean --deadline?\n"
