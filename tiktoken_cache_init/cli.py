@@ -1,7 +1,6 @@
 """Main function: reads the settings, runs one command and returns its exit code. It never prints a traceback."""
 
 import contextlib
-import itertools
 import os
 import signal
 import time
@@ -33,7 +32,7 @@ from .settings import Settings, load
 def main(arguments: Sequence[str], environment: Mapping[str, str], out: TextIO, err: TextIO) -> int:
     """Run one command and return its exit code."""
     scrub = Scrubber(_texts_with_secrets(arguments, environment))
-    console = _Console(Log(err, _log_form(arguments, environment), scrub), scrub, out, err)
+    console = _Console(Log(err, environment.get("TIKTOKEN_INIT_LOG", "").strip(), scrub), scrub, out, err)
     try:
         interrupts.listen()
         try:
@@ -81,6 +80,8 @@ def _main(arguments: Sequence[str], environment: Mapping[str, str], console: "_C
         if isinstance(parsed, str):
             console.write(parsed)
             return ExitCode.READY
+        if "log" in parsed.given:
+            console.log = Log(console.err, parsed.given["log"][-1], console.scrub)
         settings = load(parsed.command, parsed.given, parsed.json, environment)
     else:
         settings = load("fill", {}, False, environment)
@@ -95,9 +96,9 @@ class _Console:
 
     def __init__(self, log: Log, scrub: Scrubber, out: TextIO, err: TextIO) -> None:
         self.log = log
+        self.scrub = scrub
         self.out = out
         self.err = err
-        self._scrub = scrub
 
     def write(self, text: str) -> None:
         """Write text to stdout at once, because a full disk must be reported before any error line that follows."""
@@ -107,7 +108,7 @@ class _Console:
 
     def lines(self, lines: Sequence[str]) -> None:
         """Write a result as lines of text, with its colours if stdout is a terminal that shows them."""
-        text = "".join(f"{printable(self._scrub(line))}\n" for line in lines)
+        text = "".join(f"{printable(self.scrub(line))}\n" for line in lines)
         coloured = self.out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         for sequence in COLOURS:
             text = text.replace(printable(sequence), sequence if coloured else "")
@@ -117,7 +118,7 @@ class _Console:
         """Write a result as JSON."""
         import json
 
-        self.write(json.dumps(scrubbed(document, self._scrub), indent=2) + "\n")
+        self.write(json.dumps(scrubbed(document, self.scrub), indent=2) + "\n")
 
 
 @contextlib.contextmanager
@@ -222,10 +223,3 @@ def _texts_with_secrets(arguments: Sequence[str], environment: Mapping[str, str]
     names = [n for n in environment if n.lower().endswith("_proxy") or n.startswith(("TIKTOKEN_", "PIP_"))]
     values = [argument.partition("=")[2] for argument in arguments if argument.startswith("--")]
     return [*arguments, *values, *(environment[name] for name in names)]
-
-
-def _log_form(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
-    """Return the format of the log before the settings are read, for errors in the settings."""
-    words = " ".join(arguments).replace("=", " ").split()
-    forms = [form for option, form in itertools.pairwise(words) if option == "--log"]
-    return forms[-1] if forms else environment.get("TIKTOKEN_INIT_LOG", "").strip()
