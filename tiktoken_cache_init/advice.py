@@ -19,7 +19,6 @@ from .errors import (
     OwnerError,
     ReadOnlyError,
     StorageError,
-    VolumeError,
     user_text,
 )
 from .volume.directory import directory_mode, nearest
@@ -29,10 +28,8 @@ _OVERFLOW_ID = 65534
 """UID that the kernel shows for an owner from outside this user namespace."""
 _OPENSHIFT_FIRST_UID = 1_000_000_000
 """Lowest UID that OpenShift assigns."""
-_DAC_OVERRIDE = 1 << 1
-"""Bit of the capability in the ``CapEff`` line of ``/proc/self/status``."""
-_IDENTITY_MAP = ["0", "0", "4294967295"]
-"""Fields of ``/proc/self/uid_map`` outside user namespaces."""
+_ALL_IDS = 4294967295
+"""Number of IDs in ``/proc/self/uid_map`` outside user namespaces."""
 _REMEDIES = {
     errno.ENOTDIR: "correct the path",
     errno.ENAMETOOLONG: "correct the path",
@@ -44,21 +41,19 @@ _REMEDIES = {
 
 
 def advised(error: InitError) -> InitError:
-    """Return an error of the volume with its remedy for this user, directory and place. Return other errors unchanged."""
+    """Give an error of the volume its remedy for this user, directory and place. Return the same error."""
     match error:
         case StorageError():
-            remedy = _storage_advice(error)
+            error.remedy = _storage_advice(error)
         case ModesError():
-            remedy = _modes_advice(error)
+            error.remedy = _modes_advice(error)
         case OwnerError():
-            remedy = _owner_advice(*error.owner)
+            error.remedy = _owner_advice(*error.owner)
         case ReadOnlyError():
-            remedy = _read_write()
+            error.remedy = _read_write()
         case NotMountedError():
-            remedy = _mount_advice(error)
-        case _:
-            return error
-    return VolumeError(f"{error}: {remedy}")
+            error.remedy = _mount_advice(error)
+    return error
 
 
 def fill_advice(read_only: bool) -> str:
@@ -89,16 +84,10 @@ def _as_user(uid: int | str, gid: int = -1) -> str:
 def _command(command: str, directory: str) -> str:
     """Return how to run a command on a directory of the volume."""
     return _here(
-        host=f"run: {command} {_quoted(directory)}",
+        host=f"run: {command} '{directory}'",
         container=f"on the host, run: {command} DIRECTORY",
-        pod=f"on the node or in a Job that runs as root, run: {command} {_quoted(directory)}",
+        pod=f"on the node or in a Job that runs as root, run: {command} '{directory}'",
     )
-
-
-def _quoted(path: str) -> str:
-    """Return a path as a word of a shell. The image has no shlex."""
-    safe = all(character.isalnum() or character in "/._-" for character in path)
-    return path if safe else "'{}'".format(path.replace("'", "'\\''"))
 
 
 def _storage_advice(error: StorageError) -> str:
@@ -111,7 +100,7 @@ def _storage_advice(error: StorageError) -> str:
         found = f" ({free.f_bavail * free.f_frsize:,} bytes and {free.f_favail:,} inodes are free)" if free else ""
         return f"{wanted}{found}; every file that was right is still right"
     if number in (errno.EACCES, errno.EPERM):
-        return _permission_advice(error, number)
+        return _permission_advice(error)
     if number in NOT_SUPPORTED:
         other = "use another kind of volume, such as a local one"
         return f"this storage does not support the call: {_here('name a directory on a local disk', other, other)}"
@@ -149,55 +138,33 @@ def _mount_advice(error: NotMountedError) -> str:
     return _here(host=add, container=add, pod="mount a volume of the pod there (volumeMounts)") + hint
 
 
-def _permission_advice(error: StorageError, number: int) -> str:
-    path, uid, gid = error.path, os.geteuid(), os.getegid()
-    user = user_text(uid, gid)
+def _permission_advice(error: StorageError) -> str:
+    """Return why this user may not make the directory, or not write in it, and the remedy."""
+    path, user = error.path, user_text(os.geteuid(), os.getegid())
     directory = nearest(path)
     status = os.stat(directory)
-    owner = status.st_uid
-    as_owner = f"run as its owner ({_as_user(owner, status.st_gid)})"
+    as_owner = f"run as its owner ({_as_user(status.st_uid, status.st_gid)})"
     if directory != path and not os.access(directory, os.X_OK):
         return (
             f"this runs as {user}, and a parent directory is not searchable by it: chmod o+x {directory}, or {as_owner}"
         )
     to_make = path if error.action == "make" else ""
-    mode = stat.S_IMODE(status.st_mode)
-    facts = (
-        f"this runs as {user}, {directory if to_make else 'the directory'} belongs to {user_text(owner, status.st_gid)} "
-        f"with mode {mode:04o}"
-    )
-    if owner == _OVERFLOW_ID and (host_id := _host_id(uid)) is not None:
+    owner, mode = user_text(status.st_uid, status.st_gid), stat.S_IMODE(status.st_mode)
+    facts = f"this runs as {user}, {directory if to_make else 'the directory'} belongs to {owner} with mode {mode:04o}"
+    host_id = _host_id()
+    if status.st_uid == _OVERFLOW_ID and host_id is not None:
         podman = _here(host="", container="mount it with :U (podman), or ")
         outside = _here(host="outside it, run", container="on the host run", pod="on the node run")
         return f"{facts}, a user from outside this user namespace: {podman}{outside}: chown {host_id} DIRECTORY"
-    if owner == uid:
-        return f"{facts}: {_own_directory_advice(directory, number, mode, uid, to_make)}"
-    if uid >= _OPENSHIFT_FIRST_UID:
-        return (
-            f"{facts}, and OpenShift assigned this user: set securityContext.fsGroup: {uid} in the pod, or make the directory "
-            f"writable by the group of this user: chgrp {gid} and chmod g+rwxs"
-        )
-    root = "" if _has_dac_override() or _is_nfs(directory) else ", or as root with the capability DAC_OVERRIDE"
-    if uid == 0:
-        return f"{facts}: {as_owner}{root}"
-    if to_make:
-        make = f"make it as root (sudo install -d -o {uid} -g {gid} {_quoted(path)}), or name a directory that this user can make"
-        mount = f"mount a volume at {path} itself, or {as_owner}"
-        return f"{facts}: {_here(host=make, container=mount, pod=mount)}"
-    chown = f"chown the directory to {user}"
-    return f"{facts}: " + _here(
-        host=f"{as_owner}, or name another directory",
-        container=f"{as_owner}{root if owner else f', or {chown}'}",
-        pod=(
-            f"set securityContext.fsGroup: {gid}; if the volume ignores it (ReadWriteMany claims, hostPath), {as_owner}, or "
-            f"{chown} in a Job that runs as root"
-        ),
-    )
+    if status.st_uid == os.geteuid():
+        is_refused = error.cause.errno == errno.EPERM
+        return f"{facts}: {_own_directory_advice(directory, is_refused, mode, to_make)}"
+    return f"{facts}{_others_directory_advice(directory, status.st_uid, as_owner, to_make)}"
 
 
-def _own_directory_advice(directory: str, number: int, mode: int, uid: int, to_make: str) -> str:
-    """Return the advice for a user who owns the directory but cannot write in it."""
-    if number == errno.EPERM:
+def _own_directory_advice(directory: str, is_immutable: bool, mode: int, to_make: str) -> str:
+    """Return the remedy for a user who owns the directory but cannot write in it."""
+    if is_immutable:
         return f"the directory or a file in it is immutable: {_command('chattr -R -i', directory)}"
     if mode & 0o300 != 0o300:
         return f"its owner may not write: {_command('chmod u+rwx', directory)}"
@@ -205,7 +172,8 @@ def _own_directory_advice(directory: str, number: int, mode: int, uid: int, to_m
     squashed = (
         f"{make}chown the directory to a UID and run as that UID ({_as_user('UID')}), or chmod 0777 the directory"
     )
-    if uid == 0 and _is_nfs(directory):
+    is_root = os.geteuid() == 0
+    if is_root and _is_nfs(directory):
         return f"the NFS server maps root to nobody (root_squash): on the server, {squashed}"
     remedy = _here(
         host="with SELinux, look for 'denied' in the audit log",
@@ -213,31 +181,45 @@ def _own_directory_advice(directory: str, number: int, mode: int, uid: int, to_m
         pod="with SELinux, set securityContext.seLinuxOptions",
     )
     text = f"the mode looks right, so SELinux or the storage blocks access: {remedy}"
-    return text if uid else f"{text}; with NFS and root_squash, {squashed}"
+    return f"{text}; with NFS and root_squash, {squashed}" if is_root else text
+
+
+def _others_directory_advice(directory: str, owner: int, as_owner: str, to_make: str) -> str:
+    """Return the remedy for a user who is not the owner of the directory."""
+    uid, gid = os.geteuid(), os.getegid()
+    if uid >= _OPENSHIFT_FIRST_UID:
+        return (
+            f", and OpenShift assigned this user: set securityContext.fsGroup: {uid} in the pod, or make the directory "
+            f"writable by the group of this user: chgrp {gid} and chmod g+rwxs"
+        )
+    capability = ", or as root with the capability DAC_OVERRIDE"
+    as_root = "" if _is_nfs(directory) else _here(host="", container=capability, pod=capability)
+    if uid == 0:
+        return f": {as_owner}{as_root}"
+    if to_make:
+        make = f"make it as root (sudo install -d -o {uid} -g {gid} '{to_make}'), or name a directory that this user can make"
+        mount = f"mount a volume at {to_make} itself, or {as_owner}"
+        return f": {_here(host=make, container=mount, pod=mount)}"
+    chown = f"chown the directory to {user_text(uid, gid)}"
+    return ": " + _here(
+        host=f"{as_owner}, or name another directory",
+        container=f"{as_owner}{as_root if owner else f', or {chown}'}",
+        pod=(
+            f"set securityContext.fsGroup: {gid}; if the volume ignores it (ReadWriteMany claims, hostPath), {as_owner}, or "
+            f"{chown} in a Job that runs as root"
+        ),
+    )
 
 
 def _is_nfs(directory: str) -> bool:
     return file_system(directory).startswith("nfs")
 
 
-def _has_dac_override() -> bool:
-    """Return whether this process may write in every directory. If so, the refusal comes from the storage."""
-    with contextlib.suppress(OSError), open("/proc/self/status") as status:
-        effective = next((line for line in status if line.startswith("CapEff:")), "CapEff: 0")
-        return bool(int(effective.split()[1], 16) & _DAC_OVERRIDE)
-    return False
-
-
-def _host_id(uid: int) -> int | None:
-    """Return the UID on the host of a user of this user namespace, or None outside user namespaces."""
-    try:
-        with open("/proc/self/uid_map") as table:
-            rows = [line.split() for line in table]
-    except OSError:
-        return None
-    if rows == [_IDENTITY_MAP]:
-        return None
-    for first, outside, count in ((int(number) for number in row) for row in rows):
-        if first <= uid < first + count:
-            return outside + uid - first
+def _host_id() -> int | None:
+    """Return the UID of this user on the host, or None outside user namespaces."""
+    with contextlib.suppress(OSError), open("/proc/self/uid_map") as table:
+        for line in table:
+            first, outside, count = map(int, line.split())
+            if count < _ALL_IDS and first <= os.geteuid() < first + count:
+                return outside + os.geteuid() - first
     return None

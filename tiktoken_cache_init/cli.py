@@ -146,7 +146,7 @@ def _fill(settings: Settings, console: _Console) -> int:
     finally:
         progress.close()
     if filled.error:
-        filled = filled._replace(error=advised(filled.error))
+        advised(filled.error)
     report_fill(console.log, settings, filled, time.monotonic() - started)
     if settings.json:
         console.document(fill_document(settings, filled))
@@ -159,12 +159,14 @@ def _verify(settings: Settings, console: _Console) -> int:
     try:
         with _deadline(settings):
             verified = verify(settings)
-    except NotMountedError as error:
-        verified = Verified((), (Fix(str(advised(error)), by_fill=False),))
     except InitError as error:
-        if settings.json:
-            console.document(verify_document(settings, Verified(()), advised(error)))
-        raise
+        advised(error)
+        if isinstance(error, NotMountedError):
+            verified = Verified((), (Fix(str(error), by_fill=False),))
+        else:
+            if settings.json:
+                console.document(verify_document(settings, Verified(()), error))
+            raise
     if settings.json:
         console.document(verify_document(settings, verified))
     else:
@@ -195,7 +197,8 @@ def _export(settings: Settings, console: _Console) -> int:
             export(settings, console.out.buffer)
             console.out.flush()
     except NotMountedError as error:
-        raise NotReadyError(str(advised(error))) from error
+        error.exit_code = ExitCode.NOT_READY
+        raise
     return ExitCode.READY
 
 

@@ -1,7 +1,7 @@
 """Exceptions and exit codes. Every message is one line of the form ``cause: remedy``.
 
-The message of a `StorageError`, `ModesError` or `OwnerError` has no remedy yet, because the remedy depends on the host. The
-command line adds it with `advice.advised`.
+The message of some errors of the volume has no remedy yet, because the remedy depends on the host. The command line adds it
+with `advice.advised`.
 """
 
 import contextlib
@@ -52,6 +52,12 @@ class InitError(Exception):
     """Error that ends a run, with its exit code."""
 
     exit_code: int = ExitCode.BUG
+    remedy = ""
+    """Remedy for this host, if the message has none."""
+
+    def __str__(self) -> str:
+        cause = super().__str__()
+        return f"{cause}: {self.remedy}" if self.remedy else cause
 
 
 class NotReadyError(InitError):
