@@ -30,13 +30,7 @@ def driver(request: pytest.FixtureRequest, tmp_path: Path, vocabularies: Path, h
 
 
 @pytest.fixture
-def offline() -> list[str]:
-    """Return the options of a run whose only source is the baked vocabularies."""
-    return ["--sources=baked"]
-
-
-@pytest.fixture
-def filled(volume: Path, host: Host, offline: list[str]) -> Path:
+def filled(volume: Path, host: Host) -> Path:
     """Fill the volume."""
-    assert host.run("--cache-dir", str(volume), *offline).code == 0
+    assert host.run("--cache-dir", str(volume), "--sources=baked").code == 0
     return volume

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.drivers import Driver, Host
+from tests.drivers import Driver
 from tests.samples import unpack
 from tests.states import READY
 from tests.vocabularies import CL100K, O200K
 from tiktoken_cache_init import __version__
-from tiktoken_cache_init.catalogue import ENCODINGS, VOCABULARIES
+from tiktoken_cache_init.catalogue import VOCABULARIES
 
 NAMES = sorted(known.cache_key for known in (CL100K, O200K))
-RED, GREEN, PLAIN = b"\x1b[31m", b"\x1b[32m", b"\x1b[0m"
 
 
-def test_fill_writes_nothing_on_stdout_and_one_line_for_each_file_on_stderr(
-    driver: Driver, volume: Path, offline: list[str]
-) -> None:
-    done = driver.run("--cache-dir", str(volume), *offline)
+def test_fill_writes_nothing_on_stdout_and_one_line_for_each_file_on_stderr(driver: Driver, volume: Path) -> None:
+    done = driver.run("--cache-dir", str(volume), "--sources=baked")
     assert (done.code, done.stdout) == (0, b"")
     first, *files, last = done.stderr.splitlines()
     assert re.fullmatch(
@@ -35,15 +30,13 @@ def test_fill_writes_nothing_on_stdout_and_one_line_for_each_file_on_stderr(
     assert sorted(path.name for path in volume.iterdir()) == NAMES
 
 
-def test_fill_changes_only_wrong_files_and_then_asks_for_a_restart(
-    driver: Driver, filled: Path, offline: list[str]
-) -> None:
+def test_fill_changes_only_wrong_files_and_then_asks_for_a_restart(driver: Driver, filled: Path) -> None:
     before = [(filled / name).stat().st_mtime_ns for name in NAMES]
-    done = driver.run("--cache-dir", str(filled), *offline)
+    done = driver.run("--cache-dir", str(filled), "--sources=baked")
     assert (done.code, done.stderr.count(": already right\n"), "restart" in done.stderr) == (0, 2, False)
     assert [(filled / name).stat().st_mtime_ns for name in NAMES] == before
     (filled / CL100K.cache_key).write_bytes(b"")
-    done = driver.run("--cache-dir", str(filled), *offline)
+    done = driver.run("--cache-dir", str(filled), "--sources=baked")
     assert done.code == 0
     name = f"{CL100K.published_name} ({CL100K.cache_key})"
     assert f"{name}: was empty (0 bytes): replaced from baked\n" in done.stderr
@@ -58,14 +51,12 @@ def test_the_environment_alone_is_enough_and_fills_what_is_baked(driver: Driver,
     assert driver.run("verify", environment=environment).code == 0
 
 
-def test_fill_writes_its_result_as_json_on_stdout_and_its_log_as_json_on_stderr(
-    driver: Driver, volume: Path, offline: list[str]
-) -> None:
+def test_fill_writes_its_result_as_json_on_stdout_and_its_log_as_json_on_stderr(driver: Driver, volume: Path) -> None:
     fill = ["fill", "--json", "--log=json", "--cache-dir", str(volume)]
     failed = driver.run(*fill, "--sources=fetch", "--origin=off")
     document, last = json.loads(failed.stdout), json.loads(failed.stderr.splitlines()[-1])
     assert (failed.code, document["ready"], document["error"]) == (4, False, last["message"])
-    done = driver.run(*fill, *offline)
+    done = driver.run(*fill, "--sources=baked")
     document = json.loads(done.stdout)
     assert (done.code, document["schema"], document["ready"]) == (0, 1, True)
     assert [file["action"] for file in document["files"]] == ["installed"] * 2
@@ -100,21 +91,6 @@ def test_verify_reports_on_stdout_the_state_of_each_file_the_effect_on_a_gateway
     assert [file["gateway"] for file in document["files"]] == ["counts-wrong", "fails"]
 
 
-def test_verify_is_coloured_on_a_terminal_only(host: Host, filled: Path) -> None:
-    (filled / CL100K.cache_key).write_bytes(b"")
-    arguments, environment = ["verify", "--cache-dir", str(filled)], {"TERM": "xterm"}
-    ours, theirs = pty.openpty()
-    host.run(*arguments, environment=environment, stdout=theirs)
-    os.close(theirs)
-    said = os.read(ours, 65536).replace(b"\r", b"")
-    os.close(ours)
-    plain = host.run(*arguments, environment=environment).stdout
-    assert said != plain
-    for sequence in (RED, GREEN, PLAIN):
-        said = said.replace(sequence, b"")
-    assert said == plain
-
-
 def test_an_export_unpacks_to_a_directory_that_is_ready(driver: Driver, filled: Path, tmp_path: Path) -> None:
     done = driver.run("export", "--cache-dir", str(filled))
     assert (done.code, done.stderr) == (0, "")
@@ -122,32 +98,19 @@ def test_an_export_unpacks_to_a_directory_that_is_ready(driver: Driver, filled: 
     assert driver.run("verify", "--cache-dir", str(out)).code == 0
 
 
-def test_list_shows_each_file_once_for_each_encoding(driver: Driver) -> None:
-    done = driver.run("list", environment={"TIKTOKEN_INIT_ENCODINGS": ""})
-    assert (done.code, done.stderr) == (0, "")
-    lines = done.stdout.decode().splitlines()[1:]
-    assert [line.split()[0] for line in lines if not line.startswith(" ")] == [
-        known.name for known in ENCODINGS for _ in known.vocabularies
-    ]
-    document = json.loads(driver.run("list", "--json", "--encodings=all").stdout)
-    assert [each["encoding"] for each in document["encodings"]] == [known.name for known in ENCODINGS]
-
-
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["fill", "--help"]])
-def test_help_and_version_work_in_any_environment(driver: Driver, arguments: list[str]) -> None:
+@pytest.mark.parametrize("line", ["--help", "list"])
+def test_the_help_and_the_list_do_not_depend_on_the_environment(driver: Driver, line: str) -> None:
     broken = {
         "TIKTOKEN_CACHE_DIR": " /stray",
-        "TIKTOKEN_INIT_MIRROR": "/misspelled",
-        "TIKTOKEN_INIT_LOG": "loud",
+        "TIKTOKEN_INIT_MIRRORS": "ftp://a.example",
         "HTTPS_PROXY": "http://[",
         "SSL_CERT_FILE": "/nowhere",
         "COLUMNS": "10",
         "TERM": "\x1b",
     }
-    done = driver.run(*arguments, environment=broken)
+    done = driver.run(line, environment=broken)
     assert (done.code, done.stderr) == (0, "")
-    assert b"tiktoken-cache-init" in done.stdout
-    assert done.stdout == driver.run(*arguments).stdout
+    assert done.stdout == driver.run(line).stdout != b""
 
 
 def test_a_bad_setting_is_one_line_and_exit_code_2(driver: Driver, volume: Path) -> None:

@@ -1,4 +1,4 @@
-"""Properties that only the image has: interpreter, locale, mounts and exit codes."""
+"""Properties that only the image has: interpreter and locale."""
 
 from __future__ import annotations
 
@@ -8,33 +8,15 @@ import pytest
 
 from tests.containers.engine import LOCKED_DOWN
 from tests.drivers import Container
-from tiktoken_cache_init import REPORT_TO
-
-PACKAGE = "/usr/lib/tiktoken-cache-init/tiktoken_cache_init"
-
-
-def test_a_bug_is_one_line_that_names_its_place(image: str, tmp_path: Path) -> None:
-    (tmp_path / "fill.py").write_text(
-        "class Action:\n    pass\nFilled = Outcome = Action\ndef fill(*_):\n    raise KeyError('the secret')\n"
-    )
-    mount = ("--volume", f"{tmp_path}/fill.py:{PACKAGE}/fill.py:ro")
-    driver = Container(image, [tmp_path], (*LOCKED_DOWN, *mount))
-    done = driver.run("--cache-dir", str(tmp_path), "--mirror", "http://user:secret@a.example")
-    assert (done.code, done.stdout) == (70, b"")
-    assert "Traceback" not in done.stderr
-    last = done.stderr.splitlines()[-1]
-    assert last.startswith("tiktoken-cache-init: error: a bug in this program (KeyError: ")
-    assert last.endswith(f"): report it, with the command and this line, to {REPORT_TO}")
-    assert "secret" not in last
 
 
 @pytest.mark.parametrize("variables", [{"LC_ALL": "C"}, {"LC_ALL": "zh_CN.GB18030"}, {"PYTHONIOENCODING": "gbk"}])
 def test_the_image_writes_utf8_in_any_locale(
-    image: str, tmp_path: Path, offline: list[str], vocabularies: Path, variables: dict[str, str]
+    image: str, tmp_path: Path, vocabularies: Path, variables: dict[str, str]
 ) -> None:
     directory = tmp_path / "卷"
     driver = Container(image, [tmp_path, vocabularies])
-    done = driver.run("--cache-dir", str(directory), *offline, environment=variables)
+    done = driver.run("--cache-dir", str(directory), "--sources=baked", environment=variables)
     assert done.code == 0
     assert f"ready: 6 files in {directory} (" in done.stderr
 
