@@ -18,9 +18,8 @@ def run() -> None:
     from .cli import main
 
     # Occupy the numbers 0 to 2. If a standard stream is closed, a file in the volume could get its number.
-    while (number := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+    while os.open(os.devnull, os.O_RDWR) <= _STDERR:
         pass
-    os.close(number)
     # A result that does not fit a non-blocking pipe would be cut.
     os.set_blocking(_STDOUT, True)
     # A closed stderr is tolerated. A closed stdout is an error, so `out` becomes a stream that cannot be written.

@@ -61,7 +61,7 @@ def parse(arguments: Sequence[str]) -> Arguments | str:
     """
     command, *words = arguments or ["fill"]
     if command == "help":
-        command, *words = *words[:1], "--help"
+        command, *words = *words, "--help"
     if command in ("-h", "--help"):
         return _main_help()
     if command in ("-V", "--version", "version"):

@@ -224,5 +224,5 @@ def _stdout_errors() -> Iterator[None]:
 def _texts_with_secrets(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     # Collected before the settings are parsed, because an error about a bad value may contain a secret.
     names = [n for n in environment if n.lower().endswith("_proxy") or n.startswith(("TIKTOKEN_", "PIP_"))]
-    values = [argument.partition("=")[2] for argument in arguments if argument.startswith("--")]
+    values = [argument.partition("=")[2] for argument in arguments]
     return [*arguments, *values, *(environment[name] for name in names)]

@@ -23,8 +23,6 @@ SIGNALS = (*STOPPING, signal.SIGALRM)
 _RAISED_AGAIN_AFTER = 0.01
 """Seconds until an exception that Python has ignored is raised again."""
 
-Handler = Callable[[int, FrameType | None], object]
-
 
 def listen() -> None:
     """Set the handlers. PID 1 has no default handlers, so ``docker stop`` would wait ten seconds."""
@@ -56,7 +54,7 @@ def end_deadline() -> None:
     signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def handle(signum: signal.Signals, handler: Handler) -> None:
+def handle(signum: signal.Signals, handler: Callable[[int, FrameType | None], object]) -> None:
     """Set the handler of a signal. A signal that nohup ignores stays ignored."""
     if signal.getsignal(signum) is not signal.SIG_IGN:
         signal.signal(signum, handler)

@@ -81,8 +81,8 @@ def is_host(text: str) -> bool:
     host, _, port = text.rpartition(":")
     if not (port.isascii() and port.isdigit() and len(port) <= 5):
         host = text
-    name = host[1:-1].replace(":", "") if host.startswith("[") and host.endswith("]") else host
-    return name != "" and all(character.isalnum() or character in ".-_" for character in name)
+    name = host.replace(":", "") if host.startswith("[") else host
+    return name != "" and all(character.isalnum() or character in ".-_[]" for character in name)
 
 
 def _split(url: str) -> SplitResult | None:

@@ -24,7 +24,8 @@ def nearest(word: str, known: Iterable[str], cutoff: float = 0.75) -> str | None
     # Only errors need difflib, and importing it would slow down every start.
     from difflib import get_close_matches
 
-    return next(iter(get_close_matches(word, list(known), n=1, cutoff=cutoff)), None)
+    matches = get_close_matches(word, list(known), cutoff=cutoff)
+    return matches[0] if matches else None
 
 
 def url_problem(url: str) -> str:

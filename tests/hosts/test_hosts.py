@@ -110,19 +110,14 @@ class Cure(NamedTuple):
 THEIRS = "chown 1234:1234 $V"
 USER = "--user 65532:65532"
 POD = "--env KUBERNETES_SERVICE_HOST=10.96.0.1"
-# OpenShift assigns a user from a range, and group 0 or the number of the user.
+# OpenShift assigns a user from a range.
 RANDOM = "--user 1000650000:1000650000"
 
 CURES = (
     Cure("another user's directory, docker run", THEIRS, "", r"docker run (--user \d+:\d+)", again="{}"),
-    Cure("another user's directory, compose", THEIRS, "", r'compose: user: "(\d+:\d+)"', again="--user {}"),
-    Cure("another user's directory, Kubernetes", THEIRS, POD, r"runAsUser: (\d+)", again="--user {}"),
     Cure("another user's directory, capability", THEIRS, "", r"root with the capability (\w+)", again="--cap-add {}"),
-    Cure("root's directory, as its owner", "", USER, r"docker run (--user \d+:\d+)", again="{}"),
     Cure("root's directory, chown", "", USER, r"chown the directory to (\d+:\d+)", "chown {} $V", USER),
     Cure("root's directory, fsGroup", "", f"{USER} {POD}", r"fsGroup: (\d+)", "chgrp {} $V; chmod 2775 $V", USER),
-    Cure("OpenShift, group 0", "", "--user 1000650000:0", r"chgrp (\d+) and chmod g\+rwxs",
-         "chgrp {} $V; chmod g+rwxs $V", "--user 1000650000:0"),
     Cure("OpenShift, own group", "", RANDOM, r"chgrp (\d+) and chmod g\+rwxs", "chgrp {} $V; chmod g+rwxs $V", RANDOM),
     Cure("OpenShift, fsGroup", "", RANDOM, r"fsGroup: (\d+) in the pod",
          "chgrp {} $V; chmod g+rwxs $V", RANDOM + " --group-add {}"),

@@ -80,9 +80,8 @@ def test_a_full_disk_is_reported_with_the_bytes_that_are_needed_and_free(tmp_pat
             "free at least 1,234 bytes (1,536 bytes and 5 inodes are free); every file that was right is still right"
         )
         assert str(advised(full)).endswith(f": {remedy}")
-    assert said(errno.ENOSPC, tmp_path / "no/such").endswith(
-        ": free some space; every file that was right is still right"
-    )
+    full = StorageError("write in", f"{tmp_path}/no/such", OSError(errno.ENOSPC, "full"))
+    assert str(advised(full)).endswith(": full: free some space; every file that was right is still right")
 
 
 def test_a_cause_without_a_text_is_still_reported() -> None:

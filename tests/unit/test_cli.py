@@ -15,7 +15,6 @@ from typing import Any, NoReturn
 
 import pytest
 
-from tests.drivers import Host
 from tests.samples import (
     CONTENT,
     OTHER,
@@ -30,7 +29,7 @@ from tests.samples import (
 )
 from tiktoken_cache_init import REPORT_TO, __version__, catalogue, cli, place
 from tiktoken_cache_init.catalogue import Encoding
-from tiktoken_cache_init.errors import Stopped, StorageError
+from tiktoken_cache_init.errors import NotMountedError, Stopped, StorageError
 from tiktoken_cache_init.fill import Filled
 from tiktoken_cache_init.settings import Settings
 from tiktoken_cache_init.sources import Delivery, Watch
@@ -47,10 +46,7 @@ def run(volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     )
 
     def act(*arguments: str, **environment: str) -> Ended:
-        usual = {
-            "TIKTOKEN_CACHE_DIR": str(volume),
-            "TIKTOKEN_INIT_SOURCES": "baked",
-        }
+        usual = {"TIKTOKEN_CACHE_DIR": str(volume), "TIKTOKEN_INIT_SOURCES": "baked"}
         return command(*arguments, environment=usual | environment)
 
     return act
@@ -88,17 +84,12 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
             "there is no directory",
             f"{ERROR}there is no directory /nowhere",
         ),
-        (f"verify --cache-dir={__file__}", {}, 3, "", f"{ERROR}{__file__} is not a directory: "),
-        ("list", {"TIKTOKEN_CACHE_DIR": ""}, 0, "ENCODING ", ""),
-        ("list --json", {}, 0, '"schema": 1,', ""),
+        ("list", {"TIKTOKEN_CACHE_DIR": "", "TIKTOKEN_INIT_MIRRORS": "ftp://a.example"}, 0, "ENCODING ", ""),
+        ("list --json", {}, 0, '{\n  "schema": 1,', ""),
+        ("--help", {}, 0, "usage: ", ""),
         ("export", {}, 1, "", f"{ERROR}"),
-        # A variable that a command does not use cannot stop it.
-        ("verify", {"TIKTOKEN_INIT_MIRRORS": "ftp://a.example"}, 1, "not ready: ", ""),
         ("", {"TIKTOKEN_INIT_MIRRORS": "ftp://a.example"}, 2, "", f"{ERROR}TIKTOKEN_INIT_MIRRORS: "),
-        ("--mode=x", {}, 2, "", f"{ERROR}--mode: "),
         ("--json --mode=x", {}, 2, "", f"{ERROR}--mode: "),
-        ("frobnicate", {}, 2, "", f"{ERROR}'frobnicate' is no command"),
-        ("--log json --mode=x", {}, 2, "", '"exit_code": 2}'),
         ("--log=text --log=json --mode=x", {"TIKTOKEN_INIT_LOG": "text"}, 2, "", '"exit_code": 2}'),
         ("--mode=x", {"TIKTOKEN_INIT_LOG": " json "}, 2, "", '"exit_code": 2}'),
     ],
@@ -114,10 +105,7 @@ def test_each_result_has_its_exit_code_and_its_stream(
 
 
 def test_a_fill_makes_the_directory_ready_for_verify_and_export(run: Run, volume: Path, tmp_path: Path) -> None:
-    lines = run().stderr.splitlines()
-    assert lines[0].startswith(f"tiktoken-cache-init {__version__}: fill {volume} as ")
-    assert lines[1] == f"tiny.tiktoken ({TINY.cache_key}): installed from baked"
-    assert names_in(volume) == sorted([TINY.cache_key, OTHER.cache_key])
+    assert run().stderr.startswith(f"tiktoken-cache-init {__version__}: fill {volume} as ")
     assert (run("verify").code, json.loads(run("verify", "--json").stdout)["ready"]) == (0, True)
     ended = run("export")
     assert (ended.code, ended.stderr) == (0, "")
@@ -138,12 +126,18 @@ def test_path_prints_the_directory_of_the_baked_vocabularies(
 
 
 @pytest.mark.parametrize("name", ["fill", "verify", "export"])
-def test_an_error_of_the_volume_gets_its_remedy(run: Run, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_volume_gets_its_remedy(
+    run: Run, volume: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fail_with(monkeypatch, StorageError("read", "/x", OSError(errno.EROFS, "Read-only file system")))
     ended = run(name, *["--json"] * (name != "export"))
-    said = "cannot read /x: Read-only file system: mount it read-write"
-    assert (ended.code, f"{ERROR}{said}" in ended.stderr) == (3, True)
-    assert name == "export" or said in json.loads(ended.stdout)["error"]
+    said = "cannot read /x: Read-only file system: mount it read-write, or name another directory"
+    assert (ended.code, ended.stderr.endswith(f"{ERROR}{said}\n")) == (3, True)
+    assert name == "export" or json.loads(ended.stdout)["error"] == said
+    fail_with(monkeypatch, NotMountedError("/x", []))
+    ended = run(name)
+    assert (ended.code, ": add -v tiktoken:/x\n" in ended.said) == (3 if name == "fill" else 1, True)
+    assert name != "verify" or ended.said.endswith(f"\nnot ready: {volume}\n")
 
 
 def test_the_modes_of_new_directories_do_not_depend_on_the_umask(run: Run, tmp_path: Path, baked: Path) -> None:
@@ -174,15 +168,12 @@ def test_progress_is_shown_while_a_fill_waits_for_bytes(volume: Path, monkeypatc
 # Errors.
 
 
-@pytest.mark.parametrize("kind", [KeyError, OSError])
-def test_a_bug_is_one_line_with_its_place_and_without_secrets(
-    run: Run, kind: type[Exception], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fail_with(monkeypatch, kind("the secret"))
-    ended = run("--mirror", "http://user:secret@a.example")
+def test_a_bug_is_one_line_with_its_place_and_without_secrets(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_with(monkeypatch, KeyError("the secret"))
+    ended = run("--mirror=http://user:secret@a.example")
     assert ended.code == 70
     last = ended.stderr.splitlines()[-1]
-    assert last.startswith(f"{ERROR}a bug in this program ({kind.__name__}: {kind('the ***')} at ")
+    assert last.startswith(f"{ERROR}a bug in this program (KeyError: 'the ***' at ")
     assert last.endswith(f"): report it, with the command and this line, to {REPORT_TO}")
     assert "tiktoken_cache_init/cli.py:" in last
 
@@ -262,7 +253,7 @@ class Broken(io.TextIOWrapper):
         raise self._error
 
 
-@pytest.mark.parametrize("line", ["list", "list --json", "--help", "--version"])
+@pytest.mark.parametrize("line", ["list", "list --json", "--help"])
 def test_a_stdout_that_fails_is_an_error_and_a_closed_pipe_ends_the_run_without_a_message(line: str) -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
     said = f"{ERROR}cannot write to standard output: No space left on device: send it elsewhere\n"
@@ -302,7 +293,7 @@ def test_every_result_is_flushed_because_the_process_ends_without_cleaning_up(
 ) -> None:
     run()
     path = tmp_path / "result"
-    with path.open("w") as out, process_state():
+    with path.open("w", buffering=1 << 20) as out, process_state():
         assert cli.main([name], {"TIKTOKEN_CACHE_DIR": str(volume)}, out, io.StringIO()) == 0
         assert path.read_bytes() == run(name).stdout
 
@@ -337,25 +328,6 @@ def test_a_signal_ends_an_export_at_once_unless_it_was_ignored(run: Run, monkeyp
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         run("export")
     assert codes == [143]
-
-
-# The process.
-
-
-def test_the_module_and_the_entry_point_are_the_same_program() -> None:
-    for start in (["-m", "tiktoken_cache_init"], ["entrypoint.py"]):
-        done = subprocess.run([sys.executable, *start, "--version"], cwd=ROOT, capture_output=True, check=True)
-        assert done.stdout.decode() == f"tiktoken-cache-init {__version__}\n"
-        assert not done.stderr
-
-
-def test_a_terminal_without_unicode_gets_escapes(tmp_path: Path) -> None:
-    directory = tmp_path / "café"
-    directory.mkdir()
-    ended = Host().run("verify", "--cache-dir", str(directory), environment={"PYTHONIOENCODING": "ascii"})
-    assert ended.code == 1
-    assert ended.stdout.isascii()
-    assert b"caf\\xe9" in ended.stdout
 
 
 def test_a_fill_from_baked_files_imports_no_network_code_and_nothing_for_failures(volume: Path, baked: Path) -> None:

@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 import termios
+from pathlib import Path
 
 import pytest
 
+from tests.drivers import Host
 from tests.samples import ROOT, process_state, wait_until
 from tiktoken_cache_init import __main__ as module
 from tiktoken_cache_init import __version__, cli
@@ -30,6 +32,20 @@ def test_windows_is_refused_with_advice() -> None:
     )
     said = "tiktoken-cache-init: error: Windows is not supported: run this in WSL, or run the Docker image\n"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+
+
+def test_the_module_and_the_entry_point_are_the_same_program() -> None:
+    for start in ("-m tiktoken_cache_init", "entrypoint.py"):
+        done = shell(f"{start} --version")
+        assert (done.stdout, done.stderr) == (f"tiktoken-cache-init {__version__}\n", "")
+
+
+def test_a_terminal_without_unicode_gets_escapes(tmp_path: Path) -> None:
+    directory = tmp_path / "café"
+    directory.mkdir()
+    ended = Host().run("verify", "--cache-dir", str(directory), environment={"PYTHONIOENCODING": "ascii"})
+    assert ended.code == 1
+    assert b"caf\\xe9" in ended.stdout
 
 
 def test_the_process_ends_with_the_exit_code_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
