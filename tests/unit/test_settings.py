@@ -15,38 +15,26 @@ DIGEST = "ab" * 32
 GPT2 = encoding("gpt2")
 DIRECTORY = {"TIKTOKEN_CACHE_DIR": "/cache"}
 
-VALUES: dict[str, list[tuple[str, Any]]] = {
-    "cache_dir": [("/one", "/one"), ("/two", "/two")],
-    "encodings": [("gpt2", (GPT2,)), ("all", ENCODINGS)],
-    "extra": [],
-    "sources": [("wheel", ("wheel",)), ("fetch baked", ("fetch", "baked"))],
-    "mirrors": [("http://one.example", ("http://one.example",)), ("/two", ("/two",))],
-    "origin": [("off", False), ("on", True)],
-    "deadline": [("0.001", 0.001), ("1e8", 1e8)],
-    "timeout": [("0.5", 0.5), ("16", 16.0)],
-    "ca": [("/one", "/one"), ("two", "two")],
-    "mode": [("0400", 0o400), ("0o777", 0o777)],
-    "owner": [("1000", (1000, -1)), ("0:4294967294", (0, 4294967294))],
-    "layout": [("both", "both"), ("published", "published")],
-    "log": [("json", "json"), ("text", "text")],
+VALUES: dict[str, tuple[Any, list[tuple[str, Any]]]] = {
+    "cache_dir": ("/cache", [("/one", "/one"), ("/two", "/two")]),
+    "encodings": ((encoding("cl100k_base"), encoding("o200k_base")), [("gpt2", (GPT2,)), ("all", ENCODINGS)]),
+    "extra": ((), []),
+    "sources": (("fetch", "wheel"), [("wheel", ("wheel",)), ("fetch baked", ("fetch", "baked"))]),
+    "mirrors": ((), [("http://one.example", ("http://one.example",)), ("/two", ("/two",))]),
+    "origin": (True, [("off", False), ("on", True)]),
+    "deadline": (300.0, [("0.001", 0.001), ("1e8", 1e8)]),
+    "timeout": (15.0, [("0.5", 0.5), ("16", 16.0)]),
+    "ca": ("", [("/one", "/one"), ("two", "two")]),
+    "mode": (0o644, [("0400", 0o400), ("0o777", 0o777)]),
+    "owner": (None, [("1000", (1000, -1)), ("0:4294967294", (0, 4294967294))]),
+    "layout": ("cache", [("both", "both"), ("published", "published")]),
+    "log": ("text", [("json", "json"), ("text", "text")]),
 }
-"""Setting -> two different texts and their meaning."""
-DEFAULTS: dict[str, Any] = {
-    "encodings": (encoding("cl100k_base"), encoding("o200k_base")),
-    "extra": (),
-    "sources": ("fetch", "wheel"),
-    "mirrors": (),
-    "origin": True,
-    "deadline": 300.0,
-    "timeout": 15.0,
-    "ca": "",
-    "mode": 0o644,
-    "owner": None,
-    "layout": "cache",
-    "log": "text",
-}
+"""Setting -> its default, and two different texts with their meaning."""
 EACH = pytest.mark.parametrize(
-    "setting", [known for known in SETTINGS if VALUES.get(known.field)], ids=lambda setting: setting.field
+    "setting",
+    [known for known in SETTINGS if VALUES.get(known.field, (None, []))[1]],
+    ids=lambda setting: setting.field,
 )
 
 
@@ -73,21 +61,17 @@ def refused(field: str, text: str) -> str:
     return reason
 
 
-def test_the_tables_of_this_test_have_every_setting() -> None:
+def test_each_field_has_its_setting_and_its_default() -> None:
     fields = {setting.field for setting in SETTINGS}
     assert fields == set(Settings._fields) - {"command", "json", "warnings"}
-    assert fields == set(VALUES), "give two values of the setting in VALUES"
-    assert fields == {*DEFAULTS, "cache_dir"}, "give the default of the setting in DEFAULTS"
-
-
-def test_only_a_directory_must_be_given() -> None:
-    assert read() == Settings(command="fill", json=False, cache_dir="/cache", **DEFAULTS)
+    assert fields == set(VALUES), "add the setting to VALUES, with its default and two values"
+    assert read() == Settings("fill", json=False, **{field: default for field, (default, _) in VALUES.items()})
 
 
 @EACH
 def test_a_setting_is_read_from_its_option_or_else_from_its_variable(setting: Setting) -> None:
-    (text, meaning), (other, _) = VALUES[setting.field]
-    for written, expected in VALUES[setting.field]:
+    (text, meaning), (other, _) = VALUES[setting.field][1]
+    for written, expected in VALUES[setting.field][1]:
         assert value(setting, {setting.variable: written}) == expected
         assert value(setting, **{setting.field: [written]}) == expected
     for ignored in (other, '"'):
@@ -96,7 +80,7 @@ def test_a_setting_is_read_from_its_option_or_else_from_its_variable(setting: Se
 
 @EACH
 def test_the_last_use_of_an_option_counts_unless_its_values_add_up(setting: Setting) -> None:
-    (first, one), (last, other) = VALUES[setting.field]
+    (first, one), (last, other) = VALUES[setting.field][1]
     found = value(setting, **{setting.field: [first, last]})
     if setting.field == "encodings":
         assert set(found) == {*one, *other}
@@ -107,7 +91,7 @@ def test_the_last_use_of_an_option_counts_unless_its_values_add_up(setting: Sett
 @EACH
 def test_spaces_around_a_variable_are_ignored_unless_consumers_read_it(setting: Setting) -> None:
     if setting.field != "cache_dir":
-        text, meaning = VALUES[setting.field][0]
+        text, meaning = VALUES[setting.field][1][0]
         assert value(setting, {setting.variable: f" {text}\n"}) == meaning
         assert read({setting.variable: ""}) == read({setting.variable: " "}) == read()
 
@@ -172,7 +156,7 @@ def test_only_the_commands_for_files_need_a_directory_and_only_the_list_wants_al
             load(command, {}, False, {})
     else:
         assert load(command, {}, False, {}).cache_dir == ""
-    wanted = ENCODINGS if command == "list" else DEFAULTS["encodings"]
+    wanted = ENCODINGS if command == "list" else VALUES["encodings"][0]
     assert load(command, {}, False, DIRECTORY).encodings == wanted
     assert load(command, {"encodings": ["gpt2"]}, False, DIRECTORY).encodings == (GPT2,)
 
