@@ -24,7 +24,7 @@ from .output.documents import fill_document, list_document, verify_document
 from .output.log import Log, printable, scrubbed
 from .output.progress import Progress
 from .output.report import announce, report_fill
-from .output.text import COLOURS, list_lines, verify_lines
+from .output.text import list_lines, verify_lines
 from .redact import Scrubber
 from .settings import Settings, load
 
@@ -107,12 +107,8 @@ class _Console:
             self.out.flush()
 
     def lines(self, lines: Sequence[str]) -> None:
-        """Write a result as lines of text, with its colours if stdout is a terminal that shows them."""
-        text = "".join(f"{printable(self.scrub(line))}\n" for line in lines)
-        coloured = self.out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        for sequence in COLOURS:
-            text = text.replace(printable(sequence), sequence if coloured else "")
-        self.write(text)
+        """Write a result as lines of text."""
+        self.write("".join(f"{printable(self.scrub(line))}\n" for line in lines))
 
     def document(self, document: Any) -> None:
         """Write a result as JSON."""

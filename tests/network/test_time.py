@@ -74,7 +74,7 @@ def test_sigterm_ends_a_name_look_up_within_a_second(case: Case, tmp_path: Path)
 def test_a_slow_fill_shows_progress_on_a_terminal_and_removes_it(server: Server, case: Case) -> None:
     server.script(PATH, serve(rate=500_000))
     ours, theirs = pty.openpty()
-    running = case.start(server.url, environment={"NO_COLOR": "1"}, stderr=theirs)
+    running = case.start(server.url, stderr=theirs)
     os.close(theirs)
     said = b""
     # Reading from a terminal that no process holds is an error, not an end of file.
@@ -85,5 +85,4 @@ def test_a_slow_fill_shows_progress_on_a_terminal_and_removes_it(server: Server,
     drawn = re.findall(rb"\r\x1b\[Kfetching: [0-9,]+ of 1,681,126 bytes", said)
     assert len(drawn) > 1, said
     assert b"fetching" not in said[said.rindex(b"\x1b[K") :]
-    # The only escape clears the line: there is no colour.
     assert set(re.findall(rb"\x1b\[\d*[A-Za-z]", said)) == {b"\x1b[K"}

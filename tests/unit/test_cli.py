@@ -298,22 +298,17 @@ def test_every_result_is_flushed_because_the_process_ends_without_cleaning_up(
         assert path.read_bytes() == run(name).stdout
 
 
-def test_a_terminal_gets_colour_unless_it_is_disabled_but_no_tar(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_gets_no_tar(volume: Path) -> None:
     code, out, err = on_terminal("export", TIKTOKEN_CACHE_DIR=str(volume))
     assert (code, out) == (2, "")
     assert "send it to a file, as in 'export >cache.tar'" in err
-    for name, setting, coloured in (("TERM", "xterm", True), ("NO_COLOR", "1", False), ("TERM", "dumb", False)):
-        with monkeypatch.context() as patch:
-            patch.setenv(name, setting)
-            said = on_terminal("verify", TIKTOKEN_CACHE_DIR=str(volume))[1]
-        assert ("\x1b[31mmissing\x1b[0m" in said) == ("\x1b" in said) == coloured
 
 
 def test_a_name_in_the_volume_cannot_move_the_cursor(run: Run, volume: Path) -> None:
     (volume / "\x1b[2Jevil").write_bytes(CONTENT)
-    for said in (run("verify").stdout.decode(), on_terminal("verify", TIKTOKEN_CACHE_DIR=str(volume))[1]):
-        assert "\\x1b[2Jevil" in said
-        assert "\x1b[2J" not in said
+    said = run("verify").stdout.decode()
+    assert "\\x1b[2Jevil" in said
+    assert "\x1b" not in said
 
 
 def test_a_signal_ends_an_export_at_once_unless_it_was_ignored(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,15 +12,12 @@ if TYPE_CHECKING:
     # A fill does not import the other commands.
     from ..verify import Verified
 
-COLOURS = _RED, _GREEN, _PLAIN = ("\x1b[31m", "\x1b[32m", "\x1b[0m")
-"""Escape sequences in the result of a verification. The console removes them, except on a terminal."""
-
 
 def verify_lines(settings: Settings, verified: Verified) -> list[str]:
     """Return the state of each file, what a gateway does with it, the fix, and one line at the end."""
     lines = []
     for finding, prediction, fix in verified.files:
-        lines.append(f"{name_text(finding)}: {_coloured(_state(finding), finding.ready)}")
+        lines.append(f"{name_text(finding)}: {_state(finding)}")
         if fix:
             lines += [f"  gateway: {prediction.text}", f"  fix: {fix.text}"]
     lines += [problem.text for problem in verified.problems]
@@ -33,8 +30,7 @@ def verify_lines(settings: Settings, verified: Verified) -> list[str]:
         )
     else:
         last = f"all wanted files in {settings.cache_dir} are right"
-    word = "ready" if verified.ready else "not ready"
-    return [*lines, f"{_coloured(word, verified.ready)}: {last}"]
+    return [*lines, f"{'ready' if verified.ready else 'not ready'}: {last}"]
 
 
 def list_lines(settings: Settings) -> list[str]:
@@ -66,7 +62,3 @@ def _not_ready(settings: Settings, verified: Verified) -> str:
             f", but a gateway (New-API, one-api) starts and counts correctly without {'it' if wrong == 1 else 'them'}"
         )
     return f"{what}: {fill_advice(verified.read_only)}" if verified.fill_helps else what
-
-
-def _coloured(text: str, good: bool) -> str:
-    return f"{_GREEN if good else _RED}{text}{_PLAIN}"

@@ -6,7 +6,7 @@ from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, published, settin
 from tests.states import READY
 from tiktoken_cache_init.catalogue import ENCODINGS
 from tiktoken_cache_init.gateway import Consequence, Prediction
-from tiktoken_cache_init.output.text import COLOURS, list_lines, verify_lines
+from tiktoken_cache_init.output.text import list_lines, verify_lines
 from tiktoken_cache_init.verify import Examined, Fix, Verified, verify
 from tiktoken_cache_init.volume.inspect import Finding, State
 
@@ -14,36 +14,28 @@ CL100K = published("cl100k_base.tiktoken")
 AGAIN = ": to run fill, repeat this command without 'verify'"
 
 
-def plain(lines: list[str]) -> list[str]:
-    for sequence in COLOURS:
-        lines = [line.replace(sequence, "") for line in lines]
-    return lines
-
-
-def test_each_file_has_its_state_in_colour_and_below_it_the_gateway_and_the_fix(volume: Path) -> None:
+def test_each_file_has_its_state_and_below_it_the_gateway_and_the_fix(volume: Path) -> None:
     (volume / CL100K.cache_key).write_bytes(b"")
     (volume / OTHER.cache_key).write_bytes(OTHER_CONTENT)
     (volume / OTHER.cache_key).chmod(0o644)
     chosen = settings(volume, CL100K, OTHER, TINY)
-    lines = [
-        f"cl100k_base.tiktoken ({CL100K.cache_key}): [WRONG: empty (0 bytes)]",
+    assert verify_lines(chosen, verify(chosen)) == [
+        f"cl100k_base.tiktoken ({CL100K.cache_key}): WRONG: empty (0 bytes)",
         "  gateway: starts and counts wrong",
         "  fix: run fill",
-        f"other.tiktoken ({OTHER.cache_key}): {{right]",
-        f"tiny.tiktoken ({TINY.cache_key}): [missing]",
+        f"other.tiktoken ({OTHER.cache_key}): right",
+        f"tiny.tiktoken ({TINY.cache_key}): missing",
         "  gateway: does not read it at start",
         "  fix: run fill",
-        f"[not ready]: 2 of 3 files in {volume}{AGAIN}",
+        f"not ready: 2 of 3 files in {volume}{AGAIN}",
     ]
-    marks = str.maketrans({"[": "\x1b[31m", "{": "\x1b[32m", "]": "\x1b[0m"})
-    assert verify_lines(chosen, verify(chosen)) == [line.translate(marks) for line in lines]
     (volume / TINY.cache_key).write_bytes(CONTENT)
     (volume / TINY.cache_key).chmod(0o600)
-    assert "right, but not readable by every user (mode 0600)" in plain(verify_lines(chosen, verify(chosen)))[4]
+    assert "right, but not readable by every user (mode 0600)" in verify_lines(chosen, verify(chosen))[4]
 
 
 def last(*files: Examined, problems: tuple[Fix, ...] = (), read_only: bool = False) -> str:
-    *lines, end = plain(verify_lines(settings("/cache"), Verified(files, problems, read_only)))
+    *lines, end = verify_lines(settings("/cache"), Verified(files, problems, read_only))
     assert lines[len(lines) - len(problems) :] == [problem.text for problem in problems]
     return end
 
