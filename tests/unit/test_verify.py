@@ -72,7 +72,8 @@ def test_a_path_that_is_no_directory_is_reported_with_the_right_one_if_it_is_nea
 ) -> None:
     (tmp_path / "file").touch()
     if place == "above/none":
-        ready.rename(tmp_path / "elsewhere")
+        (tmp_path / "above/too").mkdir()
+        ready.rename(tmp_path / "above/too/deep")
     with pytest.raises(error, match=said):
         verified(tmp_path / place)
 
@@ -148,6 +149,8 @@ def test_the_right_bytes_are_found_elsewhere(ready: Path, places: str, said: str
     assert verified(ready).fill_helps != said.startswith(HIGH)
     for path in [*ready.rglob("*"), *ready.parent.glob("*")]:
         path.unlink() if path.is_file() else None
+    (ready.parent / "other").mkdir()
+    (ready.parent / "other" / C).write_bytes(CONTENT)
     assert fix(ready) == Fix("run fill")
 
 

@@ -101,12 +101,9 @@ class StagedFile:
         return self.digest == self.vocabulary.sha256 and self.vocabulary.size in (None, self.position)
 
     def identity(self) -> Identity:
-        """Identify the bytes written so far, if they are wrong."""
+        """Identify the bytes written so far, if they are wrong. After this, call `restart` before the next write."""
         with storage_errors("read", self.path), open(self._fd, "rb", buffering=0, closefd=False) as file:
-            identity = identify(file, self.vocabulary)
-            # The next write continues at the end.
-            file.seek(0, os.SEEK_END)
-            return identity
+            return identify(file, self.vocabulary)
 
     def head(self) -> bytes:
         """Return the first bytes that were written."""

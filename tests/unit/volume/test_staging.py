@@ -170,5 +170,6 @@ def test_a_temporary_file_that_another_run_removes_before_its_lock_is_made_again
     monkeypatch.setattr(fcntl, "flock", flock)
     before = len(names_in(Path("/dev/fd")))
     install(volume)
+    sync(str(volume))
     assert names_in(volume) == ["key"]
     assert len(names_in(Path("/dev/fd"))) == before
