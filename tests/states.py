@@ -174,7 +174,6 @@ _PERMISSIONS = (
     State("root's directory, another user, ready", _BOTH, 0, "($A): already right", user="65532:65532",
           unchanged=True),
     State("another user's directory", _THEIRS, 3, _RUN_AS_OWNER.format("0:0", "1234:1234", "0755")),
-    State("another user's directory, DAC_OVERRIDE", _THEIRS, 0, _INSTALLED, capabilities=("DAC_OVERRIDE",)),
     State("another user's directory, as its owner", _THEIRS, 0, _INSTALLED, user="1234:1234",
           after="test $(stat -c %u $A) = 1234"),
     State("set-gid directory, through fsGroup", "chown 0:2000 $V; chmod 2775 $V", 0, _INSTALLED,
