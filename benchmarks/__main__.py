@@ -92,6 +92,7 @@ def times(scratch: Path, rounds: int) -> dict[str, float]:
             found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in directory.iterdir()}
             if name != TIKTOKEN and found != WANTED:
                 sys.exit(f"error: {name}: {directory} has {sorted(found)}, not the vocabularies")
+        print(f"{min(done + BLOCK, rounds)} of {rounds} runs of each command", file=sys.stderr, flush=True)
     return {name: median(each) * 1000 for name, each in seconds.items()}
 
 
