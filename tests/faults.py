@@ -214,7 +214,7 @@ def campaign(starts: Sequence[Start], vocabularies: Path, jobs: int, sample: int
                     print(f"  {fault}: {problem}")
             counts = Counter(tried=len(chosen), missed=results.count(None), wrong=sum(map(bool, results)))
             print(f"{start}: {len(every)} faults, {dict(counts)}", flush=True)
-            total += counts
+            total.update(counts)
     print(f"total: {dict(total)}")
     return total
 
