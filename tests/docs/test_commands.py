@@ -23,7 +23,8 @@ from tests.vocabularies import DEFAULT, shared_directory
 from tiktoken_cache_init import REPOSITORY
 from tiktoken_cache_init.catalogue import VOCABULARIES
 
-# All blocks have a name here. For a new block, write a name and a test that runs it.
+# All blocks have a name here. For a new block, write a name and a test that runs it. A block that only one language has, such as
+# one that is changed in one language, is a block of its own.
 COMPOSE, FILL, START, DEVELOP, COMPOSE_IN_CHINA, DEVELOP_IN_CHINA = blocks("README")
 INSPECT, OVERRIDE = blocks("docs/troubleshooting")
 BUILD, BUILD_BEHIND_A_PROXY, BUILD_IN_CHINA, _PODMAN, MAKE_IMAGE = blocks("docs/building")
