@@ -21,8 +21,6 @@ from tiktoken_cache_init.errors import NotMountedError
 from tiktoken_cache_init.settings import Settings, load
 from tiktoken_cache_init.volume.staging import PREFIX, StagedFile
 
-ROOT = Path(__file__).resolve().parents[1]
-
 NOBODY = 65534
 """UID that `as_nobody` switches to."""
 CONTENT = b"IQ== 0\nIg== 1\nIw== 2\n"

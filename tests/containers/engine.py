@@ -7,17 +7,16 @@ import os
 import shlex
 import subprocess
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from image.size import layers
-from tests.machine import needs
+from tests.machine import ROOT, needs
 from tests.vocabularies import obtain, shared_directory
 from tiktoken_cache_init import __version__
 
-ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_IMAGE = "tiktoken-cache-init:test"
 
 GATEWAY_IMAGE = "tiktoken-cache-init-test-gateway"
@@ -81,12 +80,6 @@ def image() -> str:
     name = "-".join([DEFAULT_IMAGE, *os.environ.get("PLATFORM", "").split("/")[1:]])
     build("--build-arg", f"VERSION={__version__}", "--tag", name)
     return name
-
-
-def run(image_name: str, mounts: Sequence[str], *arguments: str, options: Sequence[str] = LOCKED_DOWN) -> Done:
-    """Run the image in a container that is removed when it ends."""
-    volumes = [word for mount in mounts for word in ("--volume", mount)]
-    return docker("run", "--rm", *platform(), *options, *volumes, image_name, *arguments, check=False)
 
 
 def entries(image_name: str) -> list[tarfile.TarInfo]:

@@ -17,9 +17,10 @@ from typing import NamedTuple
 import pytest
 
 from tests.containers.conftest import Built
-from tests.containers.engine import LOCKED_DOWN, ROOT, build, docker, entries
+from tests.containers.engine import LOCKED_DOWN, build, docker, entries
 from tests.docs.markdown import section
 from tests.drivers import Container
+from tests.machine import ROOT
 from tests.network.authority import Authority
 from tests.server import Server
 from tests.vocabularies import MERGES, O200K, RANKS

@@ -15,7 +15,8 @@ import pytest
 
 from image.size import BUDGETS, measure
 from tests.containers.conftest import Built
-from tests.containers.engine import ROOT, docker, entries, extract
+from tests.containers.engine import docker, entries, extract
+from tests.machine import ROOT
 from tests.vocabularies import DEFAULT
 from tiktoken_cache_init import __version__
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary

@@ -14,8 +14,9 @@ import pytest
 
 from image.contents import LEFT_OUT, LEFT_OUT_OFFLINE
 from tests.containers.conftest import Built
-from tests.containers.engine import LOCKED_DOWN, ROOT, docker, platform
+from tests.containers.engine import LOCKED_DOWN, docker, platform
 from tests.containers.test_image import WHEELS
+from tests.machine import ROOT
 from tiktoken_cache_init.place import IMAGE_DIR
 
 IMPORTING = """

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.containers.conftest import Built
-from tests.containers.engine import ROOT, docker, extract, platform
+from tests.containers.engine import docker, extract, platform
+from tests.machine import ROOT
 
 
 @pytest.mark.parametrize("target", ["default", "offline"])

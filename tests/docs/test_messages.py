@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers import engine
+from tests.containers.engine import LOCKED_DOWN, docker
 from tests.docs.markdown import messages, quotes
 from tests.samples import command
 
@@ -36,12 +36,12 @@ def test_the_command(message: str, variable: str, value: str, volume: Path) -> N
 
 
 def test_the_init_container_on_volumes_that_it_cannot_fill(image: str, volume: Path) -> None:
-    mount = f"{volume}:/cache/tiktoken"
-    for message, mounts, options in (
-        ("cannot write in ...: Permission denied: ...", [mount], ("--user", "1234")),
-        ("nothing is mounted at ...", [], ()),
-        ("... is mounted read-only and is not ready: ...", [f"{mount}:ro"], ()),
+    mount = f"--volume={volume}:/cache/tiktoken"
+    for message, options in (
+        ("cannot write in ...: Permission denied: ...", (mount, "--user=1234")),
+        ("nothing is mounted at ...", ()),
+        ("... is mounted read-only and is not ready: ...", (f"{mount}:ro",)),
     ):
-        printed = engine.run(image, mounts, options=[*engine.LOCKED_DOWN, *options]).stderr
+        printed = docker("run", "--rm", *LOCKED_DOWN, *options, image, check=False).stderr
         assert quotes(message, printed), printed
         assert message in messages()

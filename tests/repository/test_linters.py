@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.samples import ROOT
+from tests.machine import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 FORMS = ROOT / ".github/ISSUE_TEMPLATE"

@@ -15,10 +15,10 @@ from typing import Any, NoReturn
 
 import pytest
 
+from tests.machine import ROOT
 from tests.samples import (
     CONTENT,
     OTHER,
-    ROOT,
     TINY,
     Ended,
     command,

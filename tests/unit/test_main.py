@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.drivers import Host
-from tests.samples import ROOT, process_state, wait_until
+from tests.machine import ROOT
+from tests.samples import process_state, wait_until
 from tiktoken_cache_init import __main__ as module
 from tiktoken_cache_init import __version__, cli
 
