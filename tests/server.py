@@ -4,7 +4,7 @@ A test scripts the answers by path and by request::
 
     with Server() as server:
         server.offer("/encodings/cl100k_base.tiktoken", content)
-        server.script("/encodings/cl100k_base.tiktoken", serve(upto=1000, then=reset), refuse_with(503), serve())
+        server.script("/encodings/cl100k_base.tiktoken", serve(upto=1000, then=reset), page(503), serve())
 
 The first request for that path gets the first answer, and so on; the last one is repeated. A path without a script gets
 `Server.otherwise`, which serves what is offered. Times are in seconds and sizes in bytes.
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import fcntl
 import gzip
-import http
 import os
 import socket
 import ssl
@@ -112,14 +111,8 @@ class Request:
         return int(value.removeprefix("bytes=").partition("-")[0]) if value else None
 
     def write(self, data: bytes) -> None:
-        """Send bytes that do not count as body."""
+        """Send bytes that are not counted."""
         self.handler.wfile.write(data)
-
-    def head(self, status: int, headers: Mapping[str, str]) -> None:
-        """Send a status line and headers."""
-        lines = [f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        self.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
 
     def body(self, data: bytes, rate: float = 0.0, chunked: bool = False) -> None:
         """Send part of a body, at ``rate`` bytes a second if it is given."""
@@ -196,7 +189,10 @@ def give(
         framing = {"Content-Length": str(len(body))} if length else {"Connection": "close"}
         if length == "chunked":
             framing = {"Transfer-Encoding": "chunked"}
-        request.head(status, framing | dict(headers or {}))
+        request.handler.send_response_only(status)
+        for header in (framing | dict(headers or {})).items():
+            request.handler.send_header(*header)
+        request.handler.end_headers()
         request.body(body[:upto], rate, chunked=length == "chunked")
         if then is not None:
             then(request)
@@ -223,11 +219,11 @@ def serve(
         whole = content if content is not None else request.content
         first = request.first_byte
         if whole is None:
-            refuse_with(404)(request)
+            give(b"", 404)(request)
         elif first is None or ranges == "ignored":
             give(whole, **how)(request)
         elif ranges == "refused":
-            refuse_with(416)(request)
+            give(b"", 416)(request)
         else:
             content_range = {"Content-Range": f"bytes {first}-{len(whole) - 1}/{len(whole)}"}
             give(whole[first:], 206, content_range, **how)(request)
@@ -235,19 +231,14 @@ def serve(
     return answer
 
 
-def refuse_with(status: int, body: bytes = b"", **headers: str) -> Answer:
-    """Answer with a status, a small body and headers, whose names are given with underscores."""
-    return give(body, status, {name.replace("_", "-").title(): value for name, value in headers.items()})
-
-
-def redirect(location: str, status: int = 302) -> Answer:
+def redirect(location: str) -> Answer:
     """Answer with a redirect."""
-    return refuse_with(status, b"<html>moved</html>", location=location)
+    return give(b"<html>moved</html>", 302, {"Location": location})
 
 
 def page(status: int = 200) -> Answer:
     """Answer with an HTML page, as a captive portal does."""
-    return refuse_with(status, HTML, content_type="text/html; charset=utf-8")
+    return give(HTML, status)
 
 
 def compressed(content: bytes) -> Answer:

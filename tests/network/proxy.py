@@ -13,7 +13,7 @@ import ssl
 from socketserver import BaseRequestHandler
 from urllib.parse import urlsplit
 
-from tests.server import PATIENCE, Listener, Request, Server, close, refuse_with
+from tests.server import PATIENCE, Listener, Request, Server, close, give
 
 
 def relay(client: socket.socket, behind: Listener, start: bytes = b"") -> None:
@@ -40,7 +40,7 @@ class Proxy(Server):
 
     def _forward(self, request: Request) -> None:
         if self._credentials and request.headers.get("Proxy-Authorization") != self._credentials:
-            refuse_with(407, proxy_authenticate='Basic realm="guest"')(request)
+            give(b"", 407, {"Proxy-Authenticate": 'Basic realm="guest"'})(request)
             return
         start = b""
         if request.handler.command == "CONNECT":

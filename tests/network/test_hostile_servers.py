@@ -24,7 +24,6 @@ from tests.server import (
     give,
     page,
     redirect,
-    refuse_with,
     reset,
     serve,
     silent,
@@ -57,8 +56,8 @@ def has_not_the_file() -> list[tuple[str, Answer, int]]:
         ("answered with an HTML page", page(), 1000),
         ("has more than 1,681,126", give(b"", length=False, then=endless), SIZE + SLACK),
         ("has more than 1,681,126", compressed(bytes(100_000_000)), SIZE),
-        ("wrong bytes: empty", refuse_with(200), 0),
-        ("429 .*3600 s", refuse_with(429, retry_after="3600"), 0),
+        ("wrong bytes: empty", give(b""), 0),
+        ("429 .*3600 s", give(b"", 429, {"Retry-After": "3600"}), 0),
         ("404", redirect("/elsewhere"), 1000),
         ("redirected more than 5 times", redirect(PATH), 1000),
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server import Server, give, page, redirect, refuse_with, serve
+from tests.server import Server, give, page, redirect, serve
 from tiktoken_cache_init.catalogue import cache_key
 
 from .cases import PATH, SIZE, Case, Outcome
@@ -39,7 +39,7 @@ def test_credentials_are_sent_to_each_mirror_and_never_shown(
         servers = [stack.enter_context(Server()) for _ in range(5)]
         there = f"http://{USER}:{QUOTED}@{servers[0].host}"
         servers[0].otherwise = page(404)
-        servers[1].otherwise = refuse_with(401, www_authenticate="Basic")
+        servers[1].otherwise = give(b"", 401, {"WWW-Authenticate": "Basic"})
         servers[2].otherwise = redirect(f"{there}/elsewhere?sig={QUOTED}")
         servers[3].otherwise = redirect(f"http://{user}{servers[3].host}{PATH}")
         servers[4].otherwise = serve(bytes(SIZE))
