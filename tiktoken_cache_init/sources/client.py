@@ -51,9 +51,7 @@ def make_client(settings: Settings, proxies: Proxies) -> httpx.AsyncClient:
             "a SOCKS proxy needs the package socksio: install httpx[socks], or set another proxy"
         ) from error
     # asyncio.timeout bounds each transfer as a whole, so httpx needs no time-outs.
-    return httpx.AsyncClient(
-        transport=network, headers=headers, auth=_netrc(), timeout=httpx.Timeout(None), trust_env=False
-    )
+    return httpx.AsyncClient(transport=network, headers=headers, auth=_netrc(), timeout=httpx.Timeout(None))
 
 
 def _trust(extra: str) -> ssl.SSLContext:

