@@ -26,14 +26,19 @@ def shows_no_secret(outcome: Outcome) -> None:
         assert secret not in outcome.said
 
 
+@pytest.fixture
+def netrc(tmp_path: Path) -> dict[str, str]:
+    """Write a netrc file for 127.0.0.1, and return the variable that names it."""
+    (tmp_path / "netrc").write_text(f"machine 127.0.0.1 login {USER} password {PASSWORD}\n")
+    return {"NETRC": str(tmp_path / "netrc")}
+
+
 @pytest.mark.parametrize(
     ("place", "output"), [("url", []), ("netrc", ["--json", "--log", "json"])], ids=["url-text", "netrc-json"]
 )
 def test_credentials_are_sent_to_each_mirror_and_never_shown(
-    case: Case, server: Server, tmp_path: Path, place: str, output: list[str]
+    case: Case, server: Server, netrc: dict[str, str], place: str, output: list[str]
 ) -> None:
-    (tmp_path / "netrc").write_text(f"machine 127.0.0.1 login {USER} password {PASSWORD}\n")
-    environment = {"NETRC": str(tmp_path / "netrc")} if place == "netrc" else {}
     user = f"{USER}:{QUOTED}@" if place == "url" else ""
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(Server()) for _ in range(5)]
@@ -44,7 +49,7 @@ def test_credentials_are_sent_to_each_mirror_and_never_shown(
         servers[3].otherwise = redirect(f"http://{user}{servers[3].host}{PATH}")
         servers[4].otherwise = serve(bytes(SIZE))
         mirrors = [f"http://{user}{each.host}" for each in (*servers, server)]
-        outcome = case.fill(*mirrors, arguments=output, environment=environment)
+        outcome = case.fill(*mirrors, arguments=output, environment=netrc if place == "netrc" else {})
     outcome.is_ready()
     shows_no_secret(outcome)
     assert "redirected more than 5 times" in outcome.said
@@ -67,8 +72,10 @@ def test_secrets_of_private_vocabularies_and_in_queries_are_sent_and_never_shown
     assert server.asked(PATH)[0].target == f"{PATH}?sv=1&sig={QUOTED}"
 
 
-def test_credentials_do_not_follow_a_redirect_to_another_port(case: Case, server: Server, second: Server) -> None:
+def test_credentials_do_not_follow_a_redirect_to_another_port(
+    case: Case, server: Server, second: Server, netrc: dict[str, str]
+) -> None:
     server.script(PATH, redirect(f"{second.url}{PATH}"))
-    case.fill(f"http://{USER}:{QUOTED}@{server.host}").is_ready()
+    case.fill(server.url, environment=netrc).is_ready()
     assert server.requests[0].headers["Authorization"] == HEADER
     assert "Authorization" not in second.requests[0].headers
