@@ -102,13 +102,10 @@ def test_an_installation_without_pip_says_that_wheel_must_be_removed(
     assert "remove wheel from TIKTOKEN_INIT_SOURCES" in delivery.failures[0].advice
 
 
-@pytest.mark.parametrize("origin", [False, True])
-def test_a_directory_as_mirror_needs_no_http_client(
-    volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch, origin: bool
-) -> None:
+def test_a_directory_as_mirror_needs_no_http_client(volume: Path, baked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "tiktoken_cache_init.sources.fetch", raising=False)
     monkeypatch.setitem(sys.modules, "httpx", None)
-    chosen = settings(volume, mirrors=(str(baked),), origin=origin, sources=("fetch",))
+    chosen = settings(volume, mirrors=(str(baked),), sources=("fetch",))
     with staged_file(volume) as first, staged_file(volume, vocabulary(b"unknown")) as second:
         found, missing = Delivery(first), Delivery(second)
         sources.supply([found, missing], chosen, 0.0, ignore)
