@@ -137,20 +137,12 @@ def test_a_redirect_is_named_by_a_plain_host_alone(place: str, said: str) -> Non
     assert str(placed(SourceError("no"), "https://a.example/x", place)) == said
 
 
-@pytest.mark.parametrize(
-    ("url", "no_proxy", "said", "has_advice"),
-    [
-        ("https://a.example/x", "", "through the proxy p.example:8: no", True),
-        ("http://a.example:8080/x", "a.example:8080", "no", False),
-    ],
-)
-def test_a_failure_behind_a_proxy_names_the_proxy_without_its_credentials(
-    monkeypatch: pytest.MonkeyPatch, url: str, no_proxy: str, said: str, has_advice: bool
-) -> None:
+def test_a_failure_behind_a_proxy_names_the_proxy_without_its_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "http://user:secret@p.example:8")
-    monkeypatch.setenv("NO_PROXY", no_proxy)
+    url = "https://a.example/x"
     error = placed(SourceError("no"), url)
-    assert (str(error), "HTTPS_PROXY" in error.advice) == (said, has_advice)
+    assert str(error) == "through the proxy p.example:8: no"
+    assert error.advice == "check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY"
     assert placed(SourceError("no", advice="do something"), url).advice == "do something"
     # The server answered, so the proxy works.
     assert placed(NotFoundError("404"), url).advice == ""
