@@ -61,7 +61,6 @@ def _download(requirement: str, directory: str, timeout: float) -> str | SourceE
             check=False,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
             errors="replace",
             env=environment,
         )
