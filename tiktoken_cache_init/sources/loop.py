@@ -1,17 +1,14 @@
 """The event loop of a fetch, which a signal ends in order."""
 
 import asyncio
-import contextlib
-import os
+import selectors
 import signal
+import socket
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .. import interrupts
-
-_DESCRIPTORS = 4
-"""File descriptors for an event loop and one connection."""
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -22,7 +19,9 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     Raises:
         OSError: this process may open too few files.
     """
-    _require_descriptors()
+    # With too few file descriptors for its selector, its pair of sockets and a connection, asyncio prints a traceback.
+    with selectors.DefaultSelector(), socket.socket(), socket.socket(), socket.socket():
+        pass
     received: list[int] = []
     handlers = {each: handler for each in interrupts.SIGNALS if callable(handler := signal.getsignal(each))}
 
@@ -62,10 +61,3 @@ async def _close(loop: asyncio.AbstractEventLoop) -> None:
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
-
-
-def _require_descriptors() -> None:
-    # With too few of them, asyncio prints a traceback.
-    with contextlib.ExitStack() as opened:
-        for _ in range(_DESCRIPTORS):
-            opened.enter_context(open(os.devnull))

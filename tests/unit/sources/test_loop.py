@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-import builtins
 import errno
+import selectors
 import signal
 from collections.abc import AsyncIterator, Iterator
 from types import FrameType
@@ -84,7 +84,7 @@ def test_an_error_of_a_transport_is_not_printed(caplog: pytest.LogCaptureFixture
 
 @pytest.mark.filterwarnings("error")
 def test_too_few_file_descriptors_are_noticed_before_the_loop_is_made(refuse: Refuse) -> None:
-    refuse("open", errno.EMFILE, builtins)
+    refuse("DefaultSelector", errno.EMFILE, selectors)
     with pytest.raises(OSError, match="Too many open files"):
         run(lambda: asyncio.sleep(0))
 
