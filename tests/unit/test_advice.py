@@ -99,15 +99,10 @@ def test_a_cause_without_a_text_is_still_reported() -> None:
         (CONTAINER, 1000, 0, 0o755, 'run as its owner (docker run --user 0:0; compose: user: "0:0"), or chown the directory to 1000:3'),
         (CONTAINER, 1000, 33, 0o755, 'run as its owner (docker run --user 33:0; compose: user: "33:0"), or as root with the capability '
          "DAC_OVERRIDE"),
-        (CONTAINER, 0, 33, 0o755, 'run as its owner (docker run --user 33:0; compose: user: "33:0"), or as root with the capability '
-         "DAC_OVERRIDE"),
         (CONTAINER, 1000, 1000, 0o655, "its owner may not write: on the host, run: chmod u+rwx DIRECTORY"),
         (POD, 1000, 0, 0o755, "set securityContext.fsGroup: 3; if the volume ignores it (ReadWriteMany claims, hostPath), run as its owner "
          "(securityContext.runAsUser: 0), or chown the directory to 1000:3 in a Job that runs as root"),
         (POD, 0, 33, 0o755, "run as its owner (securityContext.runAsUser: 33), or as root with the capability DAC_OVERRIDE"),
-        (POD, 1000, 1000, 0o555, "its owner may not write: on the node or in a Job that runs as root, run: chmod u+rwx '/cache'"),
-        (POD, 1000, 1000, 0o755, "the mode looks right, so SELinux or the storage blocks access: with SELinux, set "
-         "securityContext.seLinuxOptions"),
     ],
 )  # fmt: skip
 def test_a_user_who_may_not_write_gets_the_remedy_that_fits(
@@ -134,7 +129,6 @@ def test_a_user_of_openshift_is_never_told_to_run_as_another(monkeypatch: pytest
         (HOST, 1000, 0, "make it as root (sudo install -d -o 1000 -g 3 '/opt/a b'), or name a directory that this user can make"),
         (HOST, 0, 33, "run as its owner (sudo -u '#33')"),
         (CONTAINER, 1000, 0, 'mount a volume at /opt/a b itself, or run as its owner (docker run --user 0:0; compose: user: "0:0")'),
-        (POD, 1000, 33, "mount a volume at /opt/a b itself, or run as its owner (securityContext.runAsUser: 33)"),
     ],
 )  # fmt: skip
 def test_a_directory_that_cannot_be_made_has_advice_that_leaves_its_parent_alone(

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import signal
 import time
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -21,34 +20,15 @@ def _listening() -> Iterator[None]:
         yield
 
 
-class Thing:
-    """Object that may die."""
-
-
-def in_finalizer(number: signal.Signals) -> None:
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, Stopped), (signal.SIGALRM, DeadlinePassed)])
+def test_an_exception_that_python_ignores_is_raised_again(
+    number: signal.Signals, error: type[BaseException], capfd: pytest.CaptureFixture[str]
+) -> None:
     class Dying:
         def __del__(self) -> None:
             signal.raise_signal(number)
 
     Dying()
-
-
-def in_weakref_callback(number: signal.Signals) -> None:
-    thing = Thing()
-    reference = weakref.ref(thing, lambda _: signal.raise_signal(number))
-    del thing
-    del reference
-
-
-@pytest.mark.parametrize("where", [in_finalizer, in_weakref_callback])
-@pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, Stopped), (signal.SIGALRM, DeadlinePassed)])
-def test_an_exception_that_python_ignores_is_raised_again(
-    where: Callable[[signal.Signals], None],
-    number: signal.Signals,
-    error: type[BaseException],
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    where(number)
     with pytest.raises(error):
         time.sleep(10)
     assert capfd.readouterr().err == ""
