@@ -46,7 +46,7 @@ class Scrubber:
         for text in texts:
             # A text may be one URL, or a list that commas or spaces separate.
             for piece in (text, *entries(text), *(entry for word in text.split() for entry in entries(word))):
-                if set("@?#").intersection(piece):
+                if set("@?#").intersection(piece) and redacted(piece) != piece:
                     secrets |= _secrets(piece.strip("\"'"))
         self._patterns = []
         if secrets:

@@ -98,6 +98,7 @@ def test_a_secret_is_removed_from_any_text(text: str, printed: str) -> None:
         # A short secret is like a word.
         (["http://u:abc@h", "http://u:abcd@h"], "abc abcd", f"abc {HIDDEN}"),
         (["nothing", "https://mirror.example/x"], "nothing mirror.example", "nothing mirror.example"),
+        (["/volume/@shared"], "/volume/@shared/x", "/volume/@shared/x"),
     ],
 )
 def test_only_secrets_are_removed_from_a_text(texts: list[str], text: str, printed: str) -> None:
