@@ -37,13 +37,13 @@ class ExitCode(IntEnum):
 
 
 EXIT_CODES = {
-    "0": "ready: every wanted file is in the directory, right and readable",
-    "1": "not ready (verify, export), or nothing is baked in (path)",
-    "2": "bad setting",
-    "3": "the directory or standard output cannot be read or written",
-    "4": "a vocabulary cannot be obtained",
-    "70": "bug in this program",
-    "128+N": "stopped by signal N",
+    f"{ExitCode.READY}": "ready: every wanted file is in the directory, right and readable",
+    f"{ExitCode.NOT_READY}": "not ready (verify, export), or nothing is baked in (path)",
+    f"{ExitCode.BAD_SETTING}": "bad setting",
+    f"{ExitCode.VOLUME_FAILED}": "the directory or standard output cannot be read or written",
+    f"{ExitCode.NOT_OBTAINED}": "a vocabulary cannot be obtained",
+    f"{ExitCode.BUG}": "bug in this program",
+    f"{ExitCode.SIGNALLED}+N": "stopped by signal N",
 }
 """Exit code -> its meaning, for the help and the documentation."""
 
