@@ -185,7 +185,7 @@ class _Work:
         sources.supply(list(self._deliveries.values()), self._settings, self._end, self._watch)
         for staged in files:
             first = self._deliveries[staged.vocabulary].staged
-            if staged is not first and first.is_right:
+            if staged is not first:
                 staged.copy_from(first)
 
     def _installable(self, files: dict[Finding, StagedFile]) -> dict[Finding, StagedFile]:

@@ -5,6 +5,7 @@ import errno
 import os
 import signal
 import stat
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -128,23 +129,25 @@ def swap(directory: Path) -> None:
     (directory / OTHER.cache_key).write_bytes(CONTENT)
 
 
-def test_the_last_copies_survive_a_failure_between_two_renames(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("succeed", [0, 1])
+def test_the_last_copies_survive_if_a_rename_fails(volume: Path, monkeypatch: pytest.MonkeyPatch, succeed: int) -> None:
     swap(volume)
     rename, renamed = os.rename, list[str]()
 
-    def once(source: str, target: str) -> None:
+    def fail(source: str, target: str) -> None:
         renamed.append(target)
-        if len(renamed) > 1:
+        if len(renamed) > succeed:
             raise OSError(errno.EIO, "Input/output error")
         rename(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "rename", once)
+        patch.setattr(os, "rename", fail)
         result = fill(settings(volume, TINY, OTHER), watch)
     assert isinstance(result.error, VolumeError)
-    assert actions(result) == [Action.REPLACED, Action.FAILED]
+    assert actions(result) == [*[Action.REPLACED] * succeed, *[Action.FAILED] * (2 - succeed)]
     assert set(contents(volume).values()) == {CONTENT, OTHER_CONTENT}
-    assert len(left_behind(volume)) == 1
+    # Only after the first rename, a temporary file is the last copy.
+    assert len(left_behind(volume)) == succeed
     assert filled(volume).error is None
     assert contents(volume) == RIGHT
 
@@ -233,10 +236,13 @@ def test_a_temporary_file_of_a_killed_run_is_used_and_then_removed(volume: Path,
 # Sources.
 
 
-def test_the_advice_of_each_failure_is_given_once(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    supply_by(monkeypatch, dict.fromkeys((TINY, OTHER), SourceError("no", advice="pull the plug")))
+@pytest.mark.parametrize(("advice", "first"), [("pull the plug", "pull the plug; or "), ("", "")])
+def test_the_advice_of_each_failure_is_given_once(
+    volume: Path, monkeypatch: pytest.MonkeyPatch, advice: str, first: str
+) -> None:
+    supply_by(monkeypatch, dict.fromkeys((TINY, OTHER), SourceError("no", advice=advice)))
     assert str(filled(volume).error) == (
-        "could not obtain tiny.tiktoken, other.tiktoken: pull the plug; or set TIKTOKEN_INIT_MIRRORS to a mirror or a "
+        f"could not obtain tiny.tiktoken, other.tiktoken: {first}set TIKTOKEN_INIT_MIRRORS to a mirror or a "
         "directory that holds the files; or build an image that holds them"
     )
 
@@ -251,6 +257,8 @@ def test_bytes_that_another_run_writes_meanwhile_are_found(
     supply, calls, slept = sources.supply, list[int](), list[float]()
 
     def meanwhile(*arguments: Any) -> None:
+        _, chosen, end, called = arguments
+        assert (called, round(end - time.monotonic(), -1)) == (watch, chosen.deadline)
         calls.append(len(calls))
         if len(calls) > 1 and source:
             supply(*arguments)
