@@ -11,6 +11,7 @@ from .settings import COMMANDS, SETTINGS, default_of
 from .values import nearest
 
 _PROGRAM = "tiktoken-cache-init"
+_JSON_COMMANDS = ("fill", "verify", "list")
 
 _MAIN_HELP = """\
 usage: {program} [COMMAND] [OPTIONS]
@@ -111,7 +112,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
             default = default_of(setting, command) or setting.default_note.replace("`", "")
             text = f"{setting.help} ({default})" if default else setting.help
             parser.add_argument(setting.option, dest=setting.field, metavar=setting.metavar, action="append", help=text)
-    if command in ("fill", "verify", "list"):
+    if command in _JSON_COMMANDS:
         parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
     return parser
 
@@ -128,6 +129,8 @@ def _unknown_word(command: str, word: str) -> str:
     # Show only the name, because the text after it may be a secret.
     name = re.findall("^-*[A-Za-z_-]*", word)[0]
     options = [*(setting.option for setting in SETTINGS if command in setting.commands), "--help"]
+    if command in _JSON_COMMANDS:
+        options.append("--json")
     if guess := nearest(name.lower().replace("_", "-"), options):
         hint = f"did you mean {guess}?"
     elif place.in_container() and not place.in_pod():

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from . import catalogue, place, values
 from .catalogue import Encoding, Target, Vocabulary
 from .errors import SettingError
-from .redact import entries
+from .redact import entries, redacted
 from .values import Owner, SourceName
 
 COMMANDS = {
@@ -251,10 +251,10 @@ def _check_names(environment: Mapping[str, str], given: Mapping[str, object]) ->
 
 
 def _refuse_clashes(settings: Settings) -> None:
-    vocabularies: dict[str, Vocabulary] = {}
+    digests = {vocabulary.url: vocabulary.sha256 for vocabulary in catalogue.VOCABULARIES}
+    urls: dict[str, str] = {}
     for vocabulary, path in settings.targets:
-        if vocabularies.setdefault(path, vocabulary) != vocabulary:
-            raise SettingError(
-                f"two vocabularies would be called {os.path.basename(path)}: leave one out, or, if they have two URLs, set "
-                f"{_PREFIX}LAYOUT=cache"
-            )
+        if digests.setdefault(vocabulary.url, vocabulary.sha256) != vocabulary.sha256:
+            raise SettingError(f"{redacted(vocabulary.url)} is given two digests: keep the right one")
+        if urls.setdefault(path, vocabulary.url) != vocabulary.url:
+            raise SettingError(f"two vocabularies would be called {os.path.basename(path)}: use {_PREFIX}LAYOUT=cache")

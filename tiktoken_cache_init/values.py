@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Literal, get_args
 
-from . import catalogue
+from . import catalogue, place
 from .catalogue import Encoding, Vocabulary
 from .errors import SettingError
 from .redact import redacted
@@ -19,7 +19,7 @@ Owner = tuple[int, int]
 """User and group for `os.chown`; -1 leaves the group unchanged."""
 
 
-def nearest(word: str, known: Iterable[str], cutoff: float = 0.75) -> str | None:
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.8) -> str | None:
     """Return the known word that is most similar to a misspelled one, or None."""
     # Only errors need difflib, and importing it would slow down every start.
     from difflib import get_close_matches
@@ -28,19 +28,17 @@ def nearest(word: str, known: Iterable[str], cutoff: float = 0.75) -> str | None
     return matches[0] if matches else None
 
 
-def url_problem(url: str) -> str:
-    """Return why an http(s) URL cannot be used, or an empty string."""
+def is_url(text: str) -> bool:
+    """Return whether a text is a URL with a valid host and port, without spaces and without a fragment."""
     from urllib.parse import urlsplit
 
-    if any(character in " #" or not character.isprintable() for character in url):
-        return "has a space, a '#' or a control character in it, which must be percent-encoded"
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(text)
         # Reading the port checks it.
         host, _ = parts.hostname, parts.port
     except ValueError:
-        host = None
-    return "" if host and "," not in host else "has no valid host and port"
+        return False
+    return bool(host and "," not in host) and text.isprintable() and not set(" #").intersection(text)
 
 
 def words(text: str) -> list[str]:
@@ -68,6 +66,8 @@ def parse_directory(text: str) -> str:
     if bare != text:
         raise SettingError(f"a stray space or quote is part of the path {text!r}: write {bare}")
     parse_path(text)
+    if "://" in text:
+        raise SettingError(f"'{redacted(text)}' is a URL: write the path of a directory, such as /cache/tiktoken")
     try:
         # abspath keeps two slashes at the start.
         path = "/" + os.path.abspath(text).lstrip("/")
@@ -82,9 +82,10 @@ def parse_consumers_directory(text: str) -> str:
     """Return the absolute path in ``TIKTOKEN_CACHE_DIR``. Consumers use this variable unchanged, so it must be absolute."""
     path = parse_directory(text)
     if not os.path.isabs(text):
+        meant = "/cache/tiktoken" if place.in_image() else path
         raise SettingError(
-            "the path is relative, and each program has its own working directory: write the absolute path that the "
-            "consumer mounts, such as /cache/tiktoken"
+            f"the path is relative, and each program has its own working directory: write {meant}, or the absolute path "
+            "that the consumer mounts"
         )
     return path
 
@@ -107,7 +108,7 @@ def _encoding(name: str) -> Encoding:
     # Users often leave out "_base".
     guess = nearest(stem.replace("-", "_"), names, cutoff=0.6)
     hint = f"did you mean {guess}? The names are" if guess else "write one or more of"
-    raise SettingError(f"unknown encoding '{name}': {hint} {', '.join(names)}, or 'all'")
+    raise SettingError(f"unknown encoding '{redacted(name)}': {hint} {', '.join(names)}, or 'all'")
 
 
 def one_of(*known: str) -> Callable[[str], str]:
@@ -168,14 +169,14 @@ def parse_owner(text: str) -> Owner | None:
 def parse_mirror(text: str) -> str:
     """Return the URL or the path of a mirror."""
     parse_path(text)
-    problem = ""
     if text.lower().startswith(("http://", "https://")):
-        problem = url_problem(text)
-    elif text.startswith("//") or not text.lower().startswith(("/", ".", "file:///", "file://localhost/")):
-        problem = "is not the URL or the path of a mirror"
-    if problem:
+        is_mirror = is_url(text)
+    else:
+        is_mirror = text.lower().startswith(("/", ".", "file:///", "file://localhost/")) and not text.startswith("//")
+    if not is_mirror:
         raise SettingError(
-            f"'{redacted(text)}' {problem}: write https://HOST[:PORT]/PATH, or /DIRECTORY, or ./DIRECTORY"
+            f"'{redacted(text)}' is not the URL or the path of a mirror: write https://HOST[:PORT]/PATH, or /DIRECTORY, or "
+            "./DIRECTORY; in a URL, spaces and '#' must be percent-encoded"
         )
     return text
 
@@ -189,7 +190,7 @@ def parse_extra(text: str) -> Vocabulary:
     if found:
         url, digest, size = found.groups()
         vocabulary = Vocabulary(url, digest.lower(), int(size) if size else None)
-        if not url_problem(url) and vocabulary.published_name[:1] not in ("", "."):
+        if is_url(url) and vocabulary.published_name[:1] not in ("", "."):
             # The size of published bytes is known.
             return catalogue.same_bytes(vocabulary)[-1]._replace(url=url)
     raise SettingError(

@@ -7,7 +7,7 @@ import httpx
 
 from ..errors import SettingError
 from ..redact import HIDDEN, is_host, redacted
-from ..values import url_problem, words
+from ..values import is_url, words
 
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 
@@ -52,8 +52,10 @@ class Proxies:
         return None if proxy is None or self._is_direct(url) else proxy
 
     def _is_direct(self, url: httpx.URL) -> bool:
+        # With its port, if that is not the default one.
+        place = url.netloc.decode()
         for domain in self._domains:
-            if f".{url.host}".endswith(f".{domain}") or f".{url.host}:{url.port}".endswith(f".{domain}"):
+            if f".{url.host}".endswith(f".{domain}") or f".{place}".endswith(f".{domain}"):
                 return True
         try:
             address = ipaddress.ip_address(url.host)
@@ -67,7 +69,7 @@ def _proxy(name: str, text: str) -> httpx.URL:
     try:
         url = httpx.URL(whole)
         # A password with a '/', '?' or '#' in it would be taken for the host, and printed.
-        is_valid = url.scheme in _SCHEMES and not url_problem(whole) and redacted(whole) != HIDDEN
+        is_valid = url.scheme in _SCHEMES and is_url(whole) and redacted(whole) != HIDDEN
     except httpx.InvalidURL:
         is_valid = False
     if not is_valid:

@@ -40,7 +40,7 @@ def test_a_url_goes_through_the_proxy_of_its_scheme(
         ("m.example n:8443", ["https://m.example:1", "https://n:8443"], ["https://n", "https://n:443"]),
         ("127.0.0.1:9", ["http://127.0.0.1:9/"], ["http://127.0.0.1/"]),
         ("10.0.0.0/8,192.168.1.1/16", ["http://10.1.2.3", "http://192.168.9.9"], ["http://11.0.0.1", "http://m"]),
-        ("[::1]", ["http://[::1]:8/"], ["http://[::2]/"]),
+        ("[::1]:8", ["http://[::1]:8/"], ["http://[::1]/", "http://[::2]:8/"]),
         ("fd00::/8", ["http://[fd12::1]/"], ["http://[fe80::1]/", "http://10.0.0.1"]),
         ("b\u00fccher.example", ["http://xn--bcher-kva.example/", "http://B\u00dcCHER.example"], ["http://example"]),
         ("a, *", ["http://m.example", "https://m.example"], []),
