@@ -27,10 +27,12 @@ def redacted(text: str) -> str:
 
     Any other text is hidden as a whole, because a part of it may be a secret.
     """
-    if "://" not in text:
-        is_path = text.startswith(("/", ".")) and not text.startswith("//")
-        return text if is_path or not set("@:?#").intersection(text) else HIDDEN
-    url = _split(text)
+    scheme, mark, rest = text.partition("://")
+    is_path = not mark and text.startswith(("/", ".")) and not text.startswith("//")
+    # The URLs of published vocabularies are plain. Parsing one would slow down every start.
+    if is_path or not set("@:?#").intersection(rest if mark else scheme):
+        return text
+    url = _split(text) if mark else None
     if url is None:
         return HIDDEN
     userinfo, _, host = url.netloc.rpartition("@")
@@ -53,7 +55,7 @@ class Scrubber:
             # Few runs have secrets, and importing this would slow down every start.
             import re
 
-            # Longest first: a short secret may be part of a longer one. Host names and codings are printed in lower case.
+            # Longest first: a short secret may be part of a longer one. httpx prints hosts in lower case.
             known = sorted((s for s in secrets if len(s) >= _MIN_LENGTH), key=len, reverse=True)
             self._patterns = [re.compile(re.escape(secret), re.IGNORECASE) for secret in known]
 
@@ -87,7 +89,6 @@ def is_host(text: str) -> bool:
 
 def _split(url: str) -> SplitResult | None:
     """Split a URL. Return None if it is not clear where the password ends, because a '/', '?' or '#' may belong to it."""
-    # Few runs have a URL to print, and importing this would slow down every start.
     from urllib.parse import urlsplit
 
     try:
@@ -103,7 +104,7 @@ def _split(url: str) -> SplitResult | None:
 
 
 def _secrets(text: str) -> set[str]:
-    """Return the secrets of a URL in the forms in which a server or a library may repeat them. It may be a secret as a whole."""
+    """Return the secrets of a URL in the forms in which a server or a library may repeat them. If it is not clear, it is one secret."""
     url = _split(text)
     if not url:
         return {text}

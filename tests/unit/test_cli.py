@@ -321,17 +321,26 @@ def test_a_signal_ends_an_export_at_once_unless_it_was_ignored(run: Run, monkeyp
 
 def test_a_fill_from_baked_files_imports_no_network_code_and_nothing_for_failures(volume: Path, baked: Path) -> None:
     program = (
-        "import sys\n"
+        "import sys; sys.path.insert(0, '.')\n"
         "from tiktoken_cache_init import catalogue, cli, place\n"
-        "from tests.samples import OTHER, TINY\n"
-        "known = catalogue.Encoding\n"
-        "catalogue.ENCODINGS = (known('cl100k_base', (TINY,), ''), known('o200k_base', (OTHER,), ''))\n"
+        "from tiktoken_cache_init.catalogue import Encoding, Vocabulary\n"
+        f"catalogue.ENCODINGS = Encoding('cl100k_base', ({TINY},), ''), Encoding('o200k_base', ({OTHER},), '')\n"
         f"place.BAKED_DIR = {str(baked)!r}\n"
         f"environment = {{'TIKTOKEN_CACHE_DIR': {str(volume)!r}, 'TIKTOKEN_INIT_SOURCES': 'baked'}}\n"
         "code = cli.main([], environment, sys.stdout, sys.stderr)\n"
         "print(*sys.modules); sys.exit(code)"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], cwd=ROOT, capture_output=True, check=True, text=True
+    )
     loaded = set(done.stdout.split())
     assert "tiktoken_cache_init.sources.files" in loaded
-    assert not loaded & {"httpx", "ssl", "asyncio", "argparse", "json", "tiktoken_cache_init.sources.fetch"}
+    assert not loaded & {
+        "httpx",
+        "ssl",
+        "asyncio",
+        "argparse",
+        "json",
+        "urllib.parse",
+        "tiktoken_cache_init.sources.fetch",
+    }
