@@ -145,9 +145,7 @@ def _permission_advice(error: StorageError) -> str:
     status = os.stat(directory)
     as_owner = f"run as its owner ({_as_user(status.st_uid, status.st_gid)})"
     if directory != path and not os.access(directory, os.X_OK):
-        return (
-            f"this runs as {user}, and a parent directory is not searchable by it: chmod o+x {directory}, or {as_owner}"
-        )
+        return f"this runs as {user}, and a parent directory is not searchable by it: chmod o+x '{directory}', or {as_owner}"
     to_make = path if error.action == "make" else ""
     owner, mode = user_text(status.st_uid, status.st_gid), stat.S_IMODE(status.st_mode)
     facts = f"this runs as {user}, {directory if to_make else 'the directory'} belongs to {owner} with mode {mode:04o}"
@@ -157,8 +155,8 @@ def _permission_advice(error: StorageError) -> str:
         outside = _here(host="outside it, run", container="on the host run", pod="on the node run")
         return f"{facts}, a user from outside this user namespace: {podman}{outside}: chown {host_id} DIRECTORY"
     if status.st_uid == os.geteuid():
-        is_refused = error.cause.errno == errno.EPERM
-        return f"{facts}: {_own_directory_advice(directory, is_refused, mode, to_make)}"
+        is_immutable = error.cause.errno == errno.EPERM
+        return f"{facts}: {_own_directory_advice(directory, is_immutable, mode, to_make)}"
     return f"{facts}{_others_directory_advice(directory, status.st_uid, as_owner, to_make)}"
 
 
@@ -175,12 +173,7 @@ def _own_directory_advice(directory: str, is_immutable: bool, mode: int, to_make
     is_root = os.geteuid() == 0
     if is_root and _is_nfs(directory):
         return f"the NFS server maps root to nobody (root_squash): on the server, {squashed}"
-    remedy = _here(
-        host="with SELinux, look for 'denied' in the audit log",
-        container="with SELinux, mount with :z",
-        pod="with SELinux, set securityContext.seLinuxOptions",
-    )
-    text = f"the mode looks right, so SELinux or the storage blocks access: {remedy}"
+    text = f"the mode looks right, so SELinux or the storage blocks access: {_selinux_advice()}"
     return f"{text}; with NFS and root_squash, {squashed}" if is_root else text
 
 
@@ -195,7 +188,7 @@ def _others_directory_advice(directory: str, owner: int, as_owner: str, to_make:
     capability = ", or as root with the capability DAC_OVERRIDE"
     as_root = "" if _is_nfs(directory) else _here(host="", container=capability, pod=capability)
     if uid == 0:
-        return f": {as_owner}{as_root}"
+        return f": {as_owner}" if _is_nfs(directory) else f": {as_owner}{as_root}; {_selinux_advice()}"
     if to_make:
         make = f"make it as root (sudo install -d -o {uid} -g {gid} '{to_make}'), or name a directory that this user can make"
         mount = f"mount a volume at {to_make} itself, or {as_owner}"
@@ -208,6 +201,14 @@ def _others_directory_advice(directory: str, owner: int, as_owner: str, to_make:
             f"set securityContext.fsGroup: {gid}; if the volume ignores it (ReadWriteMany claims, hostPath), {as_owner}, or "
             f"{chown} in a Job that runs as root"
         ),
+    )
+
+
+def _selinux_advice() -> str:
+    return _here(
+        host="with SELinux, look for 'denied' in the audit log",
+        container="with SELinux, mount with :z",
+        pod="with SELinux, set securityContext.seLinuxOptions",
     )
 
 

@@ -92,7 +92,7 @@ def test_a_cause_without_a_text_is_still_reported() -> None:
     ("place", "us", "owner", "mode", "remedy"),
     [
         (HOST, 1000, 0, 0o755, "run as its owner (sudo), or name another directory"),
-        (HOST, 0, 33, 0o755, "run as its owner (sudo -u '#33')"),
+        (HOST, 0, 33, 0o755, "run as its owner (sudo -u '#33'); with SELinux, look for 'denied' in the audit log"),
         (HOST, 1000, 1000, 0o555, "its owner may not write: run: chmod u+rwx '/cache'"),
         (HOST, 1000, 1000, 0o755, "the mode looks right, so SELinux or the storage blocks access: with SELinux, look for 'denied' in the "
          "audit log"),
@@ -102,7 +102,8 @@ def test_a_cause_without_a_text_is_still_reported() -> None:
         (CONTAINER, 1000, 1000, 0o655, "its owner may not write: on the host, run: chmod u+rwx DIRECTORY"),
         (POD, 1000, 0, 0o755, "set securityContext.fsGroup: 3; if the volume ignores it (ReadWriteMany claims, hostPath), run as its owner "
          "(securityContext.runAsUser: 0), or chown the directory to 1000:3 in a Job that runs as root"),
-        (POD, 0, 33, 0o755, "run as its owner (securityContext.runAsUser: 33), or as root with the capability DAC_OVERRIDE"),
+        (POD, 0, 33, 0o755, "run as its owner (securityContext.runAsUser: 33), or as root with the capability DAC_OVERRIDE; with SELinux, set "
+         "securityContext.seLinuxOptions"),
     ],
 )  # fmt: skip
 def test_a_user_who_may_not_write_gets_the_remedy_that_fits(
@@ -127,7 +128,7 @@ def test_a_user_of_openshift_is_never_told_to_run_as_another(monkeypatch: pytest
     ("place", "us", "owner", "remedy"),
     [
         (HOST, 1000, 0, "make it as root (sudo install -d -o 1000 -g 3 '/opt/a b'), or name a directory that this user can make"),
-        (HOST, 0, 33, "run as its owner (sudo -u '#33')"),
+        (HOST, 0, 33, "run as its owner (sudo -u '#33'); with SELinux, look for 'denied' in the audit log"),
         (CONTAINER, 1000, 0, 'mount a volume at /opt/a b itself, or run as its owner (docker run --user 0:0; compose: user: "0:0")'),
     ],
 )  # fmt: skip
@@ -185,7 +186,7 @@ def test_an_unsearchable_parent_is_reported(monkeypatch: pytest.MonkeyPatch) -> 
     as_user(monkeypatch, 1000)
     owned(monkeypatch, 33, 0o700, "/closed")
     monkeypatch.setattr(os, "access", lambda *_: False)
-    remedy = "a parent directory is not searchable by it: chmod o+x /closed, or run as its owner (sudo -u '#33')"
+    remedy = "a parent directory is not searchable by it: chmod o+x '/closed', or run as its owner (sudo -u '#33')"
     assert said(errno.EACCES, "/closed/no/such").endswith(f": this runs as 1000:0, and {remedy}")
 
 
