@@ -62,13 +62,14 @@ class Delivery:
 
     @contextlib.contextmanager
     def attempt(self, label: str) -> Iterator[None]:
-        """Record the attempt that the block makes. A `SourceError` ends the block, and is recorded as a failure."""
+        """Record the attempt that the block makes. A `SourceError` is recorded as a failure, and the bytes are discarded."""
         self.label = label
         try:
             yield
         except SourceError as error:
             self.record_failure(error)
             self.label = ""
+            self.staged.restart()
 
     def record_failure(self, error: SourceError) -> None:
         """Record the failure of the last attempt."""
@@ -89,8 +90,8 @@ Watch = Callable[[Sequence[Delivery]], None]
 Source = Callable[[Sequence[Delivery]], None]
 """Function that fills the temporary file of each delivery, if possible. It records each attempt with `Delivery.attempt`.
 
-No file is right yet, and the source may leave wrong bytes in one. It raises `VolumeError` if a temporary file cannot be
-written, and `SettingError` if a setting of the source is wrong.
+No file is right yet. It raises `VolumeError` if a temporary file cannot be written, and `SettingError` if a setting of the
+source is wrong.
 """
 
 
@@ -127,8 +128,9 @@ def supply(deliveries: Sequence[Delivery], settings: Settings, end: float, watch
         except (SettingError, ImportError, OSError, MemoryError, SystemError) as error:
             unusable[name] = error
             for delivery in missing:
-                with delivery.attempt(name):
-                    raise _unusable(name, error) from error
+                if not delivery.staged.is_right:
+                    with delivery.attempt(name):
+                        raise _unusable(name, error) from error
     wrong_settings = [error for error in unusable.values() if isinstance(error, SettingError)]
     if wrong_settings and not all(delivery.staged.is_right for delivery in deliveries):
         raise wrong_settings[0]
@@ -162,7 +164,7 @@ def _order(settings: Settings) -> Iterator[Name]:
             yield "directories"
         yield name
     if "fetch" in settings.sources:
-        # A slow route is better than nothing.
+        # Continue the routes that were too slow.
         yield "fetch"
 
 

@@ -50,7 +50,7 @@ def make_client(settings: Settings, proxies: Proxies) -> httpx.AsyncClient:
         raise SettingError(
             "a SOCKS proxy needs the package socksio: install httpx[socks], or set another proxy"
         ) from error
-    # asyncio.timeout bounds each transfer as a whole, so httpx needs no time-outs.
+    # `transfer` limits the time, so httpx needs no time-outs.
     return httpx.AsyncClient(transport=network, headers=headers, auth=_netrc(), timeout=httpx.Timeout(None))
 
 
@@ -60,7 +60,7 @@ def _trust(extra: str) -> ssl.SSLContext:
     context = ssl.create_default_context()
     # Corporate proxies often use authorities without a key identifier, which Python 3.13 refuses.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if not _has_authorities():
+    if not os.environ.get("SSL_CERT_DIR") and not _has_authorities():
         import certifi
 
         context.load_verify_locations(cafile=certifi.where())
@@ -82,8 +82,7 @@ def _trust(extra: str) -> ssl.SSLContext:
 
 
 def _has_authorities() -> bool:
-    # The paths of SSL_CERT_FILE, SSL_CERT_DIR or the system. An interpreter that was built for another system uses paths that do
-    # not exist here. They are None then.
+    # An interpreter that was built for another system uses paths that do not exist here. They are None then.
     paths = ssl.get_default_verify_paths()
     return bool(paths.cafile or (paths.capath and os.listdir(paths.capath)))
 

@@ -22,7 +22,7 @@ from .transfer import transfer
 
 _MAX_ATTEMPTS = 5
 """Attempts without progress before a route is given up."""
-_FIRST_WAIT = 0.25
+_SHORTEST_WAIT = 0.25
 """Seconds before a retry after progress. The wait doubles for each attempt without progress."""
 _WATCH_EVERY = 0.25
 """Seconds between two calls of the progress callback."""
@@ -65,9 +65,6 @@ class Fetch:
             self._is_last = True
         else:
             self._routes = {each: _routes(each.vocabulary, self._settings) for each in deliveries}
-            for delivery in deliveries:
-                # Bytes of another source may be wrong.
-                delivery.staged.restart()
         if any(self._routes[delivery] for delivery in deliveries):
             run(lambda: self._fetch_all(deliveries))
 
@@ -142,4 +139,4 @@ def _routes(vocabulary: Vocabulary, settings: Settings) -> list[_Route]:
 
 def _backoff(failures: int) -> float:
     # The random factor keeps many init containers from retrying at the same moment.
-    return _FIRST_WAIT * 2.0**failures * random.uniform(0.5, 1.5)
+    return _SHORTEST_WAIT * 2.0**failures * random.uniform(0.5, 1.5)

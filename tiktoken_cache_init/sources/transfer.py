@@ -112,9 +112,13 @@ async def _request(client: httpx.AsyncClient, url: str, visited: list[httpx.URL]
 
 async def _receive(response: httpx.Response, staged: StagedFile, pace: _Pace) -> None:
     """Write the body to the file until the digest is right. Bytes that a retry cannot continue are discarded."""
-    resumed = _is_continuation(response, staged)
+    resumed = staged.position > 0 and response.status_code in (206, 416)
     if not resumed:
+        _check_whole(response)
         staged.restart()
+    elif not _is_next(response, staged.position):
+        staged.restart()
+        raise SourceError("does not continue where the file ends", transient=True)
     try:
         await _write_body(response, staged, pace)
     except SourceError as error:
@@ -135,8 +139,8 @@ async def _write_body(response: httpx.Response, staged: StagedFile, pace: _Pace)
         if staged.is_right:
             return
         if len(piece) >= room:
-            raise _too_long(staged) if len(piece) > room else wrong_bytes(staged)
-        # How much of a file without a known size is missing is not known.
+            raise _too_long(staged) if len(piece) > room else _wrong(staged)
+        # Without a size, the speed is not judged.
         pace.check(len(piece), vocabulary.size - staged.position if vocabulary.size else 0)
     raise _ended(response, staged)
 
@@ -161,26 +165,19 @@ def _coding(response: httpx.Response) -> str:
     return str(response.headers.get("Content-Encoding", "")).strip().lower()
 
 
-def _is_continuation(response: httpx.Response, staged: StagedFile) -> bool:
-    """Return whether the body continues the file, or False if it is a whole file.
+def _is_next(response: httpx.Response, start: int) -> bool:
+    """Return whether the body continues the file at ``start``."""
+    # A part of a compressed body does not continue the bytes that were unpacked before.
+    return response.headers.get("Content-Range", "").startswith(f"bytes {start}-") and _coding(response) in _PLAIN
 
-    Raises:
-        SourceError: the body is neither.
-    """
-    status, coding = response.status_code, _coding(response)
-    if staged.position and status in (206, 416):
-        # A part of a compressed body does not continue the bytes that were unpacked before.
-        is_next = response.headers.get("Content-Range", "").startswith(f"bytes {staged.position}-")
-        if is_next and coding in _PLAIN:
-            return True
-        staged.restart()
-        raise SourceError("does not continue where the file ends", transient=True)
-    if status != 200:
+
+def _check_whole(response: httpx.Response) -> None:
+    """Raise the error for an answer whose body is not a whole file."""
+    if response.status_code != 200:
         raise refusal(response)
-    if coding not in (*_PLAIN, "gzip", "deflate"):
+    if _coding(response) not in (*_PLAIN, "gzip", "deflate"):
         # The name of the coding is not printed, because the server may repeat credentials in it.
         raise SourceError("its body is compressed in an unknown way, which was not asked for")
-    return False
 
 
 def _ended(response: httpx.Response, staged: StagedFile) -> SourceError:
@@ -190,8 +187,12 @@ def _ended(response: httpx.Response, staged: StagedFile) -> SourceError:
     # httpx raises an error if a framed body is cut, so this one is a whole file.
     is_framed = "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
     if is_framed and response.status_code == 200:
-        return NotFoundError(str(wrong_bytes(staged)))
+        return _wrong(staged)
     return SourceError(f"the body ended after {staged.position:,} bytes", transient=True)
+
+
+def _wrong(staged: StagedFile) -> NotFoundError:
+    return NotFoundError(f"{wrong_bytes(staged)}")
 
 
 def _too_long(staged: StagedFile) -> NotFoundError:

@@ -101,7 +101,7 @@ class StagedFile:
         return self.digest == self.vocabulary.sha256 and self.vocabulary.size in (None, self.position)
 
     def identity(self) -> Identity:
-        """Identify the bytes written so far, if they are wrong. After this, call `restart` before the next write."""
+        """Identify the bytes written so far, if they are wrong."""
         with storage_errors("read", self.path), open(self._fd, "rb", buffering=0, closefd=False) as file:
             return identify(file, self.vocabulary)
 

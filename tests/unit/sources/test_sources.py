@@ -117,9 +117,11 @@ def test_an_attempt_is_recorded_with_its_place_and_its_failure(volume: Path) -> 
     with staged_file(volume) as staged:
         delivery = Delivery(staged)
         with delivery.attempt("here"):
+            staged.write(b"wrong")
             raise SourceError("no", advice="do something")
-        # The next source has no place yet.
-        assert (delivery.label, delivery.failures) == ("", [("here", "no", "do something")])
+        # The next source has no place and no bytes yet.
+        assert (delivery.label, staged.position) == ("", 0)
+        assert delivery.failures == [("here", "no", "do something")]
 
 
 @pytest.mark.parametrize(
