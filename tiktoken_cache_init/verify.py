@@ -126,16 +126,15 @@ def _fix(
     path = elsewhere.get(vocabulary)
     if path is None or finding.state is State.DIRECTORY:
         return Fix("run fill")
-    directory = os.path.dirname(path)
-    # Another mount helps only if one directory holds every wanted file under its right name.
-    there = settings._replace(cache_dir=os.path.normpath(os.path.join(settings.cache_dir, directory)))
-    all_there = all(each.state is State.RIGHT for each in inspect(there.targets))
-    mount = "mount that directory, or " if all_there else ""
     # A copy leaves the file for the other names that need it.
     copy = f"copy {path} to {name}"
-    if directory == "..":
-        return Fix(f"the right bytes are one directory too high, in {path}: {mount}{copy}", by_fill=False)
-    if directory:
+    if directory := os.path.dirname(path):
+        # Another mount helps only if one directory holds every wanted file under its right name.
+        there = settings._replace(cache_dir=os.path.normpath(os.path.join(settings.cache_dir, directory)))
+        all_there = all(each.state is State.RIGHT for each in inspect(there.targets))
+        mount = "mount that directory, or " if all_there else ""
+        if directory == "..":
+            return Fix(f"the right bytes are one directory too high, in {path}: {mount}{copy}", by_fill=False)
         return Fix(f"the right bytes are in a subdirectory, in {path}: {mount}run fill")
     if any(other.name == path and other.vocabulary != vocabulary for other in findings):
         return Fix(f"the right bytes are under another vocabulary's name, {path}: run fill")
