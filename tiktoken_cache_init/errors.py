@@ -82,7 +82,7 @@ class StorageError(VolumeError):
     """A system call on the volume failed."""
 
     def __init__(self, action: str, path: str, cause: OSError, needed: int = 0) -> None:
-        """Take what failed.
+        """Make the error.
 
         Args:
             action: a verb, such as ``write in``.

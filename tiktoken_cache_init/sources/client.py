@@ -14,7 +14,7 @@ from .proxies import Proxies
 
 
 class _Network(httpx.AsyncBaseTransport):
-    """Sends each request through the proxy for its URL. Every TLS connection has the same trust, that to a proxy too."""
+    """Sends each request through the proxy for its URL. Every TLS connection has the same trust, also the one to a proxy."""
 
     def __init__(self, proxies: Proxies, trust: ssl.SSLContext) -> None:
         self._proxies = proxies

@@ -12,7 +12,7 @@ from .. import interrupts
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a coroutine function to its end. A signal cancels it, and is handled when the loop is closed.
+    """Run a coroutine function to its end. A signal cancels it. Its handler runs after the loop is closed.
 
     Unlike `asyncio.run`, this does not wait for threads, because a name look-up may hang in one.
 
