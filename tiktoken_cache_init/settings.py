@@ -221,6 +221,9 @@ def _value(setting: Setting, command: str, given: Mapping[str, list[str]], envir
             # Consumers use this variable unchanged, so a stray space or an empty value is an error.
             return "" if text is None else values.parse_consumers_directory(text)
         text = (text or "").strip()
+        if text[:1] in ("'", '"') and text.endswith(text[0]):
+            # In a list of a compose file, quotes around the value alone are part of it.
+            raise SettingError(f"the quotes are part of the value: write {text[1:-1]} without them")
         texts = text.split() if setting.repeatable else [text or default_of(setting, command)]
     if setting.repeatable:
         return tuple(dict.fromkeys(setting.parse(entry) for text in texts for entry in entries(text)))

@@ -89,9 +89,11 @@ def test_the_last_use_of_an_option_counts_unless_its_values_add_up(setting: Sett
 
 
 @EACH
-def test_spaces_around_a_variable_are_ignored_unless_consumers_read_it(setting: Setting) -> None:
+def test_spaces_around_a_variable_are_ignored_unless_consumers_read_it_and_quotes_refused(setting: Setting) -> None:
+    text, meaning = VALUES[setting.field][1][0]
+    for quote in "'\"":
+        assert f"write {text}" in refusal({setting.variable: f"{quote}{text}{quote}"})
     if setting.field != "cache_dir":
-        text, meaning = VALUES[setting.field][1][0]
         assert value(setting, {setting.variable: f" {text}\n"}) == meaning
         assert read({setting.variable: ""}) == read({setting.variable: " "}) == read()
 
