@@ -260,7 +260,10 @@ def test_a_relative_directory_becomes_absolute_in_the_option_and_is_refused_in_t
     monkeypatch.chdir(tmp_path / "gone")
     assert read(cache_dir=[".//tiktoken/"]).cache_dir == f"{tmp_path}/gone/tiktoken"
     assert read(cache_dir=["//cache"]).cache_dir == "/cache"
-    assert "the path is relative, and each program has" in refusal({"TIKTOKEN_CACHE_DIR": "data/cache"})
+    for in_image, meant in ((False, tmp_path / "data/cache"), (True, "/cache/tiktoken")):
+        monkeypatch.setattr("tiktoken_cache_init.place.in_image", lambda answer=in_image: answer)
+        said = refusal({"TIKTOKEN_CACHE_DIR": "data/cache"})
+        assert f"the path is relative, and each program has its own working directory: write {meant}, or" in said
     (tmp_path / "gone").rmdir()
     assert "the working directory no longer exists: write an absolute path" in refused("cache_dir", "cache")
 

