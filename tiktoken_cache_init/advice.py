@@ -84,10 +84,15 @@ def _as_user(uid: int | str, gid: int = -1) -> str:
 def _command(command: str, directory: str) -> str:
     """Return how to run a command on a directory of the volume."""
     return _here(
-        host=f"run: {command} '{directory}'",
+        host=f"run: {command} {_quoted(directory)}",
         container=f"on the host, run: {command} DIRECTORY",
-        pod=f"on the node or in a Job that runs as root, run: {command} '{directory}'",
+        pod=f"on the node or in a Job that runs as root, run: {command} {_quoted(directory)}",
     )
+
+
+def _quoted(path: str) -> str:
+    """Return a path as a word of a shell. The image has no shlex."""
+    return "'{}'".format(path.replace("'", "'\\''"))
 
 
 def _storage_advice(error: StorageError) -> str:
@@ -145,7 +150,7 @@ def _permission_advice(error: StorageError) -> str:
     status = os.stat(directory)
     as_owner = f"run as its owner ({_as_user(status.st_uid, status.st_gid)})"
     if directory != path and not os.access(directory, os.X_OK):
-        return f"this runs as {user}, and a parent directory is not searchable by it: chmod o+x '{directory}', or {as_owner}"
+        return f"this runs as {user}, and a parent directory is not searchable by it: chmod o+x {_quoted(directory)}, or {as_owner}"
     to_make = path if error.action == "make" else ""
     owner, mode = user_text(status.st_uid, status.st_gid), stat.S_IMODE(status.st_mode)
     facts = f"this runs as {user}, {directory if to_make else 'the directory'} belongs to {owner} with mode {mode:04o}"
@@ -190,7 +195,7 @@ def _others_directory_advice(directory: str, owner: int, as_owner: str, to_make:
     if uid == 0:
         return f": {as_owner}" if _is_nfs(directory) else f": {as_owner}{as_root}; {_selinux_advice()}"
     if to_make:
-        make = f"make it as root (sudo install -d -o {uid} -g {gid} '{to_make}'), or name a directory that this user can make"
+        make = f"make it as root (sudo install -d -o {uid} -g {gid} {_quoted(to_make)}), or name a directory that this user can make"
         mount = f"mount a volume at {to_make} itself, or {as_owner}"
         return f": {_here(host=make, container=mount, pod=mount)}"
     chown = f"chown the directory to {user_text(uid, gid)}"

@@ -169,10 +169,15 @@ def parse_owner(text: str) -> Owner | None:
 def parse_mirror(text: str) -> str:
     """Return the URL or the path of a mirror."""
     parse_path(text)
-    if text.lower().startswith(("http://", "https://")):
-        is_mirror = is_url(text)
+    scheme, mark, rest = text.partition("://")
+    if not mark:
+        # A host without a scheme is no directory.
+        is_host = set(".:@").intersection(text.partition("/")[0]) and not text.startswith(".")
+        is_mirror = not is_host and not text.startswith("//")
+    elif scheme.lower() == "file":
+        is_mirror = rest.startswith(("/", "localhost/")) and rest.partition("/")[2] != ""
     else:
-        is_mirror = text.lower().startswith(("/", ".", "file:///", "file://localhost/")) and not text.startswith("//")
+        is_mirror = scheme.lower() in ("http", "https") and is_url(text)
     if not is_mirror:
         raise SettingError(
             f"'{redacted(text)}' is not the URL or the path of a mirror: write https://HOST[:PORT]/PATH, or /DIRECTORY, or "

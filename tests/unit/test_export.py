@@ -87,6 +87,8 @@ def test_a_missing_mount_is_reported_if_the_files_are_not_ready(baked: Path, mon
     ("happens", "said"),
     [
         (lambda path: path.write_bytes(b"replaced"), "changed while it was exported: stop the program that writes it"),
+        (lambda path: path.write_bytes(CONTENT + b"x"), "changed while it was exported"),
+        (lambda path: path.write_bytes(b""), "changed while it was exported"),
         (Path.unlink, "cannot read"),
     ],
 )
@@ -101,3 +103,8 @@ def test_a_file_that_changes_during_the_export_is_an_error(
 
     monkeypatch.setattr(module, "inspect", then)
     assert said in refused(baked, VolumeError)
+    with (baked / OTHER.cache_key).open("rb", buffering=0) as file:
+        content = module._Content("path", file, OTHER)
+        (baked / OTHER.cache_key).write_bytes(b"short")
+        with pytest.raises(VolumeError, match="changed while it was exported"):
+            content.read(OTHER.size or 0)

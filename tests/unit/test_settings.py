@@ -225,7 +225,7 @@ REFUSED: dict[str, dict[str, list[str]]] = {
     "mirrors": {
         "is not the URL or the path of a mirror: write https://HOST[:PORT]/PATH, or /DIRECTORY, or ./DIRECTORY": [
             *("htps://a.example", "http:/a.example/x", "a.example/x", "localhost:8000", "//a.example/x", "user@a"),
-            *("usb", "file://", "file://localhost", "file://nas/share/x"),
+            *("file://", "file://localhost", "file://nas/share/x"),
             *("http://", "https://user@/x", "https://a,b", "http://a.example:x/", "http://[x"),
             *("http://a.exa\x07mple/", "HTTPS://a.example/x#y"),
         ],
@@ -260,7 +260,7 @@ def test_a_relative_directory_becomes_absolute_in_the_option_and_is_refused_in_t
     monkeypatch.chdir(tmp_path / "gone")
     assert read(cache_dir=[".//tiktoken/"]).cache_dir == f"{tmp_path}/gone/tiktoken"
     assert read(cache_dir=["//cache"]).cache_dir == "/cache"
-    for in_image, meant in ((False, tmp_path / "data/cache"), (True, "/cache/tiktoken")):
+    for in_image, meant in ((False, tmp_path / "gone/data/cache"), (True, "/cache/tiktoken")):
         monkeypatch.setattr("tiktoken_cache_init.place.in_image", lambda answer=in_image: answer)
         said = refusal({"TIKTOKEN_CACHE_DIR": "data/cache"})
         assert f"the path is relative, and each program has its own working directory: write {meant}, or" in said
@@ -284,7 +284,7 @@ def extra(*urls: str, digest: str = DIGEST) -> list[str]:
     "text",
     [
         *("http://a.example", "HTTPS://a.example:8443/tiktoken?sig=1", "http://user:pass@[::1]:8080/"),
-        *("file:///mnt/usb", "FILE://localhost/mnt/usb", "/mnt/usb stick", "./usb"),
+        *("file:///mnt/usb", "FILE://localhost/mnt/usb", "/mnt/usb stick", "./usb", "usb"),
     ],
 )
 def test_a_mirror_is_a_web_address_or_a_directory(text: str) -> None:

@@ -56,11 +56,14 @@ def make_client(settings: Settings, proxies: Proxies) -> httpx.AsyncClient:
 
 def _trust(extra: str) -> ssl.SSLContext:
     """Return a TLS context with the authorities of the system, of the settings and of the environment."""
+    directory = os.environ.get("SSL_CERT_DIR")
+    if directory and not any(os.path.isdir(each) for each in directory.split(os.pathsep)):
+        raise SettingError(f"SSL_CERT_DIR: there is no directory {directory}: correct or unset it")
     # OpenSSL reads SSL_CERT_DIR and SSL_CERT_FILE itself, but ignores a file that does not exist.
     context = ssl.create_default_context()
     # Corporate proxies often use authorities without a key identifier, which Python 3.13 refuses.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if not os.environ.get("SSL_CERT_DIR") and not _has_authorities():
+    if not directory and not _has_authorities():
         import certifi
 
         context.load_verify_locations(cafile=certifi.where())

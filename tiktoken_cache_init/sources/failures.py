@@ -1,10 +1,12 @@
 """Reasons of failed transfers: what an answer or an exception means, and what the operator can do."""
 
+import email.utils
 import errno
 import os
 import re
 import socket
 import ssl
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 
@@ -34,6 +36,10 @@ class NotFoundError(SourceError):
     """The server answered, but the file is not at this URL. Another name may work."""
 
 
+class CannotResumeError(SourceError):
+    """The bytes that are in the file cannot be continued from this URL. The transfer must begin again."""
+
+
 class TooSlowError(SourceError):
     """The transfer would not end before the deadline."""
 
@@ -59,6 +65,8 @@ def refusal(response: httpx.Response) -> SourceError:
         return NotFoundError(answer, advice=advice)
     if code == 407:
         answer = f"the proxy answered {answer}"
+    if code == 511:
+        answer += ": a captive portal asks for a login"
     wait = _retry_after(response.headers.get("Retry-After", ""))
     if wait:
         answer += f", and asks to wait {wait:.0f} s"
@@ -71,12 +79,17 @@ def _answer(code: int) -> str:
 
 
 def _is_transient(code: int) -> bool:
-    return code in (408, 429) or code >= 500
+    return code in (408, 425, 429) or (code >= 500 and code not in (501, 505, 511))
 
 
 def _retry_after(text: str) -> float:
-    """Return the seconds that a Retry-After header asks for, or 0 if it is a date or invalid."""
-    return float(text) if re.fullmatch(r"\d{1,9}", text, re.ASCII) else 0.0
+    """Return the seconds that a Retry-After header asks for, as a number or as a date, or 0 if it is invalid."""
+    if re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        return float(text)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def explain(error: Exception, position: int, timeout: float) -> SourceError:
@@ -123,6 +136,8 @@ def _system_failure(error: BaseException) -> SourceError | None:
             return SourceError(f"its certificate is not trusted ({error.verify_message})", advice=_CERTIFICATE_ADVICE)
         case ssl.SSLError():
             return SourceError(f"TLS failed ({error.reason or error})", transient=True)
+        case OverflowError():
+            return SourceError("its port is not a valid one", advice="check its spelling")
         case socket.gaierror():
             return SourceError(f"its name cannot be resolved ({error.strerror})", transient=True)
         case ConnectionRefusedError():
@@ -154,7 +169,8 @@ def add_place(error: SourceError, visited: Sequence[httpx.URL]) -> None:
         error.advice = f"{_PROXY_ADVICE if proxy else 'start the server'}; {_LOOPBACK_ADVICE}"
     if proxy:
         reason = f"through the proxy {_place(proxy)}: {reason}"
-        if not isinstance(error, NotFoundError):
+        # Through a tunnel, this answer came from the server.
+        if not (last.scheme == "https" and isinstance(error, NotFoundError)):
             error.advice = error.advice or _PROXY_ADVICE
     if (last.host, last.port) != (first.host, first.port):
         reason = f"redirected to {_place(last)}: {reason}"
@@ -162,7 +178,7 @@ def add_place(error: SourceError, visited: Sequence[httpx.URL]) -> None:
 
 
 def _is_loopback(host: str) -> bool:
-    return host.startswith("127.") or host in ("localhost", "::1")
+    return host.startswith(("127.", "::ffff:127.")) or host in ("localhost", "0.0.0.0", "::", "::1")  # noqa: S104
 
 
 def _place(url: httpx.URL) -> str:

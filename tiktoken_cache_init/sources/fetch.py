@@ -14,7 +14,7 @@ from ..redact import redacted
 from ..settings import Settings
 from . import Delivery, SourceError, Watch
 from .client import make_client
-from .failures import NotFoundError, TooSlowError
+from .failures import CannotResumeError, NotFoundError, TooSlowError
 from .files import directory_of, names_at_mirror
 from .loop import run
 from .proxies import Proxies
@@ -22,8 +22,13 @@ from .transfer import transfer
 
 _MAX_ATTEMPTS = 5
 """Attempts without progress before a route is given up."""
-_SHORTEST_WAIT = 0.25
-"""Seconds before a retry after progress. The wait doubles for each attempt without progress."""
+_MIN_PROGRESS = 1 << 16
+"""Bytes that count as progress. An attempt with progress resets the count of failures."""
+_FIRST_WAIT = 0.5
+"""Seconds before the first retry; doubled for each further retry."""
+_MAX_WAIT = 30.0
+_MAX_TRANSFERS = 8
+"""Transfers at the same time. The others wait, so that no connection has to wait in httpx, which would look like a stall."""
 _WATCH_EVERY = 0.25
 """Seconds between two calls of the progress callback."""
 
@@ -56,20 +61,19 @@ class Fetch:
         self._end = end
         self._watch = watch
         self._routes: dict[Delivery, list[_Route]] = {}
-        self._is_last = settings.sources[-1] == "fetch"
-        """Whether no other source is left to try."""
+        self._sources_behind = 1 if "fetch" in settings.sources[:-1] else 0
 
     def supply(self, deliveries: Sequence[Delivery]) -> None:
         """Download the vocabularies. For the errors, see `Source`."""
         if self._routes:
-            self._is_last = True
-        else:
-            self._routes = {each: _routes(each.vocabulary, self._settings) for each in deliveries}
+            self._sources_behind = 0
+        for delivery in deliveries:
+            self._routes.setdefault(delivery, _routes(delivery.vocabulary, self._settings))
         if any(self._routes[delivery] for delivery in deliveries):
             run(lambda: self._fetch_all(deliveries))
 
     async def _fetch_all(self, deliveries: Sequence[Delivery]) -> None:
-        proxies = Proxies()
+        proxies, slots = Proxies(), asyncio.Semaphore(_MAX_TRANSFERS)
         for delivery in deliveries:
             delivery.warnings += [
                 f"NO_PROXY: '{part}' is no host, domain or network: correct it" for part in proxies.unusable
@@ -79,7 +83,7 @@ class Fetch:
             try:
                 async with asyncio.TaskGroup() as group:
                     for delivery in deliveries:
-                        group.create_task(self._fetch(client, delivery))
+                        group.create_task(self._fetch(client, slots, delivery))
             except ExceptionGroup as group_of_errors:
                 raise group_of_errors.exceptions[0] from None
             finally:
@@ -90,20 +94,21 @@ class Fetch:
             self._watch(deliveries)
             await asyncio.sleep(_WATCH_EVERY)
 
-    async def _fetch(self, client: httpx.AsyncClient, delivery: Delivery) -> None:
+    async def _fetch(self, client: httpx.AsyncClient, slots: asyncio.Semaphore, delivery: Delivery) -> None:
         """Try the routes until one supplies the file. The route with the earliest due time is next, a slow one last."""
         staged, routes = delivery.staged, self._routes[delivery]
         furthest = staged.position
         while routes:
             route = min(routes, key=lambda route: (route.needed, route.due))
-            if route.needed and not self._is_last:
+            if route.needed and self._sources_behind:
                 return
-            # The last resort may take all the time that is left.
-            end = math.inf if route.needed or (self._is_last and len(routes) == 1) else self._end
             await asyncio.sleep(route.due - time.monotonic())
             delivery.label = route.label
             try:
-                await transfer(client, route.urls[0], staged, self._settings.timeout, end)
+                async with slots:
+                    await transfer(client, route.urls[0], staged, *self._limits(route, len(routes)))
+            except CannotResumeError:
+                staged.restart()
             except NotFoundError as error:
                 route.refusal = route.refusal or error
                 del route.urls[0]
@@ -115,13 +120,23 @@ class Fetch:
                 route.needed = error.needed
             except SourceError as error:
                 delivery.record_failure(error)
-                route.failures = 0 if staged.position > furthest else route.failures + 1
+                progress = staged.position - furthest
                 furthest = max(furthest, staged.position)
+                route.failures = 0 if progress >= _MIN_PROGRESS else route.failures + 1
                 route.due = time.monotonic() + max(error.wait, _backoff(route.failures))
                 if not error.transient or route.failures == _MAX_ATTEMPTS or route.due >= self._end:
                     routes.remove(route)
             else:
                 return
+
+    def _limits(self, route: _Route, routes: int) -> tuple[float, float]:
+        """Return the time-out in seconds of an attempt, and the time by which it must end. The last resort has all the time."""
+        timeout, choices = self._settings.timeout, routes + self._sources_behind
+        left = self._end - time.monotonic()
+        # After the end, the signal of the deadline is on its way.
+        if route.needed or choices == 1 or left <= 0:
+            return timeout, math.inf
+        return min(timeout, left / choices), self._end
 
 
 def _routes(vocabulary: Vocabulary, settings: Settings) -> list[_Route]:
@@ -139,4 +154,4 @@ def _routes(vocabulary: Vocabulary, settings: Settings) -> list[_Route]:
 
 def _backoff(failures: int) -> float:
     # The random factor keeps many init containers from retrying at the same moment.
-    return _SHORTEST_WAIT * 2.0**failures * random.uniform(0.5, 1.5)
+    return min(_MAX_WAIT, _FIRST_WAIT * 2.0 ** (failures - 1)) * random.uniform(0.5, 1.5) if failures else 0.0

@@ -1,15 +1,19 @@
 """Proxies of the environment: which URL goes through which proxy."""
 
 import ipaddress
+import re
 import urllib.request
 
 import httpx
 
 from ..errors import SettingError
-from ..redact import HIDDEN, is_host, redacted
+from ..redact import HIDDEN, redacted
 from ..values import is_url, words
 
 _SCHEMES = ("http", "https", "socks5", "socks5h")
+_HOST = re.compile(r"(?:\*?\.)?([\w-]+(?:\.[\w-]+)*|\[[0-9a-f:.]+\])(?::(\d+))?", re.IGNORECASE)
+"""Host or domain in ``NO_PROXY``, with or without a port."""
+_PORTS = {"http": 80, "https": 443}
 
 
 class Proxies:
@@ -26,18 +30,16 @@ class Proxies:
         names = () if "*" in parts else ("http", "https", "all")
         self._proxies = {name: _proxy(name, variables[name]) for name in names if name in variables}
         self._networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
-        self._domains: list[str] = []
-        """Hosts and domains in ``NO_PROXY``, with or without a port."""
+        self._hosts: list[tuple[str, str | None]] = []
         self.unusable: list[str] = []
         """Parts of ``NO_PROXY`` that are ignored."""
         for part in parts:
             try:
                 # An address is a network of one.
-                self._networks.append(ipaddress.ip_network(part.strip("[]"), strict=False))
+                self._networks.append(ipaddress.ip_network(_without_brackets(part), strict=False))
             except ValueError:
-                domain = part.removeprefix("*").removeprefix(".").lower()
-                if is_host(domain):
-                    self._domains.append(domain)
+                if match := _HOST.fullmatch(part):
+                    self._hosts.append((_without_brackets(match[1]).lower(), match[2]))
                 elif part != "*":
                     self.unusable.append(part)
 
@@ -52,16 +54,19 @@ class Proxies:
         return None if proxy is None or self._is_direct(url) else proxy
 
     def _is_direct(self, url: httpx.URL) -> bool:
-        # With its port, if that is not the default one.
-        place = url.netloc.decode()
-        for domain in self._domains:
-            if f".{url.host}".endswith(f".{domain}") or f".{place}".endswith(f".{domain}"):
+        host, port = url.host.lower().rstrip("."), str(url.port or _PORTS.get(url.scheme))
+        for name, only_port in self._hosts:
+            if f".{host}".endswith(f".{name}") and only_port in (None, port):
                 return True
         try:
-            address = ipaddress.ip_address(url.host)
+            address = ipaddress.ip_address(host)
         except ValueError:
             return False
         return any(address in network for network in self._networks)
+
+
+def _without_brackets(text: str) -> str:
+    return text[1:-1] if text.startswith("[") and text.endswith("]") else text
 
 
 def _proxy(name: str, text: str) -> httpx.URL:
@@ -69,10 +74,10 @@ def _proxy(name: str, text: str) -> httpx.URL:
     try:
         url = httpx.URL(whole)
         # A password with a '/', '?' or '#' in it would be taken for the host, and printed.
-        is_valid = url.scheme in _SCHEMES and is_url(whole) and redacted(whole) != HIDDEN
+        is_proxy = url.scheme in _SCHEMES and is_url(whole) and redacted(whole) != HIDDEN
     except httpx.InvalidURL:
-        is_valid = False
-    if not is_valid:
+        is_proxy = False
+    if not is_proxy:
         raise SettingError(
             f"{name.upper()}_PROXY: '{redacted(whole)}' is not the URL of a proxy: write http://HOST:PORT"
         )

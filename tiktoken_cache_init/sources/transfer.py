@@ -15,14 +15,16 @@ from ..errors import InitError
 from ..volume.identify import looks_like
 from ..volume.staging import StagedFile
 from . import SourceError, wrong_bytes
-from .failures import PORTAL_ADVICE, NotFoundError, TooSlowError, add_place, explain, refusal
+from .failures import PORTAL_ADVICE, CannotResumeError, NotFoundError, TooSlowError, add_place, explain, refusal
 
 _MAX_REDIRECTS = 5
 _PIECE = 1 << 16
 """Maximum bytes that are unpacked at once: a small compressed body may hold any number of bytes."""
-_GZIP_OR_ZLIB = zlib.MAX_WBITS + 32
-_PLAIN = ("", "identity", "aws-chunked")
-"""Codings that leave the body as it is. S3 and stores like it send aws-chunked for a plain file."""
+_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
+_OTHER_NAMES = {"": "identity", "aws-chunked": "identity", "x-gzip": "gzip"}
+"""Other name of a coding -> its name. S3 and stores like it send aws-chunked for a plain file."""
+_MIN_SPEED = 1024
+"""Bytes a second. A slower transfer counts as stalled."""
 _JUDGED_AFTER = 2.0
 """Seconds after which the speed of a transfer tells how long it takes."""
 
@@ -36,10 +38,11 @@ async def transfer(
         client: the client.
         url: the URL of the file.
         staged: the temporary file. The transfer continues where it ends.
-        timeout: seconds until the body must start, and again until each next piece of it.
+        timeout: seconds until the body must start, and again for each ``timeout * _MIN_SPEED`` bytes.
         end: time by which the transfer must end, as the event loop counts. A transfer that would take longer is ended.
 
     Raises:
+        CannotResumeError: the bytes that are there cannot be continued from this URL.
         NotFoundError: the file is not at this URL.
         TooSlowError: the transfer would not end in time.
         SourceError: the transfer failed in another way.
@@ -52,7 +55,7 @@ async def transfer(
             contextlib.aclosing(await _request(client, url, visited, staged.position)) as response,
         ):
             await _receive(response, staged, _Pace(window, timeout, end))
-    except InitError:
+    except (InitError, MemoryError):
         raise
     except Exception as error:
         # The connection may break after the last byte, such as while it is closed.
@@ -65,7 +68,7 @@ async def transfer(
 
 
 class _Pace:
-    """Extends the time limit of a transfer after each piece, and ends a transfer that would take too long."""
+    """Extends the time limit of a transfer after progress, and ends a transfer that would take too long."""
 
     def __init__(self, window: asyncio.Timeout, timeout: float, end: float) -> None:
         self._window = window
@@ -73,7 +76,7 @@ class _Pace:
         self._end = end
         self._clock = asyncio.get_running_loop().time
         self._began = self._clock()
-        self._received = 0
+        self._received = self._marked = 0
 
     def check(self, count: int, missing: int) -> None:
         """Take the number of bytes that have just come, and of those that are still missing.
@@ -82,8 +85,10 @@ class _Pace:
             TooSlowError: the missing bytes would take too long.
         """
         now = self._clock()
-        self._window.reschedule(now + self._timeout)
         self._received += count
+        if self._received - self._marked >= _MIN_SPEED * self._timeout:
+            self._window.reschedule(now + self._timeout)
+            self._marked = self._received
         if now - self._began >= _JUDGED_AFTER:
             speed = self._received / (now - self._began)
             if missing / speed > self._end - now:
@@ -112,42 +117,40 @@ async def _request(client: httpx.AsyncClient, url: str, visited: list[httpx.URL]
 
 async def _receive(response: httpx.Response, staged: StagedFile, pace: _Pace) -> None:
     """Write the body to the file until the digest is right. Bytes that a retry cannot continue are discarded."""
-    resumed = staged.position > 0 and response.status_code in (206, 416)
+    resumed = _is_continuation(response, staged.position)
     if not resumed:
-        _check_whole(response)
         staged.restart()
-    elif not _is_next(response, staged.position):
-        staged.restart()
-        raise SourceError("does not continue where the file ends", transient=True)
     try:
         await _write_body(response, staged, pace)
     except SourceError as error:
         if error.transient:
             raise
-        staged.restart()
         if resumed:
             # Another server may have sent the wrong bytes.
-            raise SourceError("continued the file with other bytes", transient=True) from error
+            raise CannotResumeError("continued the file with other bytes") from error
+        staged.restart()
         raise
 
 
 async def _write_body(response: httpx.Response, staged: StagedFile, pace: _Pace) -> None:
     vocabulary = staged.vocabulary
+    size = vocabulary.size or staged.position + int(response.headers.get("Content-Length", 0))
+    if size > vocabulary.max_size:
+        raise _too_long(staged)
     async for piece in _pieces(response):
         room = vocabulary.max_size - staged.position
         staged.write(piece[:room])
         if staged.is_right:
             return
         if len(piece) >= room:
-            raise _too_long(staged) if len(piece) > room else _wrong(staged)
-        # Without a size, the speed is not judged.
-        pace.check(len(piece), vocabulary.size - staged.position if vocabulary.size else 0)
+            raise _too_long(staged) if len(piece) > room else wrong_bytes(staged)
+        pace.check(len(piece), size - staged.position)
     raise _ended(response, staged)
 
 
 async def _pieces(response: httpx.Response) -> AsyncIterator[bytes]:
     """Yield the body in pieces. Some servers compress it although that was not asked for."""
-    if _coding(response) in _PLAIN:
+    if _coding(response) == "identity":
         async for chunk in response.aiter_raw():
             yield chunk
         return
@@ -162,37 +165,44 @@ async def _pieces(response: httpx.Response) -> AsyncIterator[bytes]:
 
 
 def _coding(response: httpx.Response) -> str:
-    return str(response.headers.get("Content-Encoding", "")).strip().lower()
+    name = str(response.headers.get("Content-Encoding", "identity")).strip().lower()
+    return _OTHER_NAMES.get(name, name)
 
 
-def _is_next(response: httpx.Response, start: int) -> bool:
-    """Return whether the body continues the file at ``start``."""
-    # A part of a compressed body does not continue the bytes that were unpacked before.
-    return response.headers.get("Content-Range", "").startswith(f"bytes {start}-") and _coding(response) in _PLAIN
+def _is_continuation(response: httpx.Response, start: int) -> bool:
+    """Return whether the body continues the file at ``start``, or False if it is a whole file.
 
-
-def _check_whole(response: httpx.Response) -> None:
-    """Raise the error for an answer whose body is not a whole file."""
-    if response.status_code != 200:
+    Raises:
+        SourceError: the body is neither.
+    """
+    status, coding = response.status_code, _coding(response)
+    if start and status in (206, 416):
+        # A part of a compressed body does not continue the bytes that were unpacked before.
+        if coding != "identity" or not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+            raise CannotResumeError("does not continue where the file ends")
+        return True
+    if status == 206:
+        raise NotFoundError("answered 206 with a part of the file that was not asked for")
+    if status != 200:
         raise refusal(response)
-    if _coding(response) not in (*_PLAIN, "gzip", "deflate"):
+    if coding not in ("identity", "gzip", "deflate"):
         # The name of the coding is not printed, because the server may repeat credentials in it.
         raise SourceError("its body is compressed in an unknown way, which was not asked for")
+    return False
 
 
 def _ended(response: httpx.Response, staged: StagedFile) -> SourceError:
     """Return why a body that has ended is not the file."""
+    size = staged.vocabulary.size
     if page := looks_like(staged.head()):
         return NotFoundError(f"answered with {page.text}", advice=PORTAL_ADVICE)
-    # httpx raises an error if a framed body is cut, so this one is a whole file.
+    # httpx raises an error if a framed body is cut, so a framed one is complete.
     is_framed = "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
-    if is_framed and response.status_code == 200:
-        return _wrong(staged)
-    return SourceError(f"the body ended after {staged.position:,} bytes", transient=True)
-
-
-def _wrong(staged: StagedFile) -> NotFoundError:
-    return NotFoundError(f"{wrong_bytes(staged)}")
+    if staged.position == size or (not size and is_framed):
+        return wrong_bytes(staged)
+    text = f"the body ended after {staged.position:,}{f' of {size:,}' if size else ''} bytes"
+    is_whole = is_framed and response.status_code == 200
+    return NotFoundError(text) if is_whole else SourceError(text, transient=True)
 
 
 def _too_long(staged: StagedFile) -> NotFoundError:
