@@ -9,49 +9,43 @@ import time
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tiktoken_cache_init.sources import SourceError
 from tiktoken_cache_init.sources.failures import NotFoundError, _retry_after, add_place, explain, refusal
 
 # Refusals.
 
-
-def refused(status: int, **headers: str) -> SourceError:
-    return refusal(httpx.Response(status, headers=headers))
-
-
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
-def test_these_refusals_are_transient(status: int) -> None:
-    error = refused(status)
-    assert error.transient
-    assert str(error).startswith(f"{status} ")
-    assert not isinstance(error, NotFoundError)
+PORTAL = "511 Network Authentication Required: a captive portal asks for a login"
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "another_name", "advice"),
+    ("status", "said", "outlook", "advice"),
     [
-        (400, "400 Bad Request", False, ""),
-        (401, "401 Unauthorized", False, "put USER:PASSWORD@ into the mirror's URL, or add an entry to the netrc"),
-        (403, "403 Forbidden", True, ""),
-        (300, "300 Multiple Choices", True, ""),
-        (404, "404 Not Found", True, ""),
-        (410, "410 Gone", True, ""),
-        (304, "304 Not Modified", True, ""),
-        (399, "399", True, ""),
-        (407, "the proxy answered 407 ", False, "put the proxy's credentials into its URL"),
-        (501, "501 Not Implemented", False, ""),
-        (505, "505 HTTP Version Not Supported", False, ""),
-        (511, "511 .*: a captive portal asks for a login", False, "check that no proxy or login page answers instead"),
+        (300, "300 Multiple Choices", "another name may work", ""),
+        (399, "399", "another name may work", ""),
+        (400, "400 Bad Request", "", ""),
+        (401, "401 Unauthorized", "", "put USER:PASSWORD@ into the mirror's URL, or add an entry to the netrc"),
+        (403, "403 Forbidden", "another name may work", ""),
+        (404, "404 Not Found", "another name may work", ""),
+        (407, "the proxy answered 407 ", "", "put the proxy's credentials into its URL"),
+        (408, "408 Request Timeout", "transient", ""),
+        (410, "410 Gone", "another name may work", ""),
+        (425, "425 Too Early", "transient", ""),
+        (429, "429 Too Many Requests", "transient", ""),
+        (499, "499", "", ""),
+        (500, "500 Internal Server Error", "transient", ""),
+        (501, "501 Not Implemented", "", ""),
+        (505, "505 HTTP Version Not Supported", "", ""),
+        (511, PORTAL, "", "check that no proxy or login page answers instead"),
     ],
 )
-def test_these_refusals_are_not_transient(status: int, said: str, another_name: bool, advice: str) -> None:
-    error = refused(status)
-    assert re.match(said, str(error))
-    assert not error.transient
-    assert isinstance(error, NotFoundError) == another_name
+def test_a_status_is_reported_with_its_outlook(status: int, said: str, outlook: str, advice: str) -> None:
+    error = refusal(httpx.Response(status))
+    assert str(error).startswith(said)
+    assert (isinstance(error, NotFoundError), error.transient) == (
+        outlook.startswith("another"),
+        outlook == "transient",
+    )
     assert error.advice.startswith(advice)
     assert bool(error.advice) == bool(advice)
 
@@ -67,29 +61,18 @@ def test_a_refusal_says_how_long_the_server_asks_to_wait_without_its_own_phrase(
 @pytest.mark.parametrize(
     ("text", "wait"),
     [
-        ("0", 0),
         ("7", 7),
         ("9" * 400, 0),
-        ("", 0),
-        ("-7", 0),
         ("7.5", 0),
         ("\xb2", 0),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", 0),
         ("Fri, 31 Dec 99999 23:59:59 GMT", 0),
-        ("Fri, 99 Foo 2026 00:00:00 GMT", 0),
+        ("Fri, 31 Dec 99999999999999999999 23:59:59 GMT", 0),
+        (email.utils.formatdate(time.time() + 86_400, usegmt=True), pytest.approx(86_400, abs=600)),
     ],
 )
-def test_a_wait_is_read_if_it_is_valid(text: str, wait: float) -> None:
+def test_a_wait_is_read_as_a_number_of_seconds_or_as_a_date(text: str, wait: float) -> None:
     assert _retry_after(text) == wait
-
-
-@pytest.mark.parametrize(("offset", "wait"), [(86_400, pytest.approx(86_400, abs=600)), (-100, 0)])
-def test_a_wait_until_a_date_is_read(offset: int, wait: float) -> None:
-    assert _retry_after(email.utils.formatdate(time.time() + offset, usegmt=True)) == wait
-
-
-@given(st.text("0123456789 ,:-FriGMT\xb2\xff", max_size=30))
-def test_any_retry_after_header_gives_a_valid_wait(text: str) -> None:
-    assert _retry_after(text) >= 0
 
 
 # Exceptions.
@@ -167,7 +150,6 @@ def placed(error: SourceError, *urls: str) -> SourceError:
     [
         ("https://u:s3cret@b.example:444/?s3cret", "redirected to b.example:444: no"),
         ("https://s3%63ret/", "redirected to another host: no"),
-        ("https://a.example:444/", "redirected to a.example:444: no"),
         ("https://a.example/y", "no"),
     ],
 )
@@ -175,23 +157,16 @@ def test_a_redirect_is_named_by_a_plain_host_alone(place: str, said: str) -> Non
     assert str(placed(SourceError("no"), "https://a.example/x", place)) == said
 
 
-@pytest.mark.parametrize(
-    ("url", "no_proxy", "said", "has_advice"),
-    [
-        ("http://a.example/x", "", "through the proxy p.example:8: 404", True),
-        ("https://a.example/x", "", "through the proxy p.example:8: 404", False),
-        ("http://a.example:8080/x", "a.example:8080", "404", False),
-    ],
-)
-def test_a_failure_behind_a_proxy_names_the_proxy_without_its_credentials(
-    monkeypatch: pytest.MonkeyPatch, url: str, no_proxy: str, said: str, has_advice: bool
-) -> None:
+def test_a_failure_behind_a_proxy_names_the_proxy_without_its_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "http://user:secret@p.example:8")
-    monkeypatch.setenv("NO_PROXY", no_proxy)
-    error = placed(NotFoundError("404"), url)
-    assert (str(error), "HTTPS_PROXY" in error.advice) == (said, has_advice)
-    kept = placed(SourceError("no", advice="do something"), url)
-    assert kept.advice == "do something"
+    url = "https://a.example/x"
+    error = placed(SourceError("no"), url)
+    assert str(error) == "through the proxy p.example:8: no"
+    assert error.advice == "check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY"
+    assert placed(SourceError("no", advice="do something"), url).advice == "do something"
+    # Through a tunnel, the server answered, so the proxy works. Without one, the proxy may have answered.
+    assert placed(NotFoundError("404"), url).advice == ""
+    assert placed(NotFoundError("404"), "http://a.example/x").advice == error.advice
 
 
 @pytest.mark.parametrize(
@@ -200,8 +175,9 @@ def test_a_failure_behind_a_proxy_names_the_proxy_without_its_credentials(
         ("127.0.0.1:7890", "https://a.example/x", "check HTTPS_PROXY, .* 127.0.0.1 is the container .*--network host"),
         ("", "http://localhost:1/x", "start the server; .*--network host"),
         ("", "http://[::1]:1/x", "start the server; .*--network host"),
-        ("0.0.0.0:7890", "https://a.example/x", "check HTTPS_PROXY, .*--network host"),
         ("", "http://[::ffff:127.0.0.1]:1/x", "start the server; .*--network host"),
+        ("", "http://[::]:1/x", "start the server; .*--network host"),
+        ("0.0.0.0:7890", "https://a.example/x", "check HTTPS_PROXY, .*--network host"),
         ("http://10.0.0.1:7890", "http://127.0.0.1/x", "check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY$"),
         ("", "http://a.example/x", "$"),
     ],

@@ -19,13 +19,8 @@ def proxy_for(url: str) -> str | None:
         ({"HTTP_PROXY": "http://a.example:1"}, "http://a.example:1", None),
         ({"https_proxy": "http://a.example:1"}, None, "http://a.example:1"),
         ({"ALL_PROXY": "http://a.example:1"}, "http://a.example:1", "http://a.example:1"),
-        ({"ALL_PROXY": "http://a.example:1", "HTTPS_PROXY": "b:2"}, "http://a.example:1", "http://b:2"),
+        ({"ALL_PROXY": "https://u:p@p", "HTTPS_PROXY": "b:2"}, "https://u:p@p", "http://b:2"),
         ({"all_proxy": "SOCKS5H://p:1", "HTTP_PROXY": "", "NO_PROXY": ""}, "socks5h://p:1", "socks5h://p:1"),
-        (
-            {"ALL_PROXY": "http://u:p@p.example", "HTTPS_PROXY": "https://[::1]:1"},
-            "http://u:p@p.example",
-            "https://[::1]:1",
-        ),
     ],
 )
 def test_a_url_goes_through_the_proxy_of_its_scheme(
@@ -44,12 +39,11 @@ def test_a_url_goes_through_the_proxy_of_its_scheme(
         ("*.m.example", ["http://a.m.example"], ["http://example"]),
         ("m.example:80 n:8443", ["http://m.example", "https://n:8443"], ["https://m.example", "https://n"]),
         ("m.example:443", ["https://m.example"], ["http://m.example"]),
-        ("127.0.0.1", ["http://127.0.0.1:9/"], ["http://127.0.0.2/"]),
+        ("m.example", ["http://m.example./"], ["http://m.example.n/"]),
         ("127.0.0.1:9", ["http://127.0.0.1:9/"], ["http://127.0.0.1/"]),
         ("10.0.0.0/8,192.168.1.1/16", ["http://10.1.2.3", "http://192.168.9.9"], ["http://11.0.0.1", "http://m"]),
-        ("::1", ["http://[::1]:8/"], ["http://[::2]/"]),
-        ("[::1]", ["http://[::1]:8/"], ["http://[::2]/"]),
-        ("[::1]:8", ["http://[::1]:8/"], ["http://[::1]/"]),
+        ("[0::1]", ["http://[::1]:8/"], ["http://[::2]/"]),
+        ("[::1]:8", ["http://[::1]:8/"], ["http://[::1]/", "http://[::2]:8/"]),
         ("fd00::/8", ["http://[fd12::1]/"], ["http://[fe80::1]/", "http://10.0.0.1"]),
         ("b\u00fccher.example", ["http://xn--bcher-kva.example/", "http://B\u00dcCHER.example"], ["http://example"]),
         ("a, *", ["http://m.example", "https://m.example"], []),
@@ -65,9 +59,7 @@ def test_hosts_domains_and_networks_of_no_proxy_are_reached_directly(
     assert Proxies().unusable == []
 
 
-@pytest.mark.parametrize(
-    "part", ["[::1", "a.example:port", "http://a.example", "192.168.*", "10.0.0.0/33", "a..b", "/x"]
-)
+@pytest.mark.parametrize("part", ["a.example:port", "192.168.*", "10.0.0.0/33", "[::1", "a..b"])
 def test_a_part_of_no_proxy_that_cannot_be_used_is_named_and_ignored(
     monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
@@ -81,21 +73,17 @@ def test_a_part_of_no_proxy_that_cannot_be_used_is_named_and_ignored(
 @pytest.mark.parametrize(
     "value",
     [
-        "http://p.example:x",
-        "http://:3128",
-        "http://user:secret@",
         "p q",
-        "http://p:99999",
-        '"http://p:1"',
         "ftp://p:1",
-        "http://secret?x@p.example",
         "secret/x@p.example",
-        "http://b\u00fc..b",
+        "http://p.example:x",
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_reported_by_its_variable(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("HTTPS_PROXY", value)
-    with pytest.raises(SettingError, match=r"^HTTPS_PROXY: .*: write http://HOST:PORT$") as caught:
+    with pytest.raises(
+        SettingError, match=r"^HTTPS_PROXY: .* is not the URL of a proxy: write http://HOST:PORT$"
+    ) as caught:
         Proxies()
     assert "secret" not in str(caught.value)
     monkeypatch.setenv("NO_PROXY", "*")
