@@ -1,41 +1,39 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
-import os
 import random
-import signal
-import string
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
+import httpx
 import pytest
 
-from tests.samples import CONTENT, OTHER, OTHER_CONTENT, TINY, process_state, settings, staged_file, vocabulary
-from tests.server import Server, give, serve, silent
-from tests.unit.sources.fetching import supplied, watch
+from tests.samples import OTHER, settings, staged_file, vocabulary
+from tests.unit.sources.hasty import Hasty
 from tests.vocabularies import CL100K
 from tiktoken_cache_init.catalogue import Vocabulary
-from tiktoken_cache_init.errors import DeadlinePassed, VolumeError
-from tiktoken_cache_init.sources import Delivery, SourceError, supply
+from tiktoken_cache_init.errors import VolumeError
+from tiktoken_cache_init.sources import Delivery, SourceError, Watch
 from tiktoken_cache_init.sources import fetch as module
 from tiktoken_cache_init.sources.failures import CannotResumeError, NotFoundError, TooSlowError
-from tiktoken_cache_init.sources.fetch import Fetch, _backoff, _Route, _routes
+from tiktoken_cache_init.sources.fetch import Fetch, _backoff, _routes
+from tiktoken_cache_init.sources.transfer import transfer
 from tiktoken_cache_init.values import SourceName
 from tiktoken_cache_init.volume.staging import StagedFile
 
 RIGHT = b"right bytes, " * 20_000
-WRONG = b"wrong bytes, " * 20_000
 WANTED = vocabulary(RIGHT)
 HALF = len(RIGHT) // 2
+ENOUGH = 64 * 1024
+"""Bytes that count as progress."""
 
 ORIGIN = "origin https://openaipublic.blob.core.windows.net"
 OWN = "https://a.example/x"
 NAMES = (CL100K.path, CL100K.published_name, CL100K.cache_key)
+
 
 # Routes.
 
@@ -65,88 +63,116 @@ def test_the_mirrors_come_before_the_origin_and_directories_are_no_routes(
     assert [(route.label, route.urls) for route in routes] == expected
 
 
-# The order of attempts.
+# Attempts, in simulated time.
 
-Step = Callable[[StagedFile], None]
+Step = Callable[[StagedFile], Awaitable[None] | None]
+
+
+def ignore(_: object) -> None:
+    """Ignore the progress."""
 
 
 class Bench:
-    """One vocabulary, routes that a test scripts, and a clock that moves only during sleeps."""
+    """One vocabulary or more, and mirrors that a test scripts."""
 
     def __init__(self, staged: StagedFile, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.delivery = Delivery(staged)
-        self.now = 0.0
-        self.slept: list[float] = []
-        self.said: list[str] = []
-        """URL of each attempt, and a bar after each call of the source."""
+        self.deliveries = [Delivery(staged)]
+        self.tried: list[str] = []
+        """Mirror of each attempt, and a bar after each call of the source that did not supply everything."""
+        self.urls: list[str] = []
         self.positions: list[int] = []
         """Position in the file before each attempt."""
-        self.limits: list[tuple[float, ...]] = []
+        self.times: list[float] = []
+        self.limits: list[tuple[float, float]] = []
+        """Time-out and end of each attempt."""
         self._steps: dict[str, list[Step]] = {}
+        self._loop: Hasty | None = None
         monkeypatch.setattr(module, "transfer", self._transfer)
-        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
-        monkeypatch.setattr(asyncio, "sleep", self._sleep)
+        monkeypatch.setattr(module, "make_client", lambda *_: contextlib.nullcontext())
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=self.now))
+        monkeypatch.setattr(asyncio, "new_event_loop", self._new_loop)
         monkeypatch.setattr(random, "uniform", lambda *_: 1.0)
 
     def obtain(
         self,
         steps: dict[str, list[Step]],
-        *routes: _Route,
-        end: float = 100,
         sources: tuple[SourceName, ...] = ("fetch",),
+        end: float = 100,
+        watch: Watch = ignore,
     ) -> bool:
-        """Call the source as often as it is called in a run, and return whether it supplied the file.
+        """Call the source as often as it is called in a run, and return whether it supplied the files.
 
-        Each URL has one step for each attempt. The last step is repeated. Without ``routes``, each URL is a route.
+        Each mirror has one step for each attempt. The last step is repeated.
         """
-        self._steps = {url: list(each) for url, each in steps.items()}
-        fetch = Fetch(settings(sources=sources), end, watch)
-        fetch._routes[self.delivery] = list(routes) or [_Route(url, [url]) for url in steps]
-        fetch._sources_behind = len(sources) - 1
-        for _ in sources:
-            asyncio.run(fetch._fetch(None, asyncio.Semaphore(1), self.delivery))  # type: ignore[arg-type]
-            fetch._sources_behind = 0
-            if self.delivery.staged.is_right:
-                break
-            self.said.append("|")
-        return self.delivery.staged.is_right
+        self._steps = {name: list(each) for name, each in steps.items()}
+        chosen = settings(mirrors=tuple(f"https://{name}" for name in steps), sources=sources)
+        fetch = Fetch(chosen, end, watch)
+        missing = self.deliveries
+        for _ in range(2):
+            fetch.supply(missing)
+            missing = [delivery for delivery in missing if not delivery.staged.is_right]
+            if not missing:
+                return True
+            self.tried.append("|")
+        return False
 
     @property
     def failures(self) -> list[tuple[str, str]]:
-        return [(failure.label, failure.reason) for failure in self.delivery.failures]
+        found = self.deliveries[0].failures
+        return [(failure.label.removeprefix("https://"), failure.reason) for failure in found]
 
-    async def _transfer(self, _: object, url: str, staged: StagedFile, *limits: float) -> None:
-        self.said.append(url)
+    @property
+    def waits(self) -> list[float]:
+        """Seconds between two attempts."""
+        return [later - earlier for earlier, later in zip(self.times, self.times[1:], strict=False) if later > earlier]
+
+    async def _transfer(self, _: object, url: str, staged: StagedFile, timeout: float, end: float) -> None:
+        name = url.removeprefix("https://").partition("/")[0]
+        self.tried.append(name)
+        self.urls.append(url)
         self.positions.append(staged.position)
-        self.limits.append(limits)
-        steps = self._steps[url]
-        (steps.pop(0) if len(steps) > 1 else steps[0])(staged)
+        self.times.append(self.now())
+        self.limits.append((timeout, end))
+        steps = self._steps[name]
+        if rest := (steps.pop(0) if len(steps) > 1 else steps[0])(staged):
+            await rest
 
-    async def _sleep(self, seconds: float) -> None:
-        if seconds > 0:
-            self.slept.append(seconds)
-            self.now += seconds
+    def now(self) -> float:
+        return self._loop.now if self._loop else 0.0
+
+    def _new_loop(self) -> Hasty:
+        self._loop = Hasty(self.now())
+        return self._loop
 
 
-def step(upto: int, error: SourceError | None = None, content: bytes = RIGHT) -> Step:
+def step(upto: int, error: Exception | None = None) -> Step:
     """Return a step that writes the content up to ``upto`` bytes, and then raises the error."""
 
     def run(staged: StagedFile) -> None:
-        staged.write(content[staged.position : upto])
+        staged.write(RIGHT[staged.position : upto])
         if error:
             raise error
 
     return run
 
 
-def part(upto: int, content: bytes = RIGHT) -> Step:
-    return step(upto, SourceError("broke", transient=True), content)
+def part(upto: int) -> Step:
+    return step(upto, SourceError("broke", transient=True))
 
 
-def again(staged: StagedFile) -> None:
-    """Write the first half from the start."""
-    staged.restart()
-    part(HALF)(staged)
+def again(upto: int) -> Step:
+    """Return a step that begins the file again, writes it up to ``upto`` bytes, and then breaks."""
+
+    def run(staged: StagedFile) -> None:
+        staged.restart()
+        part(upto)(staged)
+
+    return run
+
+
+async def write_later(staged: StagedFile) -> None:
+    await asyncio.sleep(1)
+    staged.write(RIGHT)
 
 
 def wait(seconds: float) -> Step:
@@ -173,35 +199,35 @@ def bench(volume: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 
 
 @pytest.mark.parametrize(
-    ("steps", "said", "slept"),
+    ("steps", "tried", "waits"),
     [
-        ({"a": [OK], "b": [OK]}, "a", []),
         ({"a": [NO], "b": [OK]}, "ab", []),
         # The waits grow.
-        ({"a": [RETRY]}, "aaaaa|", [0.5, 1, 2, 4]),
+        ({"a": [RETRY]}, "aaaaa||", [0.5, 1, 2, 4]),
         # No route is waited for while another is due.
         ({"a": [RETRY, OK], "b": [RETRY], "c": [NO]}, "abca", [0.5]),
         ({"a": [wait(20), OK], "b": [wait(7), OK]}, "abb", [7]),
         # A server may ask for a longer wait, but not for one that ends after the deadline.
         ({"a": [wait(17), OK]}, "aa", [17]),
+        ({"a": [wait(100)]}, "a||", []),
+        ({"a": [wait(101)], "b": [NO]}, "ab||", []),
         ({"a": [wait(0.1), OK]}, "aa", [0.5]),
-        ({"a": [wait(100)]}, "a|", []),
-        ({"a": [wait(101)], "b": [NO]}, "ab|", []),
         # A few bytes, or the same bytes again, are no progress.
-        ({"a": [part(10), part(20)]}, "aaaaa|", [0.5, 1, 2, 4]),
-        ({"a": [part(HALF), again]}, "aaaaaa|", [0.5, 1, 2, 4]),
-        ({"a": [part(66_000), *[RETRY] * 4, part(66_000 + (1 << 16)), RETRY, OK]}, "aaaaaaaa", [0.5, 1, 2, 4, 0.5]),
+        ({"a": [part(10), part(20)]}, "aaaaa||", [0.5, 1, 2, 4]),
+        ({"a": [part(HALF), again(0), again(HALF)]}, "aaaaaa||", [0.5, 1, 2, 4]),
+        ({"a": [RETRY, RETRY, part(ENOUGH), RETRY, part(2 * ENOUGH), RETRY, OK]}, "aaaaaaa", [0.5, 1, 0.5, 0.5]),
+        ({"a": [part(ENOUGH - 1), OK]}, "aa", [0.5]),
     ],
 )
 def test_routes_are_tried_in_order_and_again_until_one_supplies_the_file(
-    bench: Bench, steps: dict[str, list[Step]], said: str, slept: list[float]
+    bench: Bench, steps: dict[str, list[Step]], tried: str, waits: list[float]
 ) -> None:
     done = bench.obtain(steps)
-    assert (bench.said, bench.slept) == (list(said), slept)
-    assert done != said.endswith("|")
-    tried = said.strip("|")
-    assert "".join(label for label, _ in bench.failures) == (tried[:-1] if done else tried)
-    assert bench.delivery.label == tried[-1]
+    assert (bench.tried, bench.waits) == (list(tried), waits)
+    assert done != tried.endswith("|")
+    labels = tried.strip("|")
+    assert "".join(label for label, _ in bench.failures) == (labels[:-1] if done else labels)
+    assert bench.deliveries[0].label == f"https://{labels[-1]}"
 
 
 def test_waits_double_up_to_a_limit_and_vary_by_half(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,45 +235,66 @@ def test_waits_double_up_to_a_limit_and_vary_by_half(monkeypatch: pytest.MonkeyP
     assert 1 <= min(waits) < 1.5
     assert 2.5 < max(waits) <= 3
     monkeypatch.setattr(random, "uniform", lambda *_: 1.0)
-    assert [_backoff(number) for number in (0, 1, 2, 6, 7, 20)] == [0, 0.5, 1, 16, 30, 30]
+    assert [_backoff(number) for number in (0, 1, 6, 7, 20)] == [0, 0.5, 16, 30, 30]
 
 
-def test_another_route_continues_where_the_first_broke_off(bench: Bench) -> None:
+def test_another_route_continues_the_file(bench: Bench) -> None:
     assert bench.obtain({"a": [part(HALF), NO], "b": [OK]})
     assert bench.positions == [0, HALF, HALF]
 
 
-def test_a_route_that_cannot_continue_is_tried_from_the_start(bench: Bench) -> None:
+def test_a_route_that_cannot_continue_begins_at_once_without_a_failure(bench: Bench) -> None:
     cannot = step(0, CannotResumeError("no"))
-    assert bench.obtain({"a": [part(HALF, WRONG), NO], "b": [cannot, OK]})
-    assert (bench.said, bench.positions) == (["a", "a", "b", "b"], [0, HALF, HALF, 0])
-    assert bench.failures == [("a", "broke"), ("a", "no")]
+    assert bench.obtain({"a": [part(10)], "b": [cannot, OK]})
+    assert (bench.tried, bench.positions, bench.waits) == (["a", "b", "b"], [0, 10, 0], [])
+    assert bench.failures == [("a", "broke")]
+
+
+def test_a_mirror_is_used_at_once_after_another_one_sent_wrong_bytes_and_broke(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"wrong"
+        raise httpx.ReadError("")
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "a":
+            return httpx.Response(200, content=broken())
+        if request.headers.get("Range") == "bytes=5-":
+            return httpx.Response(206, headers={"Content-Range": "bytes 5-"}, stream=httpx.ByteStream(RIGHT[5:]))
+        return httpx.Response(200, stream=httpx.ByteStream(RIGHT))
+
+    client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    monkeypatch.setattr(module, "transfer", transfer)
+    monkeypatch.setattr(module, "make_client", lambda *_: client)
+    assert bench.obtain({"a": [], "b": []})
+    assert bench.failures == [("a", "the connection broke: ReadError")]
+    assert bench.now() == 0
 
 
 @pytest.mark.parametrize(
-    ("steps", "said", "failures"),
+    ("steps", "failures"),
     [
-        ({"1": [absent("one")], "2": [absent("two")], "3": [OK]}, "123", []),
-        ({"1": [absent("one")], "2": [absent("two")]}, "12|", [("mirror", "one")]),
+        ([absent("one"), OK], []),
+        ([absent("one"), absent("two")], [("a", "one")]),
         # A mirror that fails is not asked for its other names.
-        ({"1": [NO], "2": [OK]}, "1|", [("mirror", "no")]),
+        ([NO], [("a", "no")]),
     ],
 )
 def test_each_name_of_a_mirror_is_tried_until_one_is_there(
-    bench: Bench, steps: dict[str, list[Step]], said: str, failures: list[tuple[str, str]]
+    bench: Bench, steps: list[Step], failures: list[tuple[str, str]]
 ) -> None:
-    bench.obtain(steps, _Route("mirror", list(steps)))
-    assert (bench.said, bench.failures) == (list(said), failures)
-
-
-# Slow routes.
+    assert bench.obtain({"a": steps}) == (not failures)
+    assert bench.failures == failures
+    urls = [f"https://a/{name}" for name in (WANTED.published_name, WANTED.cache_key)]
+    assert bench.urls == urls[: len(steps)]
 
 
 @pytest.mark.parametrize(
-    ("steps", "sources", "said"),
+    ("steps", "sources", "tried"),
     [
         # The next route continues the file.
-        ({"a": [slow(HALF, 50)], "b": [OK]}, ["fetch"], "ab"),
+        ({"a": [slow(HALF, 50)], "b": [OK], "c": [NO]}, ["fetch"], "ab"),
         # The fastest of the slow routes is continued if there is nothing better.
         ({"a": [slow(1, 60)], "b": [slow(2, 50), OK], "c": [RETRY, NO]}, ["fetch"], "abccb"),
         # The sources behind come before a slow route.
@@ -255,112 +302,67 @@ def test_each_name_of_a_mirror_is_tried_until_one_is_there(
     ],
 )
 def test_a_slow_route_is_left_and_continued_if_there_is_nothing_better(
-    bench: Bench, steps: dict[str, list[Step]], sources: list[SourceName], said: str
+    bench: Bench, steps: dict[str, list[Step]], sources: list[SourceName], tried: str
 ) -> None:
-    assert bench.obtain(steps, sources=tuple(sources))
-    assert bench.said == list(said)
-    assert bench.failures[0][1].startswith("too slow: at 1.0 KiB/s it needs ")
-    assert (bench.limits[-1] == (15, math.inf)) == (said != "ab")
+    assert bench.obtain(steps, tuple(sources))
+    assert bench.tried == list(tried)
+    assert (bench.limits[-1] == (15, math.inf)) == (tried != "ab")
+    assert "".join(label for label, _ in bench.failures) == tried.replace("|", "")[:-1]
+    assert bench.positions == sorted(bench.positions)
 
 
 @pytest.mark.parametrize(
-    ("routes", "end", "sources", "limits"),
+    ("steps", "sources", "end", "limits"),
     [
-        (1, 10, ("fetch",), (15, math.inf)),
-        (2, 10, ("fetch",), (5, 10)),
-        (2, 0, ("fetch",), (15, math.inf)),
-        (1, 10, ("fetch", "wheel"), (5, 10)),
-        (2, 300, ("fetch", "wheel"), (15, 300)),
-        (2, 300, ("wheel", "fetch"), (15, 300)),
+        # The last resort has all the time.
+        ({"a": [OK]}, ["fetch"], 10, [(15, math.inf)]),
+        ({"a": [OK]}, ["wheel", "fetch"], 10, [(15, math.inf)]),
+        ({"a": [OK]}, ["fetch", "wheel"], 10, [(5, 10)]),
+        ({"a": [NO], "b": [NO], "c": [OK]}, ["fetch"], 9, [(3, 9), (4.5, 9), (15, math.inf)]),
+        ({"a": [wait(4), OK], "b": [wait(9)]}, ["fetch"], 10, [(5, 10), (5, 10), (3, 10)]),
+        ({"a": [OK], "b": [NO]}, ["fetch", "wheel"], 300, [(15, 300)]),
+        ({"a": [OK], "b": [NO]}, ["fetch"], 1, [(0.5, 1)]),
+        # The deadline has passed, and its signal is on its way.
+        ({"a": [OK], "b": [NO]}, ["fetch"], 0, [(15, math.inf)]),
     ],
 )
 def test_a_route_with_alternatives_gets_a_share_of_the_time_that_is_left(
-    bench: Bench, routes: int, end: float, sources: tuple[SourceName, ...], limits: tuple[float, float]
+    bench: Bench, steps: dict[str, list[Step]], sources: list[SourceName], end: float, limits: list[tuple[float, float]]
 ) -> None:
-    assert Fetch(settings(sources=sources), end, watch)._limits(_Route("a", []), routes) == limits
+    assert bench.obtain(steps, tuple(sources), end)
+    assert bench.limits == limits
 
 
-def test_eight_transfers_run_at_once_and_the_others_wait_for_them(
-    volume: Path, monkeypatch: pytest.MonkeyPatch
+# The source as a whole.
+
+
+def test_several_files_are_fetched_at_once_and_watched(
+    volume: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running = most = 0
-
-    async def count(_: object, __: str, staged: StagedFile, *___: float) -> None:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        await asyncio.sleep(0.01)
-        running -= 1
-        staged.write(staged.vocabulary.published_name.encode())
-
-    monkeypatch.setattr(module, "transfer", count)
-    wanted = [(vocabulary(name.encode(), name), name.encode()) for name in string.ascii_letters]
-    found = supplied(settings(origin=True), volume, *wanted)
-    assert all(delivery.label.endswith(": complete") for delivery in found)
-    assert most == 8
+    monkeypatch.setenv("NO_PROXY", "a:b")
+    seen: list[str] = []
+    with staged_file(volume, WANTED) as another:
+        bench.deliveries.append(Delivery(another))
+        assert bench.obtain({"a": [write_later]}, watch=lambda deliveries: seen.append(deliveries[1].label))
+    assert bench.times == [0, 0]
+    assert seen == ["", *["https://a"] * 4]
+    warning = "NO_PROXY: 'a:b' is no host, domain or network: correct it"
+    assert [delivery.warnings for delivery in bench.deliveries] == [[warning]] * 2
 
 
-# Fetches from a server.
-
-
-def test_several_files_are_fetched_from_a_mirror(server: Server, volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_backoff", lambda _: 0.0)
-    server.script("/tiny.tiktoken", serve(CONTENT, upto=5), serve(CONTENT))
-    server.script(f"/{OTHER.cache_key}", give(OTHER_CONTENT))
-    found = supplied(settings(mirrors=(server.url,)), volume, (TINY, CONTENT), (OTHER, OTHER_CONTENT))
-    assert [delivery.label for delivery in found] == [f"{server.url}: complete"] * 2
-    assert server.requests[0].headers["User-Agent"].startswith("tiktoken-cache-init/")
-    assert server.requests[0].headers["Accept-Encoding"] == "identity"
+def test_eight_transfers_run_at_once_and_the_others_wait_for_them(volume: Path, bench: Bench) -> None:
+    with contextlib.ExitStack() as stack:
+        bench.deliveries += [Delivery(stack.enter_context(staged_file(volume, WANTED))) for _ in range(8)]
+        assert bench.obtain({"a": [write_later]})
+    assert bench.times == [0] * 8 + [1]
 
 
 def test_no_client_is_made_if_there_is_no_route(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "make_client", None)
-    [found] = supplied(settings(mirrors=("/nowhere",)), volume, (TINY, CONTENT))
-    assert found.failures == []
+    with staged_file(volume, OTHER) as staged:
+        Fetch(settings(mirrors=("/nowhere",)), 100, ignore).supply([Delivery(staged)])
 
 
-@pytest.mark.filterwarnings("error")
-def test_a_failure_of_the_volume_ends_every_transfer(
-    server: Server, volume: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server.script("/tiny.tiktoken", give(CONTENT))
-    server.script("/other.tiktoken", silent)
-    monkeypatch.setattr(StagedFile, "write", lambda *_: (_ for _ in ()).throw(VolumeError("full: free some space")))
+def test_an_error_of_the_volume_is_raised(bench: Bench) -> None:
     with pytest.raises(VolumeError, match="full"):
-        supplied(settings(mirrors=(server.url,)), volume, (TINY, CONTENT), (OTHER, OTHER_CONTENT))
-
-
-def test_progress_is_watched_while_bytes_are_awaited(
-    server: Server, volume: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_WATCH_EVERY", 0.01)
-    seen = threading.Event()
-
-    def look(deliveries: list[Delivery]) -> None:
-        if deliveries[0].label == server.url:
-            seen.set()
-
-    def wait(request: Any) -> None:
-        assert seen.wait(30)
-        give(CONTENT)(request)
-
-    server.script("/tiny.tiktoken", wait)
-    [found] = supplied(settings(mirrors=(server.url,)), volume, (TINY, CONTENT), watcher=look)
-    assert found.label == f"{server.url}: complete"
-
-
-def test_the_deadline_ends_a_transfer_and_is_recorded(server: Server, volume: Path) -> None:
-    def stop(request: Any) -> None:
-        os.kill(os.getpid(), signal.SIGALRM)
-        silent(request)
-
-    def handler(*_: object) -> None:
-        raise DeadlinePassed
-
-    server.script("/tiny.tiktoken", stop)
-    with process_state(), staged_file(volume) as staged:
-        signal.signal(signal.SIGALRM, handler)
-        delivery = Delivery(staged)
-        with pytest.raises(DeadlinePassed):
-            supply([delivery], settings(mirrors=(server.url,), sources=("fetch",)), time.monotonic() + 60, watch)
-    assert [failure.reason for failure in delivery.failures] == ["0 of 21 bytes came before the deadline"]
+        bench.obtain({"a": [step(0, VolumeError("full: free some space"))]})
