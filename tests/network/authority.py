@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import ssl
-import subprocess
 from pathlib import Path
 
 import trustme
@@ -26,11 +25,3 @@ class Authority:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._ca.issue_cert(*names, not_before=now - 30 * day, not_after=until).configure_cert(context)
         return context
-
-    def directory(self, path: Path) -> Path:
-        """Make a directory that holds the certificate under the name that OpenSSL looks for, and return it."""
-        command = ["openssl", "x509", "-noout", "-subject_hash", "-in", str(self.bundle)]
-        digest = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-        path.mkdir()
-        (path / f"{digest}.0").write_bytes(self.bundle.read_bytes())
-        return path

@@ -13,7 +13,7 @@ import ssl
 from socketserver import BaseRequestHandler
 from urllib.parse import urlsplit
 
-from tests.server import PATIENCE, Listener, Request, Server, close, refuse_with
+from tests.server import PATIENCE, Listener, Request, Server, close, give
 
 
 def relay(client: socket.socket, behind: Listener, start: bytes = b"") -> None:
@@ -40,7 +40,7 @@ class Proxy(Server):
 
     def _forward(self, request: Request) -> None:
         if self._credentials and request.headers.get("Proxy-Authorization") != self._credentials:
-            refuse_with(407, proxy_authenticate='Basic realm="guest"')(request)
+            give(b"", 407, {"Proxy-Authenticate": 'Basic realm="guest"'})(request)
             return
         start = b""
         if request.handler.command == "CONNECT":
@@ -72,14 +72,12 @@ class SocksProxy(Listener):
 
 
 class Answering(Listener):
-    """Listener that gives the same answer to anything and closes, or never answers."""
+    """Listener that gives the same answer to anything and closes."""
 
     def __init__(self, says: bytes) -> None:
         class Handler(BaseRequestHandler):
             def handle(self) -> None:
                 self.request.recv(65536)
                 self.request.sendall(says)
-                if not says:
-                    self.request.recv(1)
 
         super().__init__(Handler)

@@ -25,11 +25,8 @@ def test_https_goes_through_a_proxy_with_connect(case: Case, secure: Server, aut
             "HTTPS_PROXY": f"http://guest:pa%2Fss@{proxy.host}",
             "TIKTOKEN_INIT_CA": str(authority.bundle),
         }
-        outcome = case.fill("https://mirror.test", environment=environment)
-    outcome.is_ready()
-    assert proxy.paths == ["mirror.test:443"]
-    assert "pa/ss" not in outcome.said
-    assert "pa%2Fss" not in outcome.said
+        case.fill("https://mirror.test", environment=environment).is_ready()
+    assert [request.path for request in proxy.requests] == ["mirror.test:443"]
 
 
 def test_http_goes_through_a_proxy_and_empty_variables_count_as_unset(case: Case, server: Server) -> None:
@@ -45,19 +42,13 @@ def test_a_socks_proxy_is_used(case: Case, secure: Server, authority: Authority)
         case.fill("https://mirror.test", environment=environment).is_ready()
 
 
-@also_in_the_image
-@pytest.mark.parametrize("scheme", ["https", "http"])
-def test_a_proxy_that_is_reached_by_tls_is_used(
-    case: Case, secure: Server, server: Server, authority: Authority, scheme: str
-) -> None:
-    with Proxy(secure if scheme == "https" else server, context=authority.context("127.0.0.1")) as proxy:
+def test_a_proxy_that_is_reached_by_tls_is_used(case: Case, secure: Server, authority: Authority) -> None:
+    with Proxy(secure, context=authority.context("127.0.0.1")) as proxy:
         environment = {"ALL_PROXY": f"https://{proxy.host}", "REQUESTS_CA_BUNDLE": str(authority.bundle)}
-        case.fill(f"{scheme}://mirror.test", environment=environment).is_ready()
+        case.fill("https://mirror.test", environment=environment).is_ready()
 
 
-def test_no_proxy_names_hosts_domains_and_networks_and_the_rest_is_ignored_with_a_warning(
-    case: Case, server: Server
-) -> None:
+def test_no_proxy_names_networks_and_the_rest_is_ignored_with_a_warning(case: Case, server: Server) -> None:
     with Server() as proxy:
         environment = {"HTTP_PROXY": proxy.url, "NO_PROXY": "[::1], 127.0.0.0/8 elsewhere.test,a:b"}
         outcome = case.fill(server.url, environment=environment)
@@ -73,28 +64,14 @@ def test_no_proxy_names_hosts_domains_and_networks_and_the_rest_is_ignored_with_
     ("scheme", "says"),
     [
         ("http", b"SSH-2.0-OpenSSH_9\r\n"),
-        ("http", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"),
-        ("http", b""),
         ("https", b"HTTP/1.1 400 Bad Request\r\n\r\n"),
         ("socks5h", b"HTTP/1.1 400 Bad Request\r\n\r\n"),
-        ("socks5h", b"\x05\xff"),
-        ("socks5h", b"\x05\x00\x05\x63\x00\x01" + bytes(6)),
     ],
-    ids=["ssh", "bad-header", "silence", "no-tls", "no-socks", "no-method", "bad-reply"],
 )
 def test_a_proxy_that_gives_no_valid_answer_is_named(case: Case, scheme: str, says: bytes) -> None:
     with Answering(says) as proxy:
-        environment = {"ALL_PROXY": f"{scheme}://{proxy.host}", **QUICK}
-        outcome = case.fill(*BOTH, environment=environment)
+        outcome = case.fill(*BOTH, environment={"ALL_PROXY": f"{scheme}://{proxy.host}", **QUICK})
     outcome.is_failure(*(f"tried {url}: through the proxy {proxy.host}: " for url in BOTH), ADVICE)
-
-
-def test_a_proxy_whose_certificate_is_not_trusted_is_named(case: Case, authority: Authority) -> None:
-    with Server(authority.context("127.0.0.1")) as proxy:
-        outcome = case.fill(*BOTH, environment={"ALL_PROXY": proxy.url})
-    for url in BOTH:
-        outcome.is_failure(f"tried {url}: through the proxy {proxy.host}: its certificate is not trusted")
-    outcome.is_failure("TIKTOKEN_INIT_CA")
 
 
 def test_a_proxy_that_refuses_connections_is_named(case: Case) -> None:
@@ -104,22 +81,12 @@ def test_a_proxy_that_refuses_connections_is_named(case: Case) -> None:
     outcome.is_failure(f"through the proxy 127.0.0.1:{port}: connection refused", ADVICE, "--network host")
 
 
-def test_a_proxy_that_gets_no_credentials_is_named_with_the_place_for_them(case: Case, server: Server) -> None:
+def test_a_proxy_that_gets_wrong_credentials_is_named_with_the_place_for_them(case: Case, server: Server) -> None:
     with Proxy(server, "guest:password") as proxy:
-        outcome = case.fill(*BOTH, environment={"ALL_PROXY": proxy.url})
+        outcome = case.fill(*BOTH, environment={"ALL_PROXY": f"http://guest:wr%2Fong@{proxy.host}"})
     for url in BOTH:
         outcome.is_failure(f"tried {url}: through the proxy {proxy.host}: the proxy answered 407")
     outcome.is_failure("USER:PASSWORD@HOST:PORT")
     assert len(proxy.requests) == 2, "a failure that is not transient was retried"
-
-
-@pytest.mark.parametrize("socks", [False, True], ids=["http", "socks"])
-def test_an_untrusted_certificate_behind_a_proxy_names_the_mirror_and_the_proxy(
-    case: Case, secure: Server, socks: bool
-) -> None:
-    kind, scheme = (SocksProxy, "socks5h") if socks else (Proxy, "http")
-    with kind(secure) as proxy:
-        outcome = case.fill("https://mirror.test", environment={"ALL_PROXY": f"{scheme}://{proxy.host}"})
-    outcome.is_failure(
-        f"mirror.test: through the proxy {proxy.host}: its certificate is not trusted", "TIKTOKEN_INIT_CA"
-    )
+    assert "wr%2Fong" not in outcome.said
+    assert "wr/ong" not in outcome.said

@@ -9,27 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.server import Server, give, page, redirect, refuse_with, reset, serve
+from tests.server import Server, give, page, redirect, serve
 from tiktoken_cache_init.catalogue import cache_key
 
 from .cases import PATH, SIZE, Case, Outcome
 
 USER, PASSWORD, QUOTED = "mirror-user", "s3cret/Pa55word", "s3cret%2FPa55word"
-OUTPUTS = [[], ["--json", "--log", "json"]]
-"""Options of the two forms of output."""
-every_output = pytest.mark.parametrize("output", OUTPUTS, ids=["text", "json"])
-
-
-def basic(user: str, password: str) -> str:
-    """Return the header that sends these credentials."""
-    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+HEADER = f"Basic {base64.b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}"
+"""Header that sends these credentials."""
 
 
 def shows_no_secret(outcome: Outcome) -> None:
     """Check that no form of the password is in the output."""
     outcome.is_clean()
-    pair = f"{USER}:{PASSWORD}".encode()
-    for secret in (PASSWORD, QUOTED, "Pa55word", base64.b64encode(pair).decode(), pair.hex()):
+    for secret in (PASSWORD, QUOTED, "Pa55word", HEADER.removeprefix("Basic ")):
         assert secret not in outcome.said
 
 
@@ -40,62 +33,32 @@ def netrc(tmp_path: Path) -> dict[str, str]:
     return {"NETRC": str(tmp_path / "netrc")}
 
 
-@every_output
-@pytest.mark.parametrize("place", ["url", "netrc"])
+@pytest.mark.parametrize(
+    ("place", "output"), [("url", []), ("netrc", ["--json", "--log", "json"])], ids=["url-text", "netrc-json"]
+)
 def test_credentials_are_sent_to_each_mirror_and_never_shown(
     case: Case, server: Server, netrc: dict[str, str], place: str, output: list[str]
 ) -> None:
     user = f"{USER}:{QUOTED}@" if place == "url" else ""
     with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(Server()) for _ in range(7)]
+        servers = [stack.enter_context(Server()) for _ in range(5)]
         there = f"http://{USER}:{QUOTED}@{servers[0].host}"
         servers[0].otherwise = page(404)
-        servers[1].otherwise = refuse_with(401, www_authenticate="Basic")
+        servers[1].otherwise = give(b"", 401, {"WWW-Authenticate": "Basic"})
         servers[2].otherwise = redirect(f"{there}/elsewhere?sig={QUOTED}")
         servers[3].otherwise = redirect(f"http://{user}{servers[3].host}{PATH}")
-        servers[4].otherwise = page()
-        servers[5].otherwise = serve(bytes(SIZE))
-        servers[6].otherwise = reset
+        servers[4].otherwise = serve(bytes(SIZE))
         mirrors = [f"http://{user}{each.host}" for each in (*servers, server)]
         outcome = case.fill(*mirrors, arguments=output, environment=netrc if place == "netrc" else {})
     outcome.is_ready()
     shows_no_secret(outcome)
     assert "redirected more than 5 times" in outcome.said
     for each in (*servers, server):
-        assert each.asked(PATH)[0].headers["Authorization"] == basic(USER, PASSWORD)
+        assert each.asked(PATH)[0].headers["Authorization"] == HEADER
 
 
-def test_a_broken_netrc_file_is_a_bad_setting_and_not_shown(case: Case, server: Server, netrc: dict[str, str]) -> None:
-    path = Path(netrc["NETRC"])
-    path.write_text(path.read_text().replace("password", "passwort"))
-    outcome = case.fill(server.url, environment=netrc)
-    outcome.is_bad_setting(str(path))
-    shows_no_secret(outcome)
-
-
-@every_output
-def test_credentials_of_a_proxy_are_never_shown(case: Case, output: list[str]) -> None:
-    with Server() as proxy:
-        proxy.otherwise = refuse_with(407)
-        environment = {"HTTPS_PROXY": f"http://{USER}:{QUOTED}@{proxy.host}"}
-        outcome = case.fill("https://mirror.test", environment=environment, arguments=output)
-    outcome.is_failure("407")
-    shows_no_secret(outcome)
-
-
-def test_credentials_in_an_invalid_setting_are_never_shown(case: Case, server: Server) -> None:
-    url = f"http://{USER}:{QUOTED}@127.0.0.1:port"
-    for mirror, environment, name in ((url, {}, "mirror"), (server.url, {"HTTP_PROXY": url}, "HTTP_PROXY")):
-        outcome = case.fill(mirror, environment=environment)
-        outcome.is_bad_setting(name)
-        shows_no_secret(outcome)
-
-
-@every_output
-def test_secrets_of_private_vocabularies_and_in_queries_are_sent_and_never_shown(
-    case: Case, server: Server, output: list[str]
-) -> None:
-    arguments, private = [*output], {}
+def test_secrets_of_private_vocabularies_and_in_queries_are_sent_and_never_shown(case: Case, server: Server) -> None:
+    arguments, private = ["--json", "--log", "json"], {}
     for name, answer in {"refused": page(403), "wrong": give(b"wrong"), "right": serve()}.items():
         content = name.encode() * 1000
         server.offer(f"/{name}", content)
@@ -109,12 +72,10 @@ def test_secrets_of_private_vocabularies_and_in_queries_are_sent_and_never_shown
     assert server.asked(PATH)[0].target == f"{PATH}?sv=1&sig={QUOTED}"
 
 
-@pytest.mark.parametrize("place", ["url", "netrc"])
 def test_credentials_do_not_follow_a_redirect_to_another_port(
-    case: Case, server: Server, second: Server, netrc: dict[str, str], place: str
+    case: Case, server: Server, second: Server, netrc: dict[str, str]
 ) -> None:
     server.script(PATH, redirect(f"{second.url}{PATH}"))
-    user = f"{USER}:{QUOTED}@" if place == "url" else ""
-    case.fill(f"http://{user}{server.host}", environment=netrc).is_ready()
-    assert server.requests[0].headers["Authorization"] == basic(USER, PASSWORD)
+    case.fill(server.url, environment=netrc).is_ready()
+    assert server.requests[0].headers["Authorization"] == HEADER
     assert "Authorization" not in second.requests[0].headers
