@@ -130,6 +130,11 @@ def test_a_file_that_this_user_may_not_read_is_unreadable_and_not_wrong(linked: 
         assert (finding.state, finding.size) == (State.UNREADABLE, 0 if linked else len(CONTENT))
 
 
+def test_the_size_of_a_file_that_this_user_may_not_even_look_at_is_unknown(volume: Path, refuse: Refuse) -> None:
+    refuse("lstat", errno.EACCES)
+    assert (look(volume).state, look(volume).size) == (State.UNREADABLE, 0)
+
+
 def test_a_file_may_hold_another_vocabulary_by_its_size_if_it_is_unreadable_and_else_by_its_digest(
     volume: Path,
 ) -> None:
