@@ -162,7 +162,12 @@ def _permission_advice(error: StorageError) -> str:
     if status.st_uid == os.geteuid():
         is_immutable = error.cause.errno == errno.EPERM
         return f"{facts}: {_own_directory_advice(directory, is_immutable, mode, to_make)}"
-    return f"{facts}{_others_directory_advice(directory, status.st_uid, as_owner, to_make)}"
+    if os.geteuid() >= _OPENSHIFT_FIRST_UID:
+        return (
+            f"{facts}, and OpenShift assigned this user: set securityContext.fsGroup: {os.geteuid()} in the pod, or make the "
+            f"directory writable by the group of this user: chgrp {os.getegid()} and chmod g+rwxs"
+        )
+    return f"{facts}: {_others_directory_advice(directory, status.st_uid, as_owner, to_make)}"
 
 
 def _own_directory_advice(directory: str, is_immutable: bool, mode: int, to_make: str) -> str:
@@ -185,21 +190,16 @@ def _own_directory_advice(directory: str, is_immutable: bool, mode: int, to_make
 def _others_directory_advice(directory: str, owner: int, as_owner: str, to_make: str) -> str:
     """Return the remedy for a user who is not the owner of the directory."""
     uid, gid = os.geteuid(), os.getegid()
-    if uid >= _OPENSHIFT_FIRST_UID:
-        return (
-            f", and OpenShift assigned this user: set securityContext.fsGroup: {uid} in the pod, or make the directory "
-            f"writable by the group of this user: chgrp {gid} and chmod g+rwxs"
-        )
     capability = ", or as root with the capability DAC_OVERRIDE"
     as_root = "" if _is_nfs(directory) else _here(host="", container=capability, pod=capability)
     if uid == 0:
-        return f": {as_owner}" if _is_nfs(directory) else f": {as_owner}{as_root}; {_selinux_advice()}"
+        return as_owner if _is_nfs(directory) else f"{as_owner}{as_root}; {_selinux_advice()}"
     if to_make:
         make = f"make it as root (sudo install -d -o {uid} -g {gid} {_quoted(to_make)}), or name a directory that this user can make"
         mount = f"mount a volume at {to_make} itself, or {as_owner}"
-        return f": {_here(host=make, container=mount, pod=mount)}"
+        return _here(host=make, container=mount, pod=mount)
     chown = f"chown the directory to {user_text(uid, gid)}"
-    return ": " + _here(
+    return _here(
         host=f"{as_owner}, or name another directory",
         container=f"{as_owner}{as_root if owner else f', or {chown}'}",
         pod=(

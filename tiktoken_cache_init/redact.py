@@ -27,10 +27,10 @@ def redacted(text: str) -> str:
 
     Any other text is hidden as a whole, because a part of it may be a secret.
     """
-    scheme, mark, rest = text.partition("://")
+    _, mark, rest = text.partition("://")
     is_path = not mark and text.startswith(("/", ".")) and not text.startswith("//")
     # The URLs of published vocabularies are plain. Parsing one would slow down every start.
-    if is_path or not set("@:?#").intersection(rest if mark else scheme):
+    if is_path or not set("@:?#").intersection(rest if mark else text):
         return text
     url = _split(text) if mark else None
     if url is None:

@@ -70,13 +70,13 @@ class Settings(NamedTuple):
     @property
     def targets(self) -> tuple[Target, ...]:
         """Targets that the vocabularies and the layout require."""
-        names = []
+        targets = []
         for vocabulary in self.vocabularies:
             if self.layout != "published":
-                names.append((vocabulary, vocabulary.cache_key))
+                targets.append(Target(vocabulary, os.path.join(self.cache_dir, vocabulary.cache_key)))
             if self.layout != "cache":
-                names.append((vocabulary, vocabulary.published_name))
-        return tuple(Target(vocabulary, os.path.join(self.cache_dir, name)) for vocabulary, name in names)
+                targets.append(Target(vocabulary, os.path.join(self.cache_dir, vocabulary.published_name)))
+        return tuple(targets)
 
 
 class Setting(NamedTuple):
